@@ -1,0 +1,107 @@
+"""copi_ref: the reference implementation of Constrained Parameter Inference (COPI).
+
+Read in this order: the network, how it decorrelates, how its weights learn, who gets the blame, and Algorithm 1.
+"""
+
+from copi_ref.activations import (
+    ACTIVATIONS,
+    Activation,
+    identity,
+    leaky_relu,
+    leaky_relu_with,
+    relu,
+    sigmoid,
+    tanh,
+)
+from copi_ref.backend import BackendError, use_backend
+from copi_ref.credit import (
+    CREDIT,
+    Task,
+    backpropagation,
+    feedback_alignment,
+    init_feedback,
+)
+from copi_ref.data.dataset import Dataset
+from copi_ref.decorrelation import LATERAL_RULES, decorrelation_update
+from copi_ref.learning_rules import copi_update, fixed_point, full_update, sgd_update
+from copi_ref.losses import LOSSES, Loss, half_quadratic, quadratic, softmax_cross_entropy
+from copi_ref.network import Params, Trace, forward, init_params
+from copi_ref.optimizers import (
+    OPTIMIZERS,
+    Adam,
+    AdamTMLR,
+    Momentum,
+    Plain,
+    adam,
+    adam_tmlr,
+    momentum,
+    plain,
+)
+from copi_ref.training import (
+    WEIGHT_RULES,
+    Evaluation,
+    FitResult,
+    NonFiniteError,
+    Recipe,
+    State,
+    evaluate,
+    fit,
+    init_state,
+    step,
+)
+
+__version__ = "0.1.0"
+
+__all__ = [  # in reading order  # noqa: RUF022
+    "Params",
+    "Trace",
+    "init_params",
+    "forward",
+    "ACTIVATIONS",
+    "Activation",
+    "identity",
+    "relu",
+    "leaky_relu",
+    "leaky_relu_with",
+    "tanh",
+    "sigmoid",
+    "LATERAL_RULES",
+    "decorrelation_update",
+    "copi_update",
+    "full_update",
+    "sgd_update",
+    "fixed_point",
+    "LOSSES",
+    "Loss",
+    "quadratic",
+    "half_quadratic",
+    "softmax_cross_entropy",
+    "CREDIT",
+    "Task",
+    "backpropagation",
+    "feedback_alignment",
+    "init_feedback",
+    "OPTIMIZERS",
+    "Plain",
+    "Momentum",
+    "Adam",
+    "AdamTMLR",
+    "plain",
+    "momentum",
+    "adam",
+    "adam_tmlr",
+    "WEIGHT_RULES",
+    "Recipe",
+    "State",
+    "init_state",
+    "step",
+    "Dataset",
+    "fit",
+    "FitResult",
+    "evaluate",
+    "Evaluation",
+    "NonFiniteError",
+    "use_backend",
+    "BackendError",
+    "__version__",
+]

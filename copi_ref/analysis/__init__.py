@@ -1,0 +1,1 @@
+"""What to look at in a network: measures and, later, analyses of the papers."""

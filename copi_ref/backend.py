@@ -1,0 +1,203 @@
+"""Which array library: the only file that knows their names.
+
+Arrays that come in decide; only *new* arrays (initial weights, data) need a choice. Precedence: an explicit
+``xp=`` > the arrays that came in > ``with use_backend("cupy"):`` > the environment variable
+``COPI_REF_BACKEND`` > numpy. A backend that can't be used raises; nothing falls back silently.
+"""
+
+import importlib
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, TypeAlias
+
+import array_api_compat
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = Any
+"""An array of any library that follows the array-API standard (NumPy, CuPy, PyTorch, JAX …)."""
+
+HostArray: TypeAlias = NDArray[Any]
+"""A NumPy array in the host's memory."""
+
+Namespace: TypeAlias = Any
+"""The module of array functions that belongs to an array, called ``xp`` throughout."""
+
+ENVIRONMENT_VARIABLE = "COPI_REF_BACKEND"
+
+_MODULES = {
+    "numpy": "array_api_compat.numpy",
+    "cupy": "array_api_compat.cupy",
+    "torch": "array_api_compat.torch",
+    "jax": "jax.numpy",
+    "array_api_strict": "array_api_strict",
+}
+_INSTALL = {
+    "cupy": 'pip install "copi_ref[gpu-cuda12]" (or gpu-cuda13)',
+    "torch": 'pip install "copi_ref[interop]"',
+    "jax": 'pip install "copi_ref[interop]"',
+    "array_api_strict": "pip install array-api-strict",
+}
+_FLOAT_DTYPES = ("float16", "bfloat16", "float32", "float64")
+
+_chosen: ContextVar[str | None] = ContextVar("copi_ref_backend", default=None)
+
+
+class BackendError(RuntimeError):
+    """The array library that was asked for is unknown, not installed, or has no device to run on."""
+
+
+def backend_name() -> str:
+    """Name of the backend on which new arrays are made now; an empty environment variable counts as unset."""
+    return _chosen.get() or os.environ.get(ENVIRONMENT_VARIABLE) or "numpy"
+
+
+@contextmanager
+def use_backend(name: str) -> Iterator[None]:
+    """Make new arrays with the backend `name` inside a ``with`` block, in this thread or task only.
+
+    Raises:
+        BackendError: the backend is unknown or can't be used here.
+    """
+    load_backend(name)
+    token = _chosen.set(name)
+    try:
+        yield
+    finally:
+        _chosen.reset(token)
+
+
+def load_backend(name: str) -> Namespace:
+    """Return the array namespace called `name`, after making one array with it.
+
+    ``import cupy`` succeeds on a machine without a GPU and the first allocation fails: hence the probe.
+
+    Raises:
+        BackendError: the name is unknown, the library is not installed, or it can't make an array.
+    """
+    if name not in _MODULES:
+        raise BackendError(
+            f"backend {name!r} is unknown: choose one of {', '.join(_MODULES)} "
+            f"(with use_backend or the environment variable {ENVIRONMENT_VARIABLE})"
+        )
+    try:
+        xp = importlib.import_module(_MODULES[name])
+    except ImportError as error:
+        raise BackendError(
+            f"backend {name!r} can't be imported ({error}): {_INSTALL[name]}, or choose another backend"
+        ) from error
+    try:
+        xp.ones(1)
+    except Exception as error:
+        raise BackendError(
+            f"backend {name!r} is installed but can't make an array ({error}): "
+            "it needs a working device, or choose another backend"
+        ) from error
+    return xp
+
+
+def default_namespace(xp: Namespace | None = None) -> Namespace:
+    """Return the namespace for new arrays: of `xp` (a module such as ``cupy``) if given, else of the chosen backend."""
+    if xp is None:
+        return load_backend(backend_name())
+    return array_api_compat.array_namespace(xp.ones(1))
+
+
+def namespace(*arrays: Array) -> Namespace:
+    """Return the array namespace that all `arrays` belong to.
+
+    Raises:
+        TypeError: one of them is no array, or they come from different libraries.
+    """
+    return array_api_compat.array_namespace(*arrays)
+
+
+def from_numpy(host: HostArray, xp: Namespace, dtype: Any = None, device: Any = None) -> Array:
+    """Copy a NumPy array to the namespace `xp`; `dtype` is a name or a dtype, None keeps the array's own.
+
+    Raises:
+        TypeError: `dtype` is not a floating type.
+        BackendError: the library has no such dtype, or gives another one.
+    """
+    if dtype is None:
+        return xp.asarray(host, copy=True, device=device)
+    name = float_name(dtype)
+    if not hasattr(xp, name):
+        raise BackendError(f"{xp.__name__} has no {name}: choose another dtype")
+    array = xp.asarray(host, dtype=getattr(xp, name), copy=True, device=device)
+    if float_name(array.dtype) != name:  # JAX makes float32 of float64 unless it is told not to
+        raise BackendError(
+            f"{xp.__name__} gave {array.dtype} for dtype {name}: "
+            "switch it on (JAX: set JAX_ENABLE_X64=1) or choose another dtype"
+        )
+    return array
+
+
+def to_numpy(array: Array) -> HostArray:
+    """Copy an array of any library to the host as a NumPy array."""
+    if array_api_compat.is_numpy_array(array):
+        return np.array(array)
+    if array_api_compat.is_cupy_array(array):
+        return np.asarray(array.get())
+    if array_api_compat.is_torch_array(array):
+        return np.array(array.detach().cpu().numpy())
+    if array_api_compat.is_jax_array(array):
+        return np.array(array)
+    xp = namespace(array)
+    return np.array(array_api_compat.to_device(array, xp.Device("CPU_DEVICE")))
+
+
+def device_of(array: Array) -> Any:
+    """Return the device an array lies on."""
+    return array_api_compat.device(array)
+
+
+def float_name(dtype: Any) -> str:
+    """Return the plain name ("float32") of a floating dtype given as a name or as any library's dtype.
+
+    Raises:
+        TypeError: it is not one of float16, bfloat16, float32, float64.
+    """
+    name = dtype if isinstance(dtype, str) else getattr(dtype, "name", None)
+    name = name or getattr(dtype, "__name__", None) or str(dtype).rpartition(".")[2]
+    if name not in _FLOAT_DTYPES:
+        raise TypeError(f"dtype is {dtype!r}: need one of {', '.join(_FLOAT_DTYPES)}")
+    return str(name)
+
+
+def environment() -> dict[str, str]:
+    """Describe what numbers depend on: the resolved backend, library versions, BLAS and its threads."""
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    libraries = ("copi_ref", "numpy", "scipy", "array-api-compat", "cupy", "torch", "jax")
+    return {
+        "backend": backend_name(),
+        "python": platform.python_version(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        **{name: found for name in libraries if (found := _installed_version(name))},
+        "blas": f"{blas['name']} {blas['version']}",
+        "blas threads": _blas_threads(),
+    }
+
+
+def _installed_version(library: str) -> str | None:
+    names = ("cupy-cuda12x", "cupy-cuda13x", "cupy") if library == "cupy" else (library,)
+    for name in names:
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            continue
+    return None
+
+
+def _blas_threads() -> str:
+    """Results are the same bit for bit only for one number of BLAS threads, so it is recorded."""
+    try:
+        from threadpoolctl import threadpool_info  # comes with scikit-learn; not a dependency
+    except ImportError:
+        return "unknown (install threadpoolctl to see them)"
+    pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    return ", ".join(f"{pool['num_threads']} ({pool['internal_api']})" for pool in pools) or "none"

@@ -1,0 +1,23 @@
+"""Backpropagation: the exact gradient with respect to every pre-activation."""
+
+from copi_ref.backend import Array
+from copi_ref.credit.task import Task, output_perturbation
+from copi_ref.network import Params, Trace
+
+
+def backpropagation(params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
+    """Return δ_l = −dℓ/da_l of every layer (§2.5; Algorithm 1, lines 10 to 12).
+
+    δ_l = f′(a_l) ∘ (R_{l+1}ᵀ W_{l+1}ᵀ δ_{l+1}),  δ_L = −f′(a_L) ∘ ∂ℓ/∂y_L
+
+    Returns:
+        One (…, N, K_l) array per layer, the lowest first.
+
+    Raises:
+        TypeError, ValueError: the target does not fit the trace.
+    """
+    deltas = [output_perturbation(trace, task)]
+    for W, R, a in zip(params.W[:0:-1], params.R[:0:-1], trace.a[-2::-1], strict=True):
+        delta = (deltas[-1] @ W) @ R  # R_{l+1}ᵀ W_{l+1}ᵀ δ_{l+1}, in rows; the batch first, so N K² and not K³
+        deltas.append(task.activation.derivative(a) * delta)
+    return tuple(reversed(deltas))

@@ -1,0 +1,45 @@
+"""What a credit method is told besides the network and its trace."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from copi_ref import _checks
+from copi_ref.activations import Activation, leaky_relu
+from copi_ref.backend import Array
+from copi_ref.losses import Loss, quadratic
+from copi_ref.network import Params, Trace
+
+OUTPUTS: dict[str, Callable[[Trace], Array]] = {
+    "activation": lambda trace: trace.y[-1],
+    "pre-activation": lambda trace: trace.a[-1],
+}
+"""What counts as the network's prediction: y_L (the paper), or a_L (the TMLR experiments)."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """The target y* (…, N, K_L), the loss, f, the fixed feedback weights if the method has some, a generator if it draws."""
+
+    target: Array
+    loss: Loss = quadratic
+    activation: Activation = leaky_relu
+    feedback: tuple[Array, ...] | None = None
+    rng: np.random.Generator | None = None
+    output: str = "activation"
+
+
+CreditMethod = Callable[[Params, Trace, Task], tuple[Array, ...]]
+"""``(params, trace, task) -> deltas``, one δ_l (…, N, K_l) per layer, of the sign that lowers the loss."""
+
+
+def output_perturbation(trace: Trace, task: Task) -> Array:
+    """Return δ_L = −f′(a_L) ∘ ∂ℓ/∂prediction (§2.5), where every method starts.
+
+    Raises:
+        TypeError: the target is no array of the trace's library and dtype.
+        ValueError: the target's shape is not the output's, or an unknown kind of output.
+    """
+    prediction = _checks.choice("output", task.output, OUTPUTS)(trace)
+    return task.loss.perturbation(prediction, trace.a[-1], task.target, task.activation)

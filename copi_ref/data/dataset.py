@@ -1,0 +1,66 @@
+"""A data set for classification: images or other features, and integer labels."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from copi_ref.backend import HostArray
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Training and test samples in the host's memory; `fit` moves them to where the network is.
+
+    Args:
+        x_train: (N, K), floating and finite; rows are samples.
+        y_train: (N,), integer labels from 0.
+        x_test: (N', K).
+        y_test: (N',), integer labels from 0.
+
+    Raises:
+        TypeError: samples are not floating NumPy arrays, or labels not integer ones.
+        ValueError: shapes that don't fit, nothing in a set, a non-finite sample, a negative label.
+    """
+
+    x_train: HostArray
+    y_train: HostArray
+    x_test: HostArray
+    y_test: HostArray
+
+    def __post_init__(self) -> None:
+        for part in ("train", "test"):
+            _check_part(part, getattr(self, f"x_{part}"), getattr(self, f"y_{part}"))
+        if self.x_train.shape[1] != self.x_test.shape[1]:
+            raise ValueError(
+                f"x_test has {self.x_test.shape[1]} features but x_train has {self.x_train.shape[1]}: "
+                "both need the same"
+            )
+
+    @property
+    def features(self) -> int:
+        """Number of input units K."""
+        return int(self.x_train.shape[1])
+
+    @property
+    def classes(self) -> int:
+        """Number of classes: one more than the largest label in either part."""
+        return 1 + int(max(self.y_train.max(), self.y_test.max()))
+
+
+def _check_part(part: str, x: HostArray, y: HostArray) -> None:
+    x_name, y_name = f"x_{part}", f"y_{part}"
+    for name, array in ((x_name, x), (y_name, y)):
+        if not isinstance(array, np.ndarray):
+            raise TypeError(f"{name} is a {type(array).__name__}: needs a NumPy array")
+    if not np.issubdtype(x.dtype, np.floating):
+        raise TypeError(f"{x_name} has dtype {x.dtype}: needs floats; divide 8-bit pixels by 255")
+    if not np.issubdtype(y.dtype, np.integer):
+        raise TypeError(f"{y_name} has dtype {y.dtype}: needs integer labels, not one-hot rows")
+    if x.ndim != 2 or 0 in x.shape:
+        raise ValueError(f"{x_name} has shape {x.shape}: needs (samples, features), at least one of each")
+    if y.shape != x.shape[:1]:
+        raise ValueError(f"{y_name} has shape {y.shape} but {x_name} has {len(x)} samples: needs ({len(x)},)")
+    if y.min() < 0:
+        raise ValueError(f"{y_name} has the label {y.min()}: labels start at 0")
+    if not np.isfinite(x.sum()) and not np.isfinite(x).all():  # the sum alone costs no memory
+        raise ValueError(f"{x_name} has {np.count_nonzero(~np.isfinite(x))} non-finite entries: needs none")

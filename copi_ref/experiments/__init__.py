@@ -1,0 +1,1 @@
+"""The papers' experiments: presets, and the runner that trains methods over seeds."""

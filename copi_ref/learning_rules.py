@@ -1,0 +1,99 @@
+"""The forward weights: how W learns from states and targets (paper §2.2 to §2.7), one equation a function."""
+
+from copi_ref import _checks
+from copi_ref.backend import Array
+from copi_ref.moments import mean_outer, mean_square
+
+
+def copi_update(x: Array, z: Array, W: Array) -> Array:
+    """Return COPI's step direction of the forward weights: W ← W + η ΔW.
+
+    ΔW = E[z xᵀ] − W diag(E[x²])  (Eq. 3; for one sample Eq. 5)
+
+    Args:
+        x: (…, N, K), decorrelated inputs; rows are samples.
+        z: (…, N, M), target states z = a + δ.
+        W: (…, M, K), forward weights.
+
+    Returns:
+        ΔW, (…, M, K), in units of W x².
+
+    Raises:
+        TypeError: arrays of different libraries or dtypes, or not floating.
+        ValueError: shapes that don't fit.
+
+    Not checked: that the inputs are decorrelated. ΔW differs from `sgd_update` by W C_off exactly.
+    """
+    xp = _checks.arrays(x=(x, "NK"), z=(z, "NM"), W=(W, "MK"))
+    return mean_outer(z, x) - W * mean_square(x, xp)[..., None, :]
+
+
+def full_update(x: Array, z: Array, W: Array) -> Array:
+    """Return the step direction that needs no decorrelated inputs, but a matrix inverse.
+
+    ΔW = E[z xᵀ] E[x xᵀ]⁻¹ − W  (Eq. 2)
+
+    Shapes as in `copi_update`; the result has the units of W.
+
+    Raises:
+        TypeError: arrays of different libraries or dtypes, or not floating; exact arrays (no exact inverse here).
+        ValueError: shapes that don't fit, or fewer samples than features, so that E[x xᵀ] has no inverse.
+
+    Not checked: the condition of E[x xᵀ]. If it is singular, the array library raises its own error or returns
+    non-finite numbers.
+    """
+    xp = _checks.arrays(x=(x, "NK"), z=(z, "NM"), W=(W, "MK"))
+    _checks.not_exact("full_update", x)
+    samples, features = x.shape[-2:]
+    if samples < features:
+        raise ValueError(f"x has {samples} samples of {features} features: E[x xᵀ] has an inverse only with N ≥ K")
+    # D E[x xᵀ] = E[z xᵀ] is solved as E[x xᵀ] Dᵀ = E[x zᵀ] (E[x xᵀ] is symmetric): more accurate than an inverse.
+    D = xp.linalg.solve(mean_outer(x, x), mean_outer(x, z)).mT
+    return D - W
+
+
+def sgd_update(x: Array, delta: Array) -> Array:
+    """Return gradient descent's step direction of the forward weights, for δ = −dℓ/da.
+
+    ΔW = E[δ xᵀ]  (§2.7)
+
+    Args:
+        x: (…, N, K), inputs of the layer; rows are samples.
+        delta: (…, N, M), perturbations δ.
+
+    Returns:
+        ΔW, (…, M, K).
+
+    Raises:
+        TypeError: arrays of different libraries or dtypes, or not floating.
+        ValueError: shapes that don't fit.
+    """
+    _checks.arrays(x=(x, "NK"), delta=(delta, "NM"))
+    return mean_outer(delta, x)
+
+
+def fixed_point(x: Array, z: Array) -> Array:
+    """Return the weights at which COPI's update is zero for fixed targets.
+
+    W = E[z xᵀ] diag(E[x²])⁻¹  (App. B)
+
+    An input that is always 0 has E[x²] = 0, and any value of its column is a fixed point; this is the one of
+    minimum norm, 0.
+
+    Args:
+        x: (…, N, K), decorrelated inputs; rows are samples.
+        z: (…, N, M), target states.
+
+    Returns:
+        W, (…, M, K), in units of z/x.
+
+    Raises:
+        TypeError: arrays of different libraries or dtypes, or not floating.
+        ValueError: shapes that don't fit.
+    """
+    xp = _checks.arrays(x=(x, "NK"), z=(z, "NM"))
+    variance = mean_square(x, xp)[..., None, :]
+    dead = variance == 0
+    # The denominator is masked before the division: where(dead, 0, 1/variance) would still divide by 0.
+    W = mean_outer(z, x) / xp.where(dead, variance + 1, variance)
+    return xp.where(dead, W * 0, W)

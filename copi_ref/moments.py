@@ -1,0 +1,16 @@
+"""Second moments over the samples of a batch: E[u vᵀ] and E[x²]. E is the mean over axis −2, not centred."""
+
+from copi_ref.backend import Array, Namespace
+
+
+def mean_outer(u: Array, v: Array) -> Array:
+    """E[u vᵀ]: (…, N, M) and (…, N, K) give (…, M, K)."""
+    # Dividing the small factor (N×K) and not the product (M×K) saves a pass over the bigger matrix, and a sum
+    # over many samples can't overflow before it becomes a mean.
+    return u.mT @ (v / v.shape[-2])
+
+
+def mean_square(x: Array, xp: Namespace) -> Array:
+    """E[x²]: (…, N, K) gives (…, K)."""
+    # Not xp.mean: its division is not exact for Fractions everywhere.
+    return xp.sum(x * x, axis=-2) / x.shape[-2]

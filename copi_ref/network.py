@@ -1,0 +1,107 @@
+"""The network: its parameters, how they are drawn, and the forward pass."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from copi_ref import _checks
+from copi_ref.activations import Activation, leaky_relu
+from copi_ref.backend import Array, Namespace, default_namespace, from_numpy
+
+
+@dataclass(frozen=True)
+class Params:
+    """Forward weights W_l, (…, K_l, K_{l−1}), and lateral weights R_l, (…, K_{l−1}, K_{l−1}), layer by layer."""
+
+    W: tuple[Array, ...]
+    R: tuple[Array, ...]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What a forward pass computed: decorrelated inputs x_l, pre-activations a_l, outputs y_l, layer by layer."""
+
+    x: tuple[Array, ...]
+    a: tuple[Array, ...]
+    y: tuple[Array, ...]
+
+
+def init_params(
+    sizes: Sequence[int],
+    rng: np.random.Generator,
+    dtype: Any = "float32",
+    xp: Namespace | None = None,
+) -> Params:
+    """Draw a network: W_l Xavier-normal, W_ij ~ N(0, 2/(K_l + K_{l−1})), and R_l = I.
+
+    The numbers are drawn on the host in float64, so that one seed gives one network on every backend.
+
+    Args:
+        sizes: units of each layer, the input first: (784, 500, 10).
+        rng: the generator that is drawn from (and so advanced).
+        dtype: floating dtype, as a name or of any library.
+        xp: array module to make them with; by default the chosen backend.
+
+    Raises:
+        TypeError: a size is no integer, `rng` is no Generator, or `dtype` is not floating.
+        ValueError: fewer than two sizes, or a size below 1.
+        BackendError: the backend can't be used.
+    """
+    check_sizes(sizes)
+    _checks.generator("rng", rng)
+    xp = default_namespace(xp)
+    W = tuple(
+        from_numpy(xavier_normal(outputs, inputs, rng), xp, dtype)
+        for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True)
+    )
+    R = tuple(from_numpy(np.eye(inputs), xp, dtype) for inputs in sizes[:-1])
+    return Params(W=W, R=R)
+
+
+def forward(params: Params, y0: Array, activation: Activation = leaky_relu) -> Trace:
+    """Run the network on a batch (Algorithm 1, lines 4 to 8).
+
+    x_l = R_l y_{l−1},  a_l = W_l x_l,  y_l = f(a_l)  (§2.1, §2.4)
+
+    Args:
+        params: the network; R_l is (…, K_{l−1}, K_{l−1}), W_l is (…, K_l, K_{l−1}).
+        y0: (…, N, K_0), rows are samples.
+        activation: f, the same in every layer.
+
+    Raises:
+        TypeError: arrays of different libraries or dtypes, or not floating.
+        ValueError: shapes that don't fit; the message names the layer.
+    """
+    _checks.same_length(R=(params.R, len(params.W)))
+    y, xs, as_, ys = y0, [], [], []
+    for layer, (R, W) in enumerate(zip(params.R, params.W, strict=True), start=1):
+        _checks.arrays(
+            **{f"y{layer - 1}": (y, "NK"), f"R of layer {layer}": (R, "KK"), f"W of layer {layer}": (W, "MK")}
+        )
+        x = y @ R.mT  # x_l = R_l y_{l−1}; samples are rows, so the transpose of R stands on the right
+        a = x @ W.mT  # a_l = W_l x_l
+        y = activation(a)  # y_l = f(a_l)
+        xs.append(x)
+        as_.append(a)
+        ys.append(y)
+    return Trace(x=tuple(xs), a=tuple(as_), y=tuple(ys))
+
+
+def xavier_normal(outputs: int, inputs: int, rng: np.random.Generator) -> np.ndarray[Any, Any]:
+    """Draw an (outputs, inputs) matrix from N(0, 2/(outputs + inputs)), in float64 on the host."""
+    return rng.normal(0.0, (2 / (outputs + inputs)) ** 0.5, size=(outputs, inputs))
+
+
+def check_sizes(sizes: Sequence[int]) -> None:
+    """Check the units of each layer.
+
+    Raises:
+        TypeError: a size is no integer.
+        ValueError: fewer than two sizes, or a size below 1.
+    """
+    if len(sizes) < 2:
+        raise ValueError(f"sizes is {tuple(sizes)}: needs at least the input and one layer, as in (784, 10)")
+    for place, size in enumerate(sizes):
+        _checks.whole_number(f"sizes[{place}]", size, minimum=1)
