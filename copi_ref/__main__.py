@@ -1,0 +1,7 @@
+"""``python -m copi_ref`` is ``copi-ref``."""
+
+import sys
+
+from copi_ref.cli import main
+
+sys.exit(main())

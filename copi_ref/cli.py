@@ -1,0 +1,223 @@
+"""The command `copi-ref`: argparse only, so that it works on a plain install; what needs more says so."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from copi_ref.backend import BackendError, environment, load_backend
+from copi_ref.data import DataError, Dataset, load_digits, load_mnist, load_npz
+from copi_ref.experiments.presets import METHODS, PRESETS, Experiment, experiment
+from copi_ref.experiments.results import write_metrics, write_record, write_summary
+from copi_ref.experiments.runner import Run, run, summarize
+from copi_ref.training import NonFiniteError, Recipe
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+    from rich.table import Table
+
+DATA_VARIABLE = "COPI_REF_DATA"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return 0, or 1 if training left the finite numbers, or 2 for what can't be done."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except NonFiniteError as error:
+        print(f"copi-ref: {error}", file=sys.stderr)
+        return 1
+    except (BackendError, DataError, ImportError, OSError) as error:
+        print(f"copi-ref: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("copi-ref: interrupted; finished runs are on disk", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="copi-ref", description="Constrained Parameter Inference: the reference implementation."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    info = commands.add_parser("info", help="print the backend, versions and BLAS that numbers depend on")
+    info.set_defaults(command=_info)
+
+    demo = commands.add_parser("demo", help="train the four methods on digits and show what decorrelation does")
+    demo.add_argument("--seeds", type=_count, default=3, help="seeds 0 to SEEDS − 1 (default 3)")
+    demo.add_argument("--epochs", type=_count, default=30, help="default 30")
+    demo.add_argument("--out", type=Path, default=Path("copi-ref-demo"), help="folder for results (default %(default)s)")
+    demo.set_defaults(
+        command=_train, dataset="digits", preset="demo", method=list(METHODS), data_dir=None,
+        hidden=None, eta_w=None, eta_r=None,
+    )  # fmt: skip
+
+    train = commands.add_parser("train", help="train on digits, MNIST or your own .npz")
+    train.add_argument("dataset", metavar="DATASET", help="digits, mnist, or a path to an .npz file")
+    train.add_argument(
+        "--preset", choices=PRESETS, help="settings (default: tmlr for mnist, else demo)"
+    )
+    train.add_argument("--method", choices=METHODS, nargs="+", default=["copi-bp"], help="one or more (default copi-bp)")
+    train.add_argument("--seeds", type=_count, default=1, help="seeds 0 to SEEDS − 1 (default 1)")
+    train.add_argument("--epochs", type=_count, default=10, help="default 10")
+    train.add_argument("--hidden", type=_sizes, help="units of the hidden layers, as 500,500 (default: the preset's)")
+    train.add_argument("--eta-w", type=_rate, help="learning rate of W (default: the preset's)")
+    train.add_argument("--eta-r", type=_rate, help="learning rate of R (default: the preset's)")
+    train.add_argument(
+        "--data-dir", type=Path, help=f"folder with MNIST's files, or with mnist/ in it (default: ${DATA_VARIABLE})"
+    )
+    train.add_argument("--out", type=Path, default=Path("copi-ref-train"), help="folder for results (default %(default)s)")
+    train.set_defaults(command=_train)
+    return parser
+
+
+def _info(options: argparse.Namespace) -> int:
+    load_backend(environment()["backend"])
+    for name, value in environment().items():
+        print(f"{name:18} {value}")
+    return 0
+
+
+def _train(options: argparse.Namespace) -> int:
+    _require_demo_extra()
+    from rich.console import Console
+
+    from copi_ref.plots import save, training_figure
+
+    options.out.mkdir(parents=True, exist_ok=True)  # fail now, not after an hour
+    preset = options.preset or ("tmlr" if options.dataset == "mnist" else "demo")
+    dataset = _load(options.dataset, options.data_dir)
+    experiments = {method: _experiment(preset, method, options) for method in options.method}
+    console = Console()
+    runs = _run_all(console, experiments, dataset, options)
+    summary = {method: summarize([run for run in runs if run.method == method]) for method in experiments}
+    title = f"{options.dataset}, preset {preset}, {options.seeds} seed(s), {options.epochs} epochs"
+    console.print(_table(title, summary))
+    write_summary(options.out, summary)
+    write_record(options.out, _record(preset, experiments, options))
+    save(training_figure(runs, title), options.out / "figure.png")
+    console.print(f"Figure, metrics and settings are in {options.out}/")
+    return 0
+
+
+def _load(name: str, data_dir: Path | None) -> Dataset:
+    if name == "digits":
+        return load_digits()
+    if name == "mnist":
+        found = data_dir or os.environ.get(DATA_VARIABLE)
+        if not found:
+            raise DataError(f"mnist needs its four files: name their folder with --data-dir or ${DATA_VARIABLE}")
+        folder = Path(found)
+        return load_mnist(folder / "mnist" if (folder / "mnist").is_dir() else folder)
+    if not name.endswith(".npz"):
+        raise DataError(f"{name}: unknown data set: needs digits, mnist, or a path that ends in .npz")
+    return load_npz(name)
+
+
+def _experiment(preset: str, method: str, options: argparse.Namespace) -> Experiment:
+    settings = experiment(preset, method, options.dataset)
+    changes: dict[str, Any] = {name: getattr(options, name) for name in ("eta_w", "eta_r")}
+    recipe = replace(settings.recipe, **{name: value for name, value in changes.items() if value is not None})
+    return Experiment(options.hidden or settings.hidden, recipe)
+
+
+def _run_all(
+    console: Any, experiments: dict[str, Experiment], dataset: Dataset, options: argparse.Namespace
+) -> list[Run]:
+    runs = []
+    with _progress(console) as progress:
+        for method, settings in experiments.items():
+            for seed in range(options.seeds):
+                task = progress.add_task(f"{method} seed {seed}", total=options.epochs, note="")
+
+                def show(state: Any, row: dict[str, float], task: Any = task) -> None:
+                    progress.update(task, advance=1, note=f"test accuracy {row['test_accuracy']:.4f}")
+
+                runs.append(run(settings, method, seed, dataset, options.epochs, show))
+                write_metrics(options.out, runs[-1])
+    return runs
+
+
+def _progress(console: Any) -> "Progress":
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    return Progress(
+        TextColumn("{task.description:22}"), BarColumn(), MofNCompleteColumn(), TextColumn("epochs"),
+        TimeElapsedColumn(), TextColumn("{task.fields[note]}"), console=console,
+    )  # fmt: skip
+
+
+def _table(title: str, summary: dict[str, Any]) -> "Table":
+    from rich.table import Table
+
+    table = Table(
+        title=title,
+        caption="Mean ± standard deviation over seeds, after the last epoch. Epochs to 99 % of the peak train "
+        "accuracy. Energy: ‖C_off‖/‖diag C‖ of the first layer's input.",
+    )
+    for heading in ("method", "train acc.", "test acc.", "epochs to 99 %", "energy before", "after"):
+        table.add_column(heading, justify="left" if heading == "method" else "right")
+    formats = {
+        "train_accuracy": ".4f", "test_accuracy": ".4f", "epochs_to_99_percent": ".1f",
+        "energy_before": ".3f", "energy_after": ".3f",
+    }  # fmt: skip
+    for method, spreads in summary.items():
+        table.add_row(method, *(f"{spreads[n].mean:{f}} ± {spreads[n].std:{f}}" for n, f in formats.items()))
+    return table
+
+
+def _record(preset: str, experiments: dict[str, Experiment], options: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "dataset": options.dataset,
+        "preset": preset,
+        "seeds": list(range(options.seeds)),
+        "epochs": options.epochs,
+        "methods": {
+            method: {"hidden": list(settings.hidden), **_describe(settings.recipe, options.epochs)}
+            for method, settings in experiments.items()
+        },
+        "environment": environment(),
+    }
+
+
+def _describe(recipe: Recipe, epochs: int) -> dict[str, Any]:
+    """Put a recipe in plain words: rates that depend on the epoch as a list, functions by their name."""
+    described: dict[str, Any] = {}
+    for field in fields(recipe):
+        value = getattr(recipe, field.name)
+        if field.name in ("eta_w", "eta_r") and callable(value):
+            value = [value(epoch) for epoch in range(epochs)]
+        elif field.name in ("activation", "loss"):
+            value = value.name
+        described[field.name] = value if isinstance(value, (int, float, str, list)) else repr(value)
+    return described
+
+
+def _require_demo_extra() -> None:
+    try:
+        import matplotlib  # noqa: F401
+        import rich  # noqa: F401
+    except ImportError as error:
+        raise ImportError(f'{error.name} is not installed: pip install "copi_ref[demo]"') from error
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text}: needs at least 1")
+    return value
+
+
+def _rate(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text}: needs a number of at least 0")
+    return value
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    return tuple(_count(size) for size in text.split(","))

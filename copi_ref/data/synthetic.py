@@ -1,0 +1,34 @@
+"""Synthetic samples whose correlations are known."""
+
+import numpy as np
+
+from copi_ref import _checks
+from copi_ref.backend import HostArray
+
+
+def correlated_gaussian(covariance: HostArray, samples: int, rng: np.random.Generator) -> HostArray:
+    """Draw from N(0, covariance): a (samples, K) array of float64, rows are samples.
+
+    Args:
+        covariance: (K, K), symmetric and positive semi-definite; it may be singular.
+        samples: how many.
+        rng: the generator that is drawn from.
+
+    Raises:
+        TypeError: `rng` is no Generator or `samples` no whole number.
+        ValueError: `covariance` is not square, symmetric and positive semi-definite, or `samples` is below 1.
+    """
+    _checks.generator("rng", rng)
+    _checks.whole_number("samples", samples, minimum=1)
+    covariance = np.asarray(covariance, dtype=np.float64)
+    if covariance.ndim != 2 or covariance.shape[0] != covariance.shape[1]:
+        raise ValueError(f"covariance has shape {covariance.shape}: needs (K, K)")
+    if not np.isfinite(covariance).all() or not np.allclose(covariance, covariance.T):
+        raise ValueError("covariance is not symmetric and finite: needs both")
+    try:
+        return rng.multivariate_normal(
+            np.zeros(len(covariance)), covariance, size=samples, check_valid="raise", method="eigh"
+        )
+    except ValueError:
+        smallest = np.linalg.eigvalsh(covariance)[0]
+        raise ValueError(f"covariance has the eigenvalue {smallest:.3g}: needs none below 0") from None

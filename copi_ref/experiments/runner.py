@@ -1,0 +1,97 @@
+"""Train one method with one seed, and sum up what came out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from copi_ref.analysis.diagnostics import energy_of_moment
+from copi_ref.backend import HostArray, to_numpy
+from copi_ref.data.dataset import Dataset
+from copi_ref.experiments.presets import Experiment
+from copi_ref.moments import mean_outer
+from copi_ref.training import State, fit, init_state
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What a training run left: metrics per epoch, and E[x xᵀ] of the first layer before and after.
+
+    The moments are of all training samples, (K, K), float64.
+    """
+
+    method: str
+    seed: int
+    metrics: tuple[dict[str, float], ...]
+    moment_before: HostArray
+    moment_after: HostArray
+
+    @property
+    def energy_before(self) -> float:
+        """‖C_off‖_F / ‖diag C‖_F of the input."""
+        return float(energy_of_moment(self.moment_before))
+
+    @property
+    def energy_after(self) -> float:
+        """‖C_off‖_F / ‖diag C‖_F of the first layer's decorrelated input at the end."""
+        return float(energy_of_moment(self.moment_after))
+
+
+def run(
+    experiment: Experiment,
+    method: str,
+    seed: int,
+    dataset: Dataset,
+    epochs: int,
+    callback: Callable[[State, dict[str, float]], None] | None = None,
+) -> Run:
+    """Train a fresh network on the chosen backend.
+
+    Args:
+        experiment: recipe and hidden layers.
+        method: its name, for the record.
+        seed: of ``numpy.random.default_rng``.
+        dataset: what to train and test on.
+        epochs: how many.
+        callback: called after each epoch with the state and the row of metrics.
+
+    Raises:
+        NonFiniteError: a weight or a loss became infinite or NaN.
+        BackendError: the backend can't be used.
+    """
+    sizes = (dataset.features, *experiment.hidden, dataset.classes)
+    state = init_state(experiment.recipe, sizes, np.random.default_rng(seed))
+    result = fit(experiment.recipe, state, dataset, epochs, callback)
+    # x = R y, so E[x xᵀ] = R E[y yᵀ] Rᵀ: one pass over the data serves both.
+    x, R = dataset.x_train.astype(np.float64), to_numpy(result.state.params.R[0]).astype(np.float64)
+    before = mean_outer(x, x)
+    return Run(method, seed, result.metrics, before, R @ before @ R.mT)
+
+
+def epochs_to_99_percent(run: Run) -> int:
+    """Return how many epochs it took to reach 99 % of the peak train accuracy (1: after the first)."""
+    accuracy = [row["train_accuracy"] for row in run.metrics]
+    return 1 + next(epoch for epoch, value in enumerate(accuracy) if value >= 0.99 * max(accuracy))
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and sample standard deviation over seeds (0 for a single seed)."""
+
+    mean: float
+    std: float
+
+
+def summarize(runs: list[Run]) -> dict[str, Spread]:
+    """Sum up the runs of one method, one per seed: accuracies of the last epoch, speed, energies."""
+    columns = {
+        "train_accuracy": [run.metrics[-1]["train_accuracy"] for run in runs],
+        "test_accuracy": [run.metrics[-1]["test_accuracy"] for run in runs],
+        "epochs_to_99_percent": [epochs_to_99_percent(run) for run in runs],
+        "energy_before": [run.energy_before for run in runs],
+        "energy_after": [run.energy_after for run in runs],
+    }
+    return {
+        name: Spread(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0)
+        for name, values in columns.items()
+    }

@@ -1,0 +1,242 @@
+"""A second implementation, by hand from the paper: loops over single weights, on nested lists of Python numbers.
+
+It shares no line with the package. Numbers may be floats or Fractions; with Fractions it is exact. Rows are
+samples, as in the package, so the paper's vectors are rows here: x[n][j] is input j of sample n.
+"""
+
+import math
+from fractions import Fraction
+
+
+def mean(values):
+    values = list(values)
+    return sum(values) / len(values)
+
+
+def matrix(rows, columns, entry):
+    return [[entry(i, j) for j in range(columns)] for i in range(rows)]
+
+
+def samples(x):
+    return range(len(x))
+
+
+# --- forward weights -------------------------------------------------------------------------------------------
+
+
+def copi_update(x, z, W):
+    """App. C: Δw_ij = z_i x_j − w_ij x_j², averaged over the samples (Eq. 3)."""
+    return matrix(
+        len(W),
+        len(W[0]),
+        lambda i, j: mean(z[n][i] * x[n][j] - W[i][j] * x[n][j] ** 2 for n in samples(x)),
+    )
+
+
+def sgd_update(x, delta):
+    """§2.7: −dℓ/da_i x_j, averaged."""
+    return matrix(len(delta[0]), len(x[0]), lambda i, j: mean(delta[n][i] * x[n][j] for n in samples(x)))
+
+
+def fixed_point(x, z):
+    """App. B: w_ij = E[z_i x_j] / E[x_j²]; 0 where the input is always 0."""
+
+    def entry(i, j):
+        variance = mean(x[n][j] ** 2 for n in samples(x))
+        return mean(z[n][i] * x[n][j] for n in samples(x)) / variance if variance else 0 * variance
+
+    return matrix(len(z[0]), len(x[0]), entry)
+
+
+def full_update(x, z, W):
+    """Eq. 2, with the inverse by Gauss and Jordan: exact for Fractions."""
+    C = matrix(len(x[0]), len(x[0]), lambda i, j: mean(x[n][i] * x[n][j] for n in samples(x)))
+    inverse = _inverse(C)
+    zx = sgd_update(x, z)
+    return matrix(
+        len(W),
+        len(W[0]),
+        lambda i, j: sum(zx[i][k] * inverse[k][j] for k in range(len(C))) - W[i][j],
+    )
+
+
+def _inverse(C):
+    size = len(C)
+    rows = [[*C[i], *(Fraction(int(i == j)) for j in range(size))] for i in range(size)]
+    for column in range(size):
+        pivot = max(range(column, size), key=lambda i: abs(rows[i][column]))
+        rows[column], rows[pivot] = rows[pivot], rows[column]
+        rows[column] = [entry / rows[column][column] for entry in rows[column]]
+        for other in range(size):
+            if other != column:
+                factor = rows[other][column]
+                rows[other] = [a - factor * b for a, b in zip(rows[other], rows[column], strict=True)]
+    return [row[size:] for row in rows]
+
+
+# --- lateral weights -------------------------------------------------------------------------------------------
+
+
+def off_diagonal(x):
+    """C_off = E[x xᵀ] − diag(E[x²])."""
+    size = len(x[0])
+    return matrix(
+        size, size, lambda i, j: mean(x[n][i] * x[n][j] for n in samples(x)) if i != j else 0 * x[0][0]
+    )
+
+
+def decorrelation_update(x, R, rule):
+    """Eq. 4, its first line (left) or its last (right), or the mean of the first and its transpose."""
+    C_off, size = off_diagonal(x), range(len(R))
+
+    def left(i, j):
+        return -sum(C_off[i][k] * R[k][j] for k in size)
+
+    def right(i, j):
+        return -sum(R[i][k] * C_off[k][j] for k in size)
+
+    def symmetric(i, j):
+        return (left(i, j) + left(j, i)) / 2
+
+    return matrix(len(R), len(R), {"left": left, "right": right, "symmetric": symmetric}[rule])
+
+
+# --- activations and losses --------------------------------------------------------------------------------------
+
+F = {
+    "identity": lambda a: a,
+    "relu": lambda a: a if a >= 0 else 0 * a,
+    "leaky_relu": lambda a: a if a >= 0 else a / 10,
+    "tanh": lambda a: math.tanh(a),
+    "sigmoid": lambda a: 1 / (1 + math.exp(-a)),
+}
+F_PRIME = {
+    "identity": lambda a: a * 0 + 1,
+    "relu": lambda a: a * 0 + (1 if a >= 0 else 0),
+    "leaky_relu": lambda a: a * 0 + 1 if a >= 0 else (a * 0 + 1) / 10,
+    "tanh": lambda a: 1 - math.tanh(a) ** 2,
+    "sigmoid": lambda a: F["sigmoid"](a) * (1 - F["sigmoid"](a)),
+}
+
+
+def loss(name, y, target):
+    """ℓ of one sample."""
+    if name == "softmax_cross_entropy":
+        total = sum(math.exp(y_i) for y_i in y)
+        return -sum(t_i * math.log(math.exp(y_i) / total) for t_i, y_i in zip(target, y, strict=True))
+    squares = sum((y_i - t_i) ** 2 for y_i, t_i in zip(y, target, strict=True))
+    return squares if name == "quadratic" else squares / 2
+
+
+def descent(name, y, target):
+    """−∂ℓ/∂y_i of one sample."""
+    if name == "softmax_cross_entropy":
+        total = sum(math.exp(y_i) for y_i in y)
+        return [t_i - sum(target) * math.exp(y_i) / total for y_i, t_i in zip(y, target, strict=True)]
+    factor = 2 if name == "quadratic" else 1
+    return [factor * (t_i - y_i) for y_i, t_i in zip(y, target, strict=True)]
+
+
+def output_perturbation(loss_name, prediction, a, target, activation):
+    """δ_L = −f′(a_L) ∘ ∂ℓ/∂y_L."""
+    return [
+        [F_PRIME[activation](a_i) * d_i for a_i, d_i in zip(a[n], descent(loss_name, prediction[n], target[n]), strict=True)]
+        for n in samples(a)
+    ]
+
+
+# --- Algorithm 1 -------------------------------------------------------------------------------------------------
+
+
+def apply(A, y):
+    """A y for every sample."""
+    return [[sum(A[i][j] * row[j] for j in range(len(row))) for i in range(len(A))] for row in y]
+
+
+def forward(W, R, y0, activation):
+    """Lines 4 to 8."""
+    xs, as_, ys, y = [], [], [], y0
+    for W_l, R_l in zip(W, R, strict=True):
+        x = apply(R_l, y)
+        a = apply(W_l, x)
+        y = [[F[activation](a_i) for a_i in row] for row in a]
+        xs.append(x), as_.append(a), ys.append(y)
+    return xs, as_, ys
+
+
+def backpropagation(W, R, a, delta_L, activation):
+    """Line 11: δ_l,k = f′(a_l,k) Σ_i Σ_j δ_{l+1},i W_{l+1},ij R_{l+1},jk."""
+    deltas = [delta_L]
+    for W_l, R_l, a_l in zip(W[:0:-1], R[:0:-1], a[-2::-1], strict=True):
+        above = deltas[0]
+        deltas.insert(
+            0,
+            [
+                [
+                    F_PRIME[activation](a_l[n][k])
+                    * sum(
+                        above[n][i] * W_l[i][j] * R_l[j][k]
+                        for i in range(len(W_l))
+                        for j in range(len(R_l))
+                    )
+                    for k in range(len(a_l[0]))
+                ]
+                for n in samples(a_l)
+            ],
+        )
+    return deltas
+
+
+def feedback_alignment(B, a, delta_L, activation):
+    """§2.5: δ_l,k = f′(a_l,k) Σ_i B_{l+1},ki δ_{l+1},i."""
+    deltas = [delta_L]
+    for B_l, a_l in zip(B[::-1], a[-2::-1], strict=True):
+        above = deltas[0]
+        deltas.insert(
+            0,
+            [
+                [
+                    F_PRIME[activation](a_l[n][k]) * sum(B_l[k][i] * above[n][i] for i in range(len(above[0])))
+                    for k in range(len(a_l[0]))
+                ]
+                for n in samples(a_l)
+            ],
+        )
+    return deltas
+
+
+def step(W, R, y0, target, eta_w, eta_r, activation="leaky_relu", lateral_rule="right", loss_name="quadratic"):
+    """Lines 3 to 16, with backpropagation."""
+    x, a, y = forward(W, R, y0, activation)
+    delta_L = output_perturbation(loss_name, y[-1], a[-1], target, activation)
+    deltas = backpropagation(W, R, a, delta_L, activation)
+    new_W, new_R = [], []
+    for W_l, R_l, x_l, a_l, delta_l in zip(W, R, x, a, deltas, strict=True):
+        z_l = [[a_i + d_i for a_i, d_i in zip(*rows, strict=True)] for rows in zip(a_l, delta_l, strict=True)]
+        new_W.append(_moved(W_l, eta_w, copi_update(x_l, z_l, W_l)))
+        new_R.append(_moved(R_l, eta_r, decorrelation_update(x_l, R_l, lateral_rule)))
+    return new_W, new_R
+
+
+def _moved(A, eta, update):
+    return matrix(len(A), len(A[0]), lambda i, j: A[i][j] + eta * update[i][j])
+
+
+# --- optimizers, for one weight over time --------------------------------------------------------------------------
+
+
+def momentum(updates, beta):
+    """The directions d_1, d_2, …: d_t = Σ_s β^(t−s) Δ_s."""
+    return [sum(beta ** (t - s) * updates[s] for s in range(t + 1)) for t in range(len(updates))]
+
+
+def adam(updates, beta1, beta2, epsilon, bias_power=True):
+    """The directions of Adam; the running means written out as weighted sums."""
+    directions = []
+    for t in range(1, len(updates) + 1):
+        m = sum((1 - beta1) * beta1 ** (t - s) * updates[s - 1] for s in range(1, t + 1))
+        v = sum((1 - beta2) * beta2 ** (t - s) * updates[s - 1] ** 2 for s in range(1, t + 1))
+        power = t if bias_power else 1
+        m, v = m / (1 - beta1**power), v / (1 - beta2**power)
+        directions.append(m / (math.sqrt(v) + epsilon))
+    return directions
