@@ -23,6 +23,7 @@ from copi_ref.credit import (
 )
 from copi_ref.data.dataset import Dataset
 from copi_ref.decorrelation import LATERAL_RULES, decorrelation_update
+from copi_ref.evaluation import Evaluation, evaluate
 from copi_ref.learning_rules import copi_update, fixed_point, full_update, sgd_update
 from copi_ref.losses import LOSSES, Loss, half_quadratic, quadratic, softmax_cross_entropy
 from copi_ref.network import Params, Trace, forward, init_params
@@ -37,18 +38,8 @@ from copi_ref.optimizers import (
     momentum,
     plain,
 )
-from copi_ref.training import (
-    WEIGHT_RULES,
-    Evaluation,
-    FitResult,
-    NonFiniteError,
-    Recipe,
-    State,
-    evaluate,
-    fit,
-    init_state,
-    step,
-)
+from copi_ref.recipe import WEIGHT_RULES, Recipe
+from copi_ref.training import FitResult, NonFiniteError, State, fit, init_state, step
 
 __version__ = "0.1.0"
 

@@ -129,9 +129,9 @@ def coefficient(name: str, value: Any, like: Array) -> Any:
         if not isinstance(value, (int, Fraction)):
             raise TypeError(f"{name} is {value!r}, but the arrays are exact: needs an int or a Fraction")
         return Fraction(value)
-    if isinstance(value, (np.ndarray, np.generic)):
-        if value.ndim == 0:
-            return value.item()
+    if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
+        return value.item()
+    if isinstance(value, np.ndarray):
         return backend.from_numpy(value, backend.namespace(like), like.dtype, backend.device_of(like))
     if hasattr(value, "dtype"):
         return backend.namespace(value).astype(value, like.dtype)

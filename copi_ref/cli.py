@@ -12,8 +12,9 @@ from copi_ref.backend import BackendError, environment, load_backend
 from copi_ref.data import DataError, Dataset, load_digits, load_mnist, load_npz
 from copi_ref.experiments.presets import METHODS, PRESETS, Experiment, experiment
 from copi_ref.experiments.results import write_metrics, write_record, write_summary
-from copi_ref.experiments.runner import Run, run, summarize
-from copi_ref.training import NonFiniteError, Recipe
+from copi_ref.experiments.runner import Run, Spread, run, summarize
+from copi_ref.recipe import Recipe
+from copi_ref.training import NonFiniteError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -50,7 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="train the four methods on digits and show what decorrelation does")
     demo.add_argument("--seeds", type=_count, default=3, help="seeds 0 to SEEDS − 1 (default 3)")
     demo.add_argument("--epochs", type=_count, default=30, help="default 30")
-    demo.add_argument("--out", type=Path, default=Path("copi-ref-demo"), help="folder for results (default %(default)s)")
+    demo.add_argument(
+        "--out", type=Path, default=Path("copi-ref-demo"), help="folder for results (default %(default)s)"
+    )
     demo.set_defaults(
         command=_train, dataset="digits", preset="demo", method=list(METHODS), data_dir=None,
         hidden=None, eta_w=None, eta_r=None,
@@ -58,10 +61,10 @@ def _parser() -> argparse.ArgumentParser:
 
     train = commands.add_parser("train", help="train on digits, MNIST or your own .npz")
     train.add_argument("dataset", metavar="DATASET", help="digits, mnist, or a path to an .npz file")
+    train.add_argument("--preset", choices=PRESETS, help="settings (default: tmlr for mnist, else demo)")
     train.add_argument(
-        "--preset", choices=PRESETS, help="settings (default: tmlr for mnist, else demo)"
+        "--method", choices=METHODS, nargs="+", default=["copi-bp"], help="one or more (default copi-bp)"
     )
-    train.add_argument("--method", choices=METHODS, nargs="+", default=["copi-bp"], help="one or more (default copi-bp)")
     train.add_argument("--seeds", type=_count, default=1, help="seeds 0 to SEEDS − 1 (default 1)")
     train.add_argument("--epochs", type=_count, default=10, help="default 10")
     train.add_argument("--hidden", type=_sizes, help="units of the hidden layers, as 500,500 (default: the preset's)")
@@ -70,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--data-dir", type=Path, help=f"folder with MNIST's files, or with mnist/ in it (default: ${DATA_VARIABLE})"
     )
-    train.add_argument("--out", type=Path, default=Path("copi-ref-train"), help="folder for results (default %(default)s)")
+    train.add_argument(
+        "--out", type=Path, default=Path("copi-ref-train"), help="folder for results (default %(default)s)"
+    )
     train.set_defaults(command=_train)
     return parser
 
@@ -152,22 +157,29 @@ def _progress(console: Any) -> "Progress":
 
 
 def _table(title: str, summary: dict[str, Any]) -> "Table":
+    from rich import box
     from rich.table import Table
 
     table = Table(
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1),
+        pad_edge=False,
         title=title,
-        caption="Mean ± standard deviation over seeds, after the last epoch. Epochs to 99 % of the peak train "
-        "accuracy. Energy: ‖C_off‖/‖diag C‖ of the first layer's input.",
+        caption="Mean ± standard deviation over seeds, after the last epoch. Epochs until 99 % of the peak train "
+        "accuracy. Energy: ‖C_off‖/‖diag C‖ of the first layer's input, before → after.",
     )
-    for heading in ("method", "train acc.", "test acc.", "epochs to 99 %", "energy before", "after"):
-        table.add_column(heading, justify="left" if heading == "method" else "right")
-    formats = {
-        "train_accuracy": ".4f", "test_accuracy": ".4f", "epochs_to_99_percent": ".1f",
-        "energy_before": ".3f", "energy_after": ".3f",
-    }  # fmt: skip
-    for method, spreads in summary.items():
-        table.add_row(method, *(f"{spreads[n].mean:{f}} ± {spreads[n].std:{f}}" for n, f in formats.items()))
+    for heading in ("method", "train acc.", "test acc.", "to 99 %", "energy"):
+        table.add_column(heading, justify="left" if heading == "method" else "right", no_wrap=True)
+    for method, figures in summary.items():
+        energy = f"{figures['energy_before'].mean:.3g} → {figures['energy_after'].mean:.3g}"
+        accuracies = [_spread(figures[name], 4) for name in ("train_accuracy", "test_accuracy")]
+        table.add_row(method, *accuracies, _spread(figures["epochs_to_99_percent"], 1), energy)
     return table
+
+
+def _spread(spread: Spread, digits: int) -> str:
+    mean = f"{spread.mean:.{digits}f}"
+    return mean if spread.std is None else f"{mean} ±{spread.std:.{digits}f}"
 
 
 def _record(preset: str, experiments: dict[str, Experiment], options: argparse.Namespace) -> dict[str, Any]:

@@ -88,9 +88,7 @@ half_quadratic = Loss(
 )
 """ℓ = ½‖y_L − y*‖², so δ_L = f′(a_L) ∘ (y* − y_L): the loss of the TMLR experiments."""
 
-softmax_cross_entropy = Loss(
-    "softmax_cross_entropy", _cross_entropy, _cross_entropy_descent, rational=False
-)
+softmax_cross_entropy = Loss("softmax_cross_entropy", _cross_entropy, _cross_entropy_descent, rational=False)
 """ℓ = −Σ y* log softmax(y_L), so δ_L = f′(a_L) ∘ (y* − softmax(y_L)) where Σ y* = 1; not rational."""
 
 LOSSES = {

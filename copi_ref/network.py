@@ -1,5 +1,6 @@
 """The network: its parameters, how they are drawn, and the forward pass."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,8 +54,7 @@ def init_params(
     _checks.generator("rng", rng)
     xp = default_namespace(xp)
     W = tuple(
-        from_numpy(xavier_normal(outputs, inputs, rng), xp, dtype)
-        for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True)
+        from_numpy(xavier_normal(outputs, inputs, rng), xp, dtype) for inputs, outputs in itertools.pairwise(sizes)
     )
     R = tuple(from_numpy(np.eye(inputs), xp, dtype) for inputs in sizes[:-1])
     return Params(W=W, R=R)

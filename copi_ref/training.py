@@ -1,4 +1,4 @@
-"""Training: what Algorithm 1 leaves open (`Recipe`), what changes (`State`), its inner loop (`step`), and `fit`."""
+"""Training: what changes (`State`), the inner loop of Algorithm 1 (`step`), and the loop around it (`fit`)."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -8,82 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from copi_ref import _checks
-from copi_ref.activations import Activation, leaky_relu
-from copi_ref.backend import Array, HostArray, Namespace, device_of, float_name, from_numpy, namespace
-from copi_ref.credit import OUTPUTS, CreditMethod, Task, find_credit, init_feedback
+from copi_ref.backend import Array, HostArray, Namespace, device_of, from_numpy, namespace
+from copi_ref.credit import Task, find_credit, init_feedback
 from copi_ref.data.dataset import Dataset
-from copi_ref.decorrelation import LATERAL_RULES, decorrelation_update
-from copi_ref.learning_rules import copi_update, sgd_update
-from copi_ref.losses import Loss, quadratic
+from copi_ref.decorrelation import decorrelation_update
+from copi_ref.evaluation import evaluate, pieces
 from copi_ref.network import Params, Trace, forward, init_params
-from copi_ref.optimizers import Optimizer, plain
-
-Rate = float | Array | Callable[[int], Any]
-"""A learning rate: a number, an ensemble's array of shape (S, 1, 1), or a function of the epoch that gives one."""
-
-WEIGHT_RULES: dict[str, Callable[[Array, Array, Array, Array], Array]] = {
-    "copi": lambda x, a, delta, W: copi_update(x, a + delta, W),  # z = a + δ
-    "sgd": lambda x, a, delta, W: sgd_update(x, delta),
-}
-"""ΔW from x, a, δ and W: Eq. 3 (`copi`), or gradient descent on the same decorrelated inputs (`sgd`)."""
-
-_EVALUATION_ROWS = 5000  # bounds the memory of an evaluation: activities of so many samples at a time
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """All that Algorithm 1 leaves open.
-
-    Args:
-        eta_w: η_W, learning rate of the forward weights; a number or a function of the epoch (from 0).
-        eta_r: η_R, learning rate of the lateral weights; likewise.
-        activation: f.
-        loss: ℓ.
-        credit: how δ is found: a name in `CREDIT`, or a callable ``(params, trace, task) -> deltas``.
-        weight_rule: "copi" (Eq. 3) or "sgd" (§2.7).
-        lateral_rule: "symmetric", "left", "right" (see `decorrelation_update`), or "none": R stays as it is.
-        optimizer: how ΔW becomes a step. R always takes the plain one.
-        error_scale: every δ is multiplied by it before it goes into the update.
-        output: what is compared with the target: "activation", y_L, or "pre-activation", a_L.
-        lateral_only_epochs: in so many epochs at the start only R learns.
-        batch_size: samples of a step; the last batch of an epoch may be smaller.
-        dtype: of the parameters that `init_state` draws.
-
-    Raises:
-        TypeError, ValueError: a field that is none of these; the message names it.
-    """
-
-    eta_w: Rate
-    eta_r: Rate
-    activation: Activation = leaky_relu
-    loss: Loss = quadratic
-    credit: str | CreditMethod = "bp"
-    weight_rule: str = "copi"
-    lateral_rule: str = "symmetric"
-    optimizer: Optimizer = plain
-    error_scale: float = 1
-    output: str = "activation"
-    lateral_only_epochs: int = 0
-    batch_size: int = 50
-    dtype: str = "float32"
-
-    def __post_init__(self) -> None:
-        for name in ("eta_w", "eta_r"):
-            if not callable(getattr(self, name)):
-                _checks.number(name, getattr(self, name), minimum=0)
-        for name, kind in (("activation", Activation), ("loss", Loss)):
-            if not isinstance(getattr(self, name), kind):
-                raise TypeError(f"{name} is {getattr(self, name)!r}: needs a copi_ref {kind.__name__}")
-        if not (callable(self.optimizer) and hasattr(self.optimizer, "init")):
-            raise TypeError(f"optimizer is {self.optimizer!r}: needs one such as copi_ref.plain")
-        find_credit(self.credit)
-        _checks.choice("weight_rule", self.weight_rule, WEIGHT_RULES)
-        _checks.choice("lateral_rule", self.lateral_rule, {**LATERAL_RULES, "none": None})
-        _checks.choice("output", self.output, OUTPUTS)
-        _checks.number("error_scale", self.error_scale)
-        _checks.whole_number("lateral_only_epochs", self.lateral_only_epochs, minimum=0)
-        _checks.whole_number("batch_size", self.batch_size, minimum=1)
-        float_name(self.dtype)
+from copi_ref.recipe import WEIGHT_RULES, Rate, Recipe
 
 
 @dataclass(frozen=True)
@@ -127,9 +58,7 @@ class NonFiniteError(FloatingPointError):
         self.metrics = metrics
 
 
-def init_state(
-    recipe: Recipe, sizes: tuple[int, ...], rng: np.random.Generator, xp: Namespace | None = None
-) -> State:
+def init_state(recipe: Recipe, sizes: tuple[int, ...], rng: np.random.Generator, xp: Namespace | None = None) -> State:
     """Draw the network and the feedback weights, and set up the optimizer and the shuffling.
 
     The three draw from generators of their own, spawned from `rng`: recipes that differ in their credit method
@@ -190,9 +119,7 @@ def step(recipe: Recipe, state: State, y0: Array, target: Array) -> State:
             R[layer] = R[layer] + _rate("eta_r", recipe.eta_r, state.epoch, R[layer]) * update
 
     params = Params(W=tuple(W), R=tuple(R))
-    return replace(
-        state, params=params, optimizer=tuple(memory), rng_state=rng_state, step=state.step + 1
-    )
+    return replace(state, params=params, optimizer=tuple(memory), rng_state=rng_state, step=state.step + 1)
 
 
 def _perturbations(
@@ -256,43 +183,14 @@ def fit(
             row = {"epoch": float(state.epoch), **_metrics(recipe, after.params, train, test)}
         for name, value in row.items():
             if not np.isfinite(value):
-                message = f"epoch {state.epoch}: {name} is {value} though all weights are finite: lower eta_w"
+                message = f"training became non-finite in epoch {state.epoch}: {name} is {value}, "
+                message += "though all weights are finite: lower eta_r or eta_w"
                 raise NonFiniteError(message, state, tuple(rows))
         state = after
         rows.append({**row, "seconds": seconds})
         if callback is not None:
             callback(state, rows[-1])
     return FitResult(state, tuple(rows))
-
-
-class Evaluation(NamedTuple):
-    """Share of samples whose largest output is the target's, and the mean loss."""
-
-    accuracy: float
-    loss: float
-
-
-def evaluate(recipe: Recipe, params: Params, x: Array, target: Array) -> Evaluation:
-    """Return accuracy and mean loss over samples, 5000 at a time.
-
-    Args:
-        recipe: gives activation, output and loss.
-        params: one network.
-        x: (N, K_0), inputs, in the library and dtype of `params`.
-        target: (N, K_L), targets; the largest entry of a row is the right class.
-
-    Raises:
-        TypeError, ValueError: arrays that don't fit the network.
-    """
-    xp = _checks.arrays(x=(x, "NK"), target=(target, "NM"))
-    correct, loss = 0, 0.0
-    for first in range(0, x.shape[0], _EVALUATION_ROWS):
-        rows = slice(first, first + _EVALUATION_ROWS)
-        prediction = OUTPUTS[recipe.output](forward(params, x[rows, :], recipe.activation))
-        hits = xp.argmax(prediction, axis=-1) == xp.argmax(target[rows, :], axis=-1)
-        correct += int(xp.count_nonzero(hits))
-        loss += float(xp.sum(recipe.loss(prediction, target[rows, :])))
-    return Evaluation(correct / x.shape[0], loss / x.shape[0])
 
 
 class _Samples(NamedTuple):
@@ -327,9 +225,8 @@ def _batches(recipe: Recipe, state: State, train: _Samples) -> tuple[State, Iter
     rng = _generator(state.rng_state)
     order = from_numpy(rng.permutation(train.x.shape[0]), xp, device=device_of(train.x))
     batches = (
-        _Samples(xp.take(train.x, rows, axis=0), xp.take(train.target, rows, axis=0))
-        for first in range(0, order.shape[0], recipe.batch_size)
-        for rows in (order[first : first + recipe.batch_size],)
+        _Samples(*(xp.take(array, order[piece], axis=0) for array in train))
+        for piece in pieces(order.shape[0], recipe.batch_size)
     )
     return replace(state, rng_state=dict(rng.bit_generator.state)), batches
 
@@ -367,17 +264,16 @@ def _first_non_finite(*quantities: tuple[str, tuple[Array, ...]]) -> str | None:
 
 def _where_it_began(recipe: Recipe, state: State, train: _Samples) -> str:
     """Repeat an epoch that ended in non-finite weights, looking after every step, and say what overflowed first."""
-    epoch = state.epoch
     state, batches = _batches(recipe, state, train)
     for batch, (y0, target) in enumerate(batches):
         after = step(recipe, state, y0, target)
-        found = _non_finite(after.params)
-        if found:
+        if found := _non_finite(after.params):
             trace = forward(state.params, y0, recipe.activation)
-            found = _first_non_finite(("x", trace.x), ("a", trace.a), ("y", trace.y)) or found
-            break
+            deltas, _ = _perturbations(recipe, state, trace, target)
+            found = _first_non_finite(("x", trace.x), ("a", trace.a), ("y", trace.y), ("δ", deltas)) or found
+            return (
+                f"training became non-finite in epoch {state.epoch}, batch {batch} (both from 0), first in {found}: "
+                "lower eta_r or eta_w, or use lateral_rule='left'; the error's `state` is that before the epoch"
+            )
         state = after
-    return (
-        f"training became non-finite in epoch {epoch}, batch {batch} (both from 0), first in {found}: "
-        "lower eta_r or eta_w, or use lateral_rule='left'; the error's `state` is that before the epoch"
-    )
+    return f"training became non-finite in epoch {state.epoch}, and not when it was repeated: lower eta_r or eta_w"

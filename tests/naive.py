@@ -80,9 +80,7 @@ def _inverse(C):
 def off_diagonal(x):
     """C_off = E[x xᵀ] − diag(E[x²])."""
     size = len(x[0])
-    return matrix(
-        size, size, lambda i, j: mean(x[n][i] * x[n][j] for n in samples(x)) if i != j else 0 * x[0][0]
-    )
+    return matrix(size, size, lambda i, j: mean(x[n][i] * x[n][j] for n in samples(x)) if i != j else 0 * x[0][0])
 
 
 def decorrelation_update(x, R, rule):
@@ -140,7 +138,10 @@ def descent(name, y, target):
 def output_perturbation(loss_name, prediction, a, target, activation):
     """δ_L = −f′(a_L) ∘ ∂ℓ/∂y_L."""
     return [
-        [F_PRIME[activation](a_i) * d_i for a_i, d_i in zip(a[n], descent(loss_name, prediction[n], target[n]), strict=True)]
+        [
+            F_PRIME[activation](a_i) * d_i
+            for a_i, d_i in zip(a[n], descent(loss_name, prediction[n], target[n]), strict=True)
+        ]
         for n in samples(a)
     ]
 
@@ -174,11 +175,7 @@ def backpropagation(W, R, a, delta_L, activation):
             [
                 [
                     F_PRIME[activation](a_l[n][k])
-                    * sum(
-                        above[n][i] * W_l[i][j] * R_l[j][k]
-                        for i in range(len(W_l))
-                        for j in range(len(R_l))
-                    )
+                    * sum(above[n][i] * W_l[i][j] * R_l[j][k] for i in range(len(W_l)) for j in range(len(R_l)))
                     for k in range(len(a_l[0]))
                 ]
                 for n in samples(a_l)

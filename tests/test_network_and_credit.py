@@ -1,6 +1,7 @@
 """The forward pass and the perturbations: against the naive loops, finite differences and autodiff."""
 
 import dataclasses
+import itertools
 
 import naive
 import numpy as np
@@ -15,7 +16,7 @@ SIZES = (5, 4, 6, 3)  # all different
 
 def network(rng, make=draw, leading=()):
     """W, R, B, y0 and a target of a three-layer network; R is not symmetric, so that a missing transpose shows."""
-    pairs = list(zip(SIZES[:-1], SIZES[1:], strict=True))
+    pairs = list(itertools.pairwise(SIZES))
     W = tuple(make(rng, *leading, m, k) for k, m in pairs)
     R = tuple(make(rng, *leading, k, k) for k, _ in pairs)
     B = tuple(make(rng, *leading, k, m) for k, m in pairs[1:])
@@ -31,7 +32,9 @@ def scaled(rng, *shape):
     return draw(rng, *shape) / 2
 
 
-def run(xp, W, R, y0, target, *, activation=copi.leaky_relu, loss=copi.quadratic, B=None, credit="bp", output="activation"):
+def run(
+    xp, W, R, y0, target, *, activation=copi.leaky_relu, loss=copi.quadratic, B=None, credit="bp", output="activation"
+):
     params = copi.Params(W=xp.asarray(W), R=xp.asarray(R))
     trace = copi.forward(params, xp.asarray(y0), activation)
     feedback = None if B is None else xp.asarray(B)

@@ -1,5 +1,6 @@
 """Feedback alignment: fixed random weights carry the error down (Lillicrap et al. 2016)."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,11 +36,6 @@ def feedback_alignment(params: Params, trace: Trace, task: Task) -> tuple[Array,
     return tuple(reversed(deltas))
 
 
-def draw_feedback(
-    sizes: Sequence[int], rng: np.random.Generator, dtype: Any, xp: Namespace
-) -> tuple[Array, ...]:
+def draw_feedback(sizes: Sequence[int], rng: np.random.Generator, dtype: Any, xp: Namespace) -> tuple[Array, ...]:
     """Draw B_2 … B_L, Xavier-normal, B_{l+1} of shape (K_l, K_{l+1})."""
-    return tuple(
-        from_numpy(xavier_normal(lower, upper, rng), xp, dtype)
-        for lower, upper in zip(sizes[1:-1], sizes[2:], strict=True)
-    )
+    return tuple(from_numpy(xavier_normal(lower, upper, rng), xp, dtype) for lower, upper in itertools.pairwise(sizes[1:]))

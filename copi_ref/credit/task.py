@@ -20,7 +20,10 @@ OUTPUTS: dict[str, Callable[[Trace], Array]] = {
 
 @dataclass(frozen=True)
 class Task:
-    """The target y* (…, N, K_L), the loss, f, the fixed feedback weights if the method has some, a generator if it draws."""
+    """The target y* (…, N, K_L), the loss and f; fixed feedback weights and a generator, for methods that use them.
+
+    `output` says what is compared with the target: a name in `OUTPUTS`.
+    """
 
     target: Array
     loss: Loss = quadratic

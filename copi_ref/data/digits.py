@@ -16,9 +16,7 @@ def load_digits() -> Dataset:
     try:
         from sklearn import datasets
     except ImportError as error:
-        raise ImportError(
-            'digits needs scikit-learn, which is not installed: pip install "copi_ref[demo]"'
-        ) from error
+        raise ImportError('digits needs scikit-learn, which is not installed: pip install "copi_ref[demo]"') from error
     x, y = datasets.load_digits(return_X_y=True)
     x, y = (x / 16).astype(np.float32), y.astype(np.int64)  # exact: pixels are whole numbers from 0 to 16
     test = np.arange(len(x)) % 5 == 0

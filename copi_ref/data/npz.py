@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from copi_ref.backend import HostArray
 from copi_ref.data.dataset import Dataset
 from copi_ref.data.errors import DataError
 
@@ -22,18 +23,10 @@ def load_npz(path: str | Path) -> Dataset:
     """
     path = Path(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise DataError(f"{path}: holds a single array: needs an .npz with {', '.join(_NAMES)}")
-            missing = [name for name in _NAMES if name not in file]
-            if missing:
-                raise DataError(f"{path}: has no {', '.join(missing)}, only {', '.join(file) or 'nothing'}")
-            arrays = {name: file[name] for name in _NAMES}
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-        raise DataError(f"{path}: can't be read as .npz ({error})") from error
-    except ValueError as error:
-        if isinstance(error, DataError):
-            raise
+        arrays = _read(path)
+    except DataError:
+        raise
+    except (OSError, EOFError, ValueError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path}: can't be read as .npz ({error})") from error
     try:
         dataset = Dataset(**arrays)
@@ -45,3 +38,14 @@ def load_npz(path: str | Path) -> Dataset:
             "labels count from 0, a sample or more for each"
         )
     return dataset
+
+
+def _read(path: Path) -> dict[str, HostArray]:
+    with path.open("rb") as stream:  # opened here: NumPy leaves it open when the file is damaged
+        file = np.load(stream, allow_pickle=False)
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise DataError(f"{path}: holds a single array: needs an .npz with {', '.join(_NAMES)}")
+        missing = [name for name in _NAMES if name not in file]
+        if missing:
+            raise DataError(f"{path}: has no {', '.join(missing)}, only {', '.join(file) or 'nothing'}")
+        return {name: file[name] for name in _NAMES}

@@ -7,7 +7,7 @@ from typing import Any
 from copi_ref import _checks
 from copi_ref.losses import half_quadratic, quadratic
 from copi_ref.optimizers import Adam, AdamTMLR, adam
-from copi_ref.training import Recipe
+from copi_ref.recipe import Recipe
 
 METHODS: dict[str, dict[str, Any]] = {
     "copi-bp": {"credit": "bp", "weight_rule": "copi"},

@@ -76,15 +76,15 @@ def epochs_to_99_percent(run: Run) -> int:
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean and sample standard deviation over seeds (0 for a single seed)."""
+    """Mean and sample standard deviation over seeds; a single seed has no deviation."""
 
     mean: float
-    std: float
+    std: float | None
 
 
 def summarize(runs: list[Run]) -> dict[str, Spread]:
     """Sum up the runs of one method, one per seed: accuracies of the last epoch, speed, energies."""
-    columns = {
+    columns: dict[str, list[float]] = {
         "train_accuracy": [run.metrics[-1]["train_accuracy"] for run in runs],
         "test_accuracy": [run.metrics[-1]["test_accuracy"] for run in runs],
         "epochs_to_99_percent": [epochs_to_99_percent(run) for run in runs],
@@ -92,6 +92,6 @@ def summarize(runs: list[Run]) -> dict[str, Spread]:
         "energy_after": [run.energy_after for run in runs],
     }
     return {
-        name: Spread(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0)
+        name: Spread(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None)
         for name, values in columns.items()
     }

@@ -1,0 +1,132 @@
+"""Which library new arrays are made with, and that a choice that can't be met raises."""
+
+import sys
+from contextlib import nullcontext
+from types import ModuleType
+
+import array_api_compat
+import numpy as np
+import pytest
+
+import copi_ref as copi
+from copi_ref import backend
+
+SIZES = (4, 3)
+
+
+def name_of(params):
+    xp = array_api_compat.array_namespace(params.W[0])
+    return xp.__name__.removeprefix("array_api_compat.")
+
+
+def test_numpy_is_the_default(monkeypatch):
+    monkeypatch.delenv("COPI_REF_BACKEND", raising=False)
+    assert name_of(copi.init_params(SIZES, np.random.default_rng(0))) == "numpy"
+    monkeypatch.setenv("COPI_REF_BACKEND", "")
+    assert name_of(copi.init_params(SIZES, np.random.default_rng(0))) == "numpy"
+
+
+def test_precedence(monkeypatch):
+    """xp= over use_backend over the environment variable, which is read when it is needed."""
+    monkeypatch.setenv("COPI_REF_BACKEND", "array_api_strict")
+    assert name_of(copi.init_params(SIZES, np.random.default_rng(0))) == "array_api_strict"
+    with copi.use_backend("numpy"):
+        assert name_of(copi.init_params(SIZES, np.random.default_rng(0))) == "numpy"
+        import array_api_strict
+
+        made = copi.init_params(SIZES, np.random.default_rng(0), xp=array_api_strict)
+        assert name_of(made) == "array_api_strict"
+    assert name_of(copi.init_params(SIZES, np.random.default_rng(0))) == "array_api_strict"
+
+
+def test_arrays_that_come_in_win_over_the_environment(monkeypatch):
+    monkeypatch.setenv("COPI_REF_BACKEND", "array_api_strict")
+    assert isinstance(copi.sgd_update(np.ones((2, 3)), np.ones((2, 1))), np.ndarray)
+
+
+def test_use_backend_is_undone_after_an_error(monkeypatch):
+    monkeypatch.setenv("COPI_REF_BACKEND", "numpy")
+    with pytest.raises(KeyError), copi.use_backend("array_api_strict"):
+        raise KeyError
+    assert backend.backend_name() == "numpy"
+
+
+@pytest.mark.parametrize("choose", ["environment", "use_backend"])
+def test_an_unknown_backend_lists_those_there_are(choose, monkeypatch):
+    monkeypatch.setenv("COPI_REF_BACKEND", "cuda" if choose == "environment" else "numpy")
+    message = "backend 'cuda' is unknown: choose one of numpy, cupy, torch, jax, array_api_strict"
+    chosen = nullcontext() if choose == "environment" else copi.use_backend("cuda")
+    with pytest.raises(copi.BackendError, match=message), chosen:
+        copi.init_params(SIZES, np.random.default_rng(0))
+
+
+def test_a_backend_that_is_not_installed_says_how_to(monkeypatch):
+    monkeypatch.setitem(sys.modules, "array_api_compat.cupy", None)  # as if the import failed
+    monkeypatch.setenv("COPI_REF_BACKEND", "cupy")
+    with pytest.raises(copi.BackendError, match=r"'cupy' can't be imported .*gpu-cuda12"):
+        copi.init_params(SIZES, np.random.default_rng(0))
+
+
+def test_cupy_without_a_device_is_found_out_by_allocating(monkeypatch):
+    """`import cupy` succeeds without a GPU; only the first allocation fails. Nothing falls back to NumPy."""
+
+    def no_device(*_):
+        raise RuntimeError("cudaErrorNoDevice: no CUDA-capable device is detected")
+
+    cupy = ModuleType("array_api_compat.cupy")
+    cupy.ones = no_device
+    monkeypatch.setitem(sys.modules, "array_api_compat.cupy", cupy)
+    monkeypatch.setenv("COPI_REF_BACKEND", "cupy")
+    with pytest.raises(copi.BackendError, match="can't make an array .*cudaErrorNoDevice.* needs a working device"):
+        copi.init_params(SIZES, np.random.default_rng(0))
+
+
+def test_round_trip_through_every_library(xp, rng):
+    host = rng.normal(size=(3, 2))
+    there = xp.asarray(host)
+    assert backend.namespace(there) is xp.xp
+    np.testing.assert_array_equal(xp.numpy(there), host)
+
+
+def test_arrays_are_copied_both_ways(xp, rng):
+    """Else a torch tensor made from a NumPy array would change with it."""
+    host = rng.normal(size=(3, 2))
+    there = xp.asarray(host)
+    kept = host.copy()
+    host[:] = 0
+    back = xp.numpy(there)
+    np.testing.assert_array_equal(back, kept)
+    back[:] = 0
+    np.testing.assert_array_equal(xp.numpy(there), kept)
+
+
+@pytest.mark.interop
+def test_jax_without_float64_is_refused(rng):
+    jax = pytest.importorskip("jax")
+    with (
+        jax.enable_x64(False),
+        pytest.warns(UserWarning, match="float64"),
+        pytest.raises(copi.BackendError, match="gave float32 for dtype float64: .*JAX_ENABLE_X64=1"),
+    ):
+        copi.init_params(SIZES, rng, dtype="float64", xp=jax.numpy)
+
+
+@pytest.mark.parametrize("dtype", ["float32", np.float32, np.dtype("float32")])
+def test_dtype_by_name_or_by_type(dtype, rng):
+    assert copi.init_params(SIZES, rng, dtype=dtype, xp=np).W[0].dtype == np.float32
+
+
+def test_dtype_that_is_not_floating_is_refused(rng):
+    with pytest.raises(TypeError, match="dtype is 'int64': need one of float16, bfloat16, float32, float64"):
+        copi.init_params(SIZES, rng, dtype="int64")
+    with pytest.raises(copi.BackendError, match="has no bfloat16"):
+        copi.init_params(SIZES, rng, dtype="bfloat16", xp=np)
+
+
+def test_environment_says_what_numbers_depend_on(monkeypatch):
+    monkeypatch.setenv("COPI_REF_BACKEND", "numpy")
+    facts = backend.environment()
+    assert facts["backend"] == "numpy"
+    assert facts["numpy"] == np.__version__
+    assert facts["copi_ref"] == copi.__version__
+    assert {"python", "scipy", "blas", "blas threads"} <= set(facts)

@@ -1,0 +1,54 @@
+"""The pure functions are traced with jax.jit: tracing raises on any hidden float() or bool() of an array."""
+
+import numpy as np
+import pytest
+from compare import K, M, N, assert_close, draw
+from test_equations import EQUATIONS, arguments_of
+from test_network_and_credit import network, scaled
+
+import copi_ref as copi
+from copi_ref.analysis.diagnostics import off_diagonal_energy
+
+pytestmark = pytest.mark.interop
+jax = pytest.importorskip("jax")
+
+
+@pytest.mark.parametrize("name", EQUATIONS)
+def test_equations_can_be_traced(name, rng):
+    function = EQUATIONS[name][0]
+    arguments = [jax.numpy.asarray(argument) for argument in arguments_of(name, rng)]
+    assert_close(jax.jit(function)(*arguments), function(*arguments))
+
+
+@pytest.mark.parametrize("name", copi.ACTIVATIONS)
+@pytest.mark.parametrize("loss", copi.LOSSES)
+def test_activations_and_losses_can_be_traced(name, loss, rng):
+    f, a, target = copi.ACTIVATIONS[name], jax.numpy.asarray(draw(rng, N, M)), jax.numpy.asarray(draw(rng, N, M))
+
+    def both(a, target):
+        return copi.LOSSES[loss](f(a), target), copi.LOSSES[loss].perturbation(f(a), a, target, f)
+
+    for traced, plain in zip(jax.jit(both)(a, target), both(a, target), strict=True):
+        assert_close(traced, plain)
+
+
+@pytest.mark.parametrize("credit", copi.CREDIT)
+@pytest.mark.parametrize("optimizer", copi.OPTIMIZERS)
+def test_a_whole_step_can_be_traced(credit, optimizer, rng):
+    W, R, B, y0, target = (jax.tree.map(jax.numpy.asarray, part) for part in network(rng, scaled))
+    recipe = copi.Recipe(eta_w=0.25, eta_r=0.125, credit=credit, optimizer=copi.OPTIMIZERS[optimizer])
+
+    def step(W, R, B, y0, target):
+        memory = tuple(recipe.optimizer.init(w) for w in W)
+        state = copi.State(copi.Params(W, R), memory, B, dict(np.random.default_rng(0).bit_generator.state))
+        after = copi.step(recipe, state, y0, target)
+        return after.params.W, after.params.R
+
+    traced, plain = jax.jit(step)(W, R, B, y0, target), step(W, R, B, y0, target)
+    for one, other in zip(jax.tree.leaves(traced), jax.tree.leaves(plain), strict=True):
+        assert_close(one, other)
+
+
+def test_the_diagnostics_can_be_traced(rng):
+    x = jax.numpy.asarray(draw(rng, N, K))
+    assert_close(jax.jit(off_diagonal_energy)(x), off_diagonal_energy(x))

@@ -1,0 +1,381 @@
+"""Algorithm 1: one step against the naive loops, and what `fit` does around it."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import naive
+import numpy as np
+import pytest
+from compare import assert_close, assert_exact, draw, fractions
+from test_network_and_credit import SIZES, lists, network, scaled
+
+import copi_ref as copi
+from copi_ref import backend
+
+RECIPE = copi.Recipe(eta_w=0.25, eta_r=0.125, dtype="float64", lateral_rule="right")
+
+
+def state_of(W, R, recipe=RECIPE, feedback=None):
+    rng_state = dict(np.random.default_rng(0).bit_generator.state)
+    params = copi.Params(W=W, R=R)
+    return copi.State(params, tuple(recipe.optimizer.init(w) for w in W), feedback, rng_state)
+
+
+def blobs(rng, train=45, test=11, features=6, classes=3):
+    """Three noisy clusters: a small problem that every method learns."""
+    centres = rng.normal(size=(classes, features))
+    parts = []
+    for count in (train, test):
+        labels = rng.integers(0, classes, count)
+        parts += [(centres[labels] + 0.3 * rng.normal(size=(count, features))), labels]
+    return copi.Dataset(*parts)
+
+
+def fresh(recipe, seed=0, sizes=(6, 5, 3)):
+    return copi.init_state(recipe, sizes, np.random.default_rng(seed), np)
+
+
+def arrays_of(state):
+    memory = [array for m in state.optimizer if m is not None for array in (m.m, m.v)]
+    return [backend.to_numpy(array) for array in (*state.params.W, *state.params.R, *memory)]
+
+
+def assert_same_bits(one, other):
+    for a, b in zip(arrays_of(one), arrays_of(other), strict=True):
+        assert a.tobytes() == b.tobytes()
+
+
+# --- one step ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rule", copi.LATERAL_RULES)
+def test_step_is_algorithm_1_exactly(rule, rng):
+    W, R, _, y0, target = network(rng, fractions)
+    recipe = replace(RECIPE, eta_w=Fraction(1, 3), eta_r=Fraction(1, 7), lateral_rule=rule)
+    after = copi.step(recipe, state_of(W, R), y0, target)
+    expected = naive.step(
+        lists(W), lists(R), y0.tolist(), target.tolist(), Fraction(1, 3), Fraction(1, 7), lateral_rule=rule
+    )
+    for ours, by_hand in zip((after.params.W, after.params.R), expected, strict=True):
+        for array, rows in zip(ours, by_hand, strict=True):
+            assert_exact(array, rows)
+    assert after.step == 1
+
+
+def test_step_is_algorithm_1_on_every_library(xp, rng):
+    # Halves of halves: R and the errors stay of order 1, within the allowance of compare.py.
+    W, R, _, y0, target = network(rng, scaled)
+    W, R = tuple(w / 2 for w in W), tuple(r / 2 for r in R)
+    after = copi.step(RECIPE, state_of(xp.asarray(W), xp.asarray(R)), xp.asarray(y0), xp.asarray(target))
+    expected = naive.step(lists(W), lists(R), y0.tolist(), target.tolist(), 0.25, 0.125)
+    for ours, by_hand in zip((after.params.W, after.params.R), expected, strict=True):
+        for array, rows in zip(ours, by_hand, strict=True):
+            assert_close(xp.numpy(array), rows)
+
+
+def test_step_of_a_stack_with_a_rate_each(xp, rng):
+    W, R, _, y0, target = network(rng, scaled, leading=(3,))
+    rates = np.array([0.5, 0.25, 0.125])
+    recipe = replace(RECIPE, eta_w=rates[:, None, None], eta_r=lambda epoch: rates[:, None, None] / 4)
+    stacked = copi.step(recipe, state_of(xp.asarray(W), xp.asarray(R)), xp.asarray(y0), xp.asarray(target))
+    for member, rate in enumerate(rates):
+        alone = copi.step(
+            replace(RECIPE, eta_w=rate, eta_r=rate / 4),
+            state_of(*(xp.asarray(tuple(a[member] for a in arrays)) for arrays in (W, R))),
+            xp.asarray(y0[member]),
+            xp.asarray(target[member]),
+        )
+        pairs = zip((*stacked.params.W, *stacked.params.R), (*alone.params.W, *alone.params.R), strict=True)
+        for stack, single in pairs:
+            assert_close(xp.numpy(stack)[member], xp.numpy(single))
+
+
+@pytest.mark.parametrize("eta", [np.float64(0.1), np.array(0.1), 0.1, 1], ids=["scalar", "0-d", "float", "int"])
+def test_float32_stays_float32_whatever_the_rate(eta, xp):
+    recipe = replace(RECIPE, eta_w=eta, eta_r=eta, error_scale=np.float64(2), dtype="float32")
+    W, R, _, y0, target = network(np.random.default_rng(1), scaled)
+    state = state_of(xp.asarray(W, "float32"), xp.asarray(R, "float32"))
+    after = copi.step(recipe, state, xp.asarray(y0, "float32"), xp.asarray(target, "float32"))
+    assert {xp.numpy(array).dtype for array in (*after.params.W, *after.params.R)} == {np.dtype("float32")}
+
+
+def test_step_with_the_weight_rule_sgd_is_gradient_descent(rng):
+    W, R, _, y0, target = network(rng, scaled)
+    after = copi.step(replace(RECIPE, weight_rule="sgd"), state_of(W, R), y0, target)
+    trace = copi.forward(copi.Params(W, R), y0)
+    deltas = copi.backpropagation(copi.Params(W, R), trace, copi.Task(target))
+    for new, old, x, delta in zip(after.params.W, W, trace.x, deltas, strict=True):
+        np.testing.assert_array_equal(new, old + 0.25 * copi.sgd_update(x, delta))
+
+
+def test_error_scale_multiplies_every_delta(rng):
+    W, R, _, y0, target = network(rng, scaled)
+    after = copi.step(replace(RECIPE, error_scale=8), state_of(W, R), y0, target)
+    trace = copi.forward(copi.Params(W, R), y0)
+    deltas = copi.backpropagation(copi.Params(W, R), trace, copi.Task(target))
+    for new, old, x, a, delta in zip(after.params.W, W, trace.x, trace.a, deltas, strict=True):
+        np.testing.assert_array_equal(new, old + 0.25 * copi.copi_update(x, a + 8 * delta, old))
+
+
+def test_lateral_only_epochs_leave_W_and_the_optimizer_alone(rng):
+    W, R, _, y0, target = network(rng, scaled)
+    recipe = replace(RECIPE, lateral_only_epochs=2, optimizer=copi.adam)
+    state = state_of(W, R, recipe)
+    for epoch, W_learns in ((0, False), (1, False), (2, True)):
+        after = copi.step(recipe, replace(state, epoch=epoch), y0, target)
+        assert [bool((new != old).any()) for new, old in zip(after.params.W, W, strict=True)] == [W_learns] * 3
+        assert all((new != old).any() for new, old in zip(after.params.R, R, strict=True))
+        assert [memory.t for memory in after.optimizer] == [int(W_learns)] * 3
+
+
+def test_lateral_rule_none_leaves_R_alone(rng):
+    W, R, _, y0, target = network(rng, scaled)
+    after = copi.step(replace(RECIPE, lateral_rule="none"), state_of(W, R), y0, target)
+    assert all(new is old for new, old in zip(after.params.R, R, strict=True))
+
+
+def test_a_method_of_ones_own_plugs_in(rng):
+    """Any callable (params, trace, task) -> deltas is a credit method."""
+    W, R, _, y0, target = network(rng, scaled)
+
+    def nothing_to_blame(params, trace, task):
+        assert task.target is target
+        return tuple(a * 0 for a in trace.a)
+
+    after = copi.step(replace(RECIPE, credit=nothing_to_blame), state_of(W, R), y0, target)
+    trace = copi.forward(copi.Params(W, R), y0)
+    for new, old, x, a in zip(after.params.W, W, trace.x, trace.a, strict=True):
+        np.testing.assert_array_equal(new, old + 0.25 * copi.copi_update(x, a, old))
+
+
+class CountingArray(np.ndarray):
+    """A NumPy array that notes the multiply-adds of every matrix product."""
+
+    products: list = []  # noqa: RUF012
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        plain = [np.asarray(array) for array in inputs]
+        if ufunc is np.matmul:
+            self.products.append(plain[0].shape[-2] * plain[0].shape[-1] * plain[1].shape[-1])
+        result = getattr(ufunc, method)(*plain, **kwargs)
+        return result.view(CountingArray) if isinstance(result, np.ndarray) else result
+
+
+@pytest.mark.parametrize("rule", copi.LATERAL_RULES)
+def test_a_step_costs_N_K_squared(rule, rng):
+    """No product of a step is K×K by K×K: each takes N K² multiply-adds, for every lateral rule."""
+    N, K = 4, 32
+    W, R = ((rng.normal(size=(K, K)) / K).view(CountingArray) for _ in range(2))
+    recipe = replace(RECIPE, lateral_rule=rule)
+    state = state_of((W, W), (R, R), recipe)
+    CountingArray.products = []
+    copi.step(recipe, state, rng.normal(size=(N, K)).view(CountingArray), rng.normal(size=(N, K)).view(CountingArray))
+    # Two layers: R y, W x; E[z xᵀ]; R x and its outer product; and δ through W and R once.
+    assert CountingArray.products == [N * K * K] * (2 * (2 + 1 + 2) + 2)
+
+
+# --- fit -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("credit", copi.CREDIT)
+@pytest.mark.parametrize("optimizer", ["plain", "adam"])
+def test_same_seed_same_bits(credit, optimizer, rng):
+    recipe = replace(RECIPE, eta_w=0.01, eta_r=0.01, credit=credit, optimizer=copi.OPTIMIZERS[optimizer], batch_size=8)
+    dataset = blobs(rng)
+    one, two = (copi.fit(recipe, fresh(recipe), dataset, epochs=3) for _ in range(2))
+    assert_same_bits(one.state, two.state)
+    for row, other in zip(one.metrics, two.metrics, strict=True):
+        assert {**row, "seconds": 0} == {**other, "seconds": 0}
+    other = copi.fit(recipe, fresh(recipe, seed=1), dataset, epochs=3)
+    assert arrays_of(other.state)[0].tobytes() != arrays_of(one.state)[0].tobytes()
+
+
+def test_fit_continues_where_it_stopped(rng):
+    recipe = replace(RECIPE, eta_w=lambda epoch: 0.01 * (1 + epoch), eta_r=0.01, optimizer=copi.adam, batch_size=8)
+    dataset = blobs(rng)
+    whole = copi.fit(recipe, fresh(recipe), dataset, epochs=4)
+    half = copi.fit(recipe, fresh(recipe), dataset, epochs=2)
+    rest = copi.fit(recipe, half.state, dataset, epochs=2)
+    assert_same_bits(whole.state, rest.state)
+    assert [row["epoch"] for row in rest.metrics] == [2, 3]
+    assert (rest.state.epoch, rest.state.step) == (4, 4 * 6)
+
+
+def test_fit_leaves_the_state_that_it_got_as_it_was(rng):
+    recipe = replace(RECIPE, eta_w=0.01, eta_r=0.01)
+    state = fresh(recipe)
+    before = [array.copy() for array in arrays_of(state)], dict(state.rng_state)
+    copi.fit(recipe, state, blobs(rng), epochs=1)
+    for array, copy in zip(arrays_of(state), before[0], strict=True):
+        np.testing.assert_array_equal(array, copy)
+    assert state.rng_state == before[1]
+
+
+def test_every_epoch_sees_every_sample_once_in_a_new_order():
+    seen = []
+
+    def watch(params, trace, task):
+        seen.append(trace.x[0][:, 0])  # R = I, so this is the input
+        return tuple(a * 0 for a in trace.a)
+
+    x = np.arange(1.0, 12.0)[:, None] * np.ones((1, 6))
+    y = np.zeros(11, dtype=int)
+    recipe = replace(RECIPE, credit=watch, lateral_rule="none", eta_w=0, batch_size=4)
+    copi.fit(recipe, fresh(recipe), copi.Dataset(x, y, x, y), epochs=2)
+    assert [len(batch) for batch in seen] == [4, 4, 3, 4, 4, 3]
+    first, second = np.concatenate(seen[:3]), np.concatenate(seen[3:])
+    assert sorted(first) == sorted(second) == x[:, 0].tolist()
+    assert first.tolist() != second.tolist()
+    assert first.tolist() != x[:, 0].tolist()
+
+
+def test_methods_with_one_seed_start_alike_and_see_the_same_batches():
+    with_bp, with_fa = fresh(RECIPE), fresh(replace(RECIPE, credit="fa"))
+    assert_same_bits(with_bp, with_fa)
+    assert with_bp.rng_state == with_fa.rng_state
+    assert with_bp.feedback is None
+    assert [B.shape for B in with_fa.feedback] == [(5, 3)]
+
+
+def test_fit_reports_each_epoch(rng):
+    recipe = replace(RECIPE, eta_w=0.02, eta_r=0.01, batch_size=8)
+    dataset, calls = blobs(rng), []
+    result = copi.fit(
+        recipe, fresh(recipe), dataset, epochs=3, callback=lambda state, row: calls.append((state.epoch, row))
+    )
+    assert [epoch for epoch, _ in calls] == [1, 2, 3]
+    assert tuple(row for _, row in calls) == result.metrics
+    columns = ["epoch", "train_accuracy", "train_loss", "test_accuracy", "test_loss", "seconds"]
+    assert all(list(row) == columns for row in result.metrics)
+    prediction = copi.forward(result.state.params, dataset.x_test).y[-1]
+    hits = prediction.argmax(axis=1) == dataset.y_test
+    assert result.metrics[-1]["test_accuracy"] == hits.mean()
+    loss = np.sum((prediction - np.eye(3)[dataset.y_test]) ** 2, axis=1).mean()
+    np.testing.assert_allclose(result.metrics[-1]["test_loss"], loss, rtol=1e-13)
+
+
+def test_rates_follow_the_epoch(rng):
+    asked = []
+
+    def rate(epoch):
+        asked.append(epoch)
+        return 0.01
+
+    recipe = replace(RECIPE, eta_w=rate, eta_r=0, batch_size=45)
+    copi.fit(recipe, fresh(recipe), blobs(rng), epochs=3)
+    assert asked == [0, 0, 1, 1, 2, 2]  # one batch an epoch, two layers
+
+
+@pytest.mark.parametrize("method", ["copi", "sgd"])
+def test_fit_learns(method, rng):
+    recipe = replace(RECIPE, eta_w=0.05, eta_r=0.02, weight_rule=method, batch_size=8, lateral_rule="symmetric")
+    result = copi.fit(recipe, fresh(recipe), blobs(rng), epochs=40)
+    assert result.metrics[-1]["train_accuracy"] > 0.9
+    assert result.metrics[-1]["train_loss"] < result.metrics[0]["train_loss"] / 2
+
+
+def test_fit_runs_where_the_state_is(xp):
+    """On every library the same bits: whole numbers and powers of two, so that one epoch has no rounding."""
+    x = np.array([[1, 0, 2], [-1, 1, 0], [0, 2, 1], [1, -1, 1]], dtype=float)
+    dataset = copi.Dataset(x, np.array([0, 1, 1, 0]), x, np.array([0, 1, 1, 0]))
+    W = (np.array([[1.0, -1, 0], [2, 1, -1], [0, 1, 1], [1, 0, -2]]), np.array([[1.0, 0, -1, 1], [0, 1, 1, -1]]))
+    R = (np.eye(3), np.eye(4))
+    recipe = replace(RECIPE, activation=copi.relu, batch_size=4)
+    ends = [
+        copi.fit(recipe, state_of(there(W), there(R)), dataset, epochs=1)
+        for there in (xp.asarray, lambda arrays: arrays)
+    ]
+    for ours, theirs in zip((*ends[0].state.params.W, *ends[0].state.params.R), arrays_of(ends[1].state), strict=True):
+        np.testing.assert_array_equal(xp.numpy(ours), theirs)
+    assert {**ends[0].metrics[0], "seconds": 0} == {**ends[1].metrics[0], "seconds": 0}
+
+
+def test_evaluate_in_pieces_is_evaluate(rng):
+    recipe = RECIPE
+    params = fresh(recipe).params
+    x, target = draw(rng, 12_001, 6), np.eye(3)[rng.integers(0, 3, 12_001)]
+    pieces = copi.evaluate(recipe, params, x, target)
+    prediction = copi.forward(params, x).y[-1]
+    assert pieces.accuracy == (prediction.argmax(1) == target.argmax(1)).mean()
+    np.testing.assert_allclose(pieces.loss, copi.quadratic(prediction, target).mean(), rtol=1e-12)
+
+
+# --- leaving the finite numbers --------------------------------------------------------------------------------------
+
+
+def test_fit_stops_when_weights_become_non_finite_and_says_where(rng):
+    recipe = replace(RECIPE, eta_w=0.01, eta_r=lambda epoch: 0.01 if epoch < 2 else 1e200, batch_size=8)
+    with pytest.raises(copi.NonFiniteError, match=r"epoch 2, batch \d+ .* first in \w of layer \d") as caught:
+        copi.fit(recipe, fresh(recipe), blobs(rng), epochs=5)
+    assert caught.value.state.epoch == 2
+    assert all(np.isfinite(array).all() for array in arrays_of(caught.value.state))
+    assert [row["epoch"] for row in caught.value.metrics] == [0, 1]
+
+
+def test_the_first_quantity_to_overflow_is_named(rng):
+    """Only layer 2 gets an R that explodes: η_R is an array that is 0 for all but its first entries."""
+    recipe = replace(RECIPE, eta_w=0, eta_r=0, lateral_rule="none", batch_size=45)
+    state = fresh(recipe)
+    huge = replace(state, params=replace(state.params, R=(state.params.R[0], state.params.R[1] * 1e300)))
+    huge = replace(huge, params=replace(huge.params, W=(state.params.W[0], state.params.W[1] * 1e300)))
+    learn = replace(recipe, eta_w=1e-3)
+    with pytest.raises(copi.NonFiniteError, match="epoch 0, batch 0 .* first in a of layer 2"):
+        copi.fit(learn, huge, blobs(rng), epochs=1)
+
+
+def test_fit_stops_when_only_the_loss_is_non_finite(rng):
+    recipe = replace(RECIPE, eta_w=0, eta_r=0)
+    state = fresh(recipe)
+    huge = replace(state, params=replace(state.params, W=(state.params.W[0], state.params.W[1] * 1e200)))
+    with pytest.raises(copi.NonFiniteError, match="epoch 0: train_loss is inf, though all weights are finite"):
+        copi.fit(replace(recipe, lateral_only_epochs=1), huge, blobs(rng), epochs=1)
+
+
+# --- bad input -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "error", "message"),
+    [
+        ("eta_w", -1, ValueError, "eta_w is -1: needs at least 0"),
+        ("eta_r", float("inf"), ValueError, "eta_r is inf: needs a finite number"),
+        ("eta_w", "0.1", TypeError, "eta_w is '0.1': needs a number"),
+        ("activation", "relu", TypeError, "activation is 'relu': needs a copi_ref Activation"),
+        ("loss", None, TypeError, "loss is None: needs a copi_ref Loss"),
+        ("credit", "backprop", ValueError, "credit is 'backprop': choose one of 'bp', 'fa'"),
+        ("weight_rule", "hebb", ValueError, "weight_rule is 'hebb': choose one of 'copi', 'sgd'"),
+        ("lateral_rule", "up", ValueError, "lateral_rule is 'up': choose one of .*'none'"),
+        ("optimizer", "adam", TypeError, "optimizer is 'adam': needs one such as copi_ref.plain"),
+        ("output", "logits", ValueError, "output is 'logits': choose one of 'activation', 'pre-activation'"),
+        ("batch_size", 0, ValueError, "batch_size is 0: needs at least 1"),
+        ("lateral_only_epochs", 1.5, TypeError, "lateral_only_epochs is 1.5: needs a whole number"),
+        ("dtype", "int32", TypeError, "dtype is 'int32': need one of float16"),
+    ],
+)
+def test_a_recipe_names_the_field_that_is_wrong(field, value, error, message):
+    with pytest.raises(error, match=message):
+        replace(RECIPE, **{field: value})
+
+
+def test_fit_refuses_data_that_do_not_fit(rng):
+    state = fresh(RECIPE)
+    with pytest.raises(ValueError, match="x_train has 7 features but the network has 6 inputs"):
+        copi.fit(RECIPE, state, blobs(rng, features=7), epochs=1)
+    with pytest.raises(ValueError, match="has the label 4 but the network has 3 outputs"):
+        copi.fit(RECIPE, state, blobs(rng, classes=5), epochs=1)
+    with pytest.raises(ValueError, match="epochs is -1: needs at least 0"):
+        copi.fit(RECIPE, state, blobs(rng), epochs=-1)
+    W, R, *_ = network(rng, scaled, leading=(2,))
+    with pytest.raises(ValueError, match="fit trains one network"):
+        copi.fit(RECIPE, state_of(W, R), blobs(rng), epochs=1)
+
+
+def test_init_state_needs_a_generator():
+    with pytest.raises(TypeError, match="rng is 0: needs a numpy.random.Generator"):
+        copi.init_state(RECIPE, SIZES, 0)
+
+
+def test_an_exact_step_refuses_a_float_rate(rng):
+    W, R, _, y0, target = network(rng, fractions)
+    with pytest.raises(TypeError, match=r"eta_w is 0.25, but the arrays are exact: needs an int or a Fraction"):
+        copi.step(RECIPE, state_of(W, R), y0, target)
