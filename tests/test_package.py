@@ -123,6 +123,13 @@ def test_readme_code_runs(code, tmp_path, monkeypatch):
     exec(compile(code, "README.md", "exec"), {})
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
+def test_example_runs(path):
+    done = subprocess.run([sys.executable, path], capture_output=True, text=True, check=True)
+    assert done.stdout
+    assert not done.stderr
+
+
 def test_ci_runs_the_commands_of_the_readme():
     """CI takes them out of the README, so that they can't drift apart; here: they are there, as it looks for them."""
     commands = re.findall(r"^pip install -e .*$", README, re.MULTILINE)

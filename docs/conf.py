@@ -1,0 +1,13 @@
+"""Sphinx configuration: `sphinx-build --fail-on-warning docs site`."""
+
+from copi_ref import __version__
+
+project = "copi_ref"
+author = "the copi_ref maintainers"
+version = release = __version__
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+html_theme = "sphinx_rtd_theme"
+myst_enable_extensions = ["dollarmath"]
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+exclude_patterns = ["_build"]
