@@ -30,7 +30,6 @@ from copi_ref.network import Params, Trace, forward, init_params
 from copi_ref.optimizers import (
     OPTIMIZERS,
     Adam,
-    AdamTMLR,
     Momentum,
     Plain,
     adam,
@@ -76,7 +75,6 @@ __all__ = [  # in reading order  # noqa: RUF022
     "Plain",
     "Momentum",
     "Adam",
-    "AdamTMLR",
     "plain",
     "momentum",
     "adam",

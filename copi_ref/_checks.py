@@ -84,13 +84,22 @@ def number(name: str, value: Any, minimum: float | None = None) -> None:
         ValueError: it is not finite or below `minimum`.
     """
     if hasattr(value, "shape") and value.shape != ():
-        return  # an ensemble's values, perhaps on a device: looking at them would stall it
+        _ensemble_numbers(name, value, minimum)
+        return
     if isinstance(value, (bool, str)) or not hasattr(value, "__float__"):
         raise TypeError(f"{name} is {value!r}: needs a number")
     if not np.isfinite(float(value)):
         raise ValueError(f"{name} is {value}: needs a finite number")
     if minimum is not None and value < minimum:
         raise ValueError(f"{name} is {value}: needs at least {minimum}")
+
+
+def _ensemble_numbers(name: str, values: Array, minimum: float | None) -> None:
+    if tuple(values.shape[-2:]) != (1, 1):
+        raise ValueError(f"{name} has shape {tuple(values.shape)}: needs (…, 1, 1), one number per ensemble member")
+    if isinstance(values, np.ndarray):  # elsewhere perhaps on a device, which looking at them would stall
+        for value in values.flat:
+            number(name, value, minimum)
 
 
 def whole_number(name: str, value: Any, minimum: int) -> None:
@@ -126,6 +135,8 @@ def coefficient(name: str, value: Any, like: Array) -> Any:
         TypeError: `like` is exact and the factor is a float.
     """
     if is_exact(like):
+        if is_exact(value):
+            return value
         if not isinstance(value, (int, Fraction)):
             raise TypeError(f"{name} is {value!r}, but the arrays are exact: needs an int or a Fraction")
         return Fraction(value)
@@ -134,7 +145,10 @@ def coefficient(name: str, value: Any, like: Array) -> Any:
     if isinstance(value, np.ndarray):
         return backend.from_numpy(value, backend.namespace(like), like.dtype, backend.device_of(like))
     if hasattr(value, "dtype"):
-        return backend.namespace(value).astype(value, like.dtype)
+        xp = backend.namespace(like)
+        if backend.namespace(value) is not xp or backend.device_of(value) != backend.device_of(like):
+            return coefficient(name, backend.to_numpy(value), like)
+        return xp.astype(value, like.dtype)
     return value if isinstance(value, int) else float(value)
 
 
@@ -160,10 +174,11 @@ def _check_dtypes(xp: Namespace, named: dict[str, tuple[Array, str]]) -> None:
             raise TypeError(f"{name} has dtype {array.dtype} but {first} has {leader.dtype}: cast one of them")
         if is_exact(array):
             for entry in array.flat:
-                if not isinstance(entry, Fraction):
+                # Fraction(np.int64(…)) keeps the np.int64 inside, which overflows
+                if not (isinstance(entry, Fraction) and type(entry.numerator) is type(entry.denominator) is int):
                     raise TypeError(
                         f"{name} is an object array that holds a {type(entry).__name__}: "
-                        "exact mode needs fractions.Fraction in every place"
+                        "exact mode needs fractions.Fraction of Python ints in every place"
                     )
     if not is_exact(leader) and not xp.isdtype(leader.dtype, "real floating"):
         raise TypeError(f"{first} has dtype {leader.dtype}: needs a floating dtype (float32, float64 …)")

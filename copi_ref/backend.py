@@ -90,21 +90,27 @@ def load_backend(name: str) -> Namespace:
         raise BackendError(
             f"backend {name!r} can't be imported ({error}): {_INSTALL[name]}, or choose another backend"
         ) from error
+    _probe(name, xp)
+    return xp
+
+
+def _probe(name: str, xp: Namespace) -> Array:
     try:
-        xp.ones(1)
+        return xp.ones(1)
     except Exception as error:
         raise BackendError(
             f"backend {name!r} is installed but can't make an array ({error}): "
             "it needs a working device, or choose another backend"
         ) from error
-    return xp
 
 
 def default_namespace(xp: Namespace | None = None) -> Namespace:
     """Return the namespace for new arrays: of `xp` (a module such as ``cupy``) if given, else of the chosen backend."""
     if xp is None:
         return load_backend(backend_name())
-    return array_api_compat.array_namespace(xp.ones(1))
+    if not hasattr(xp, "asarray"):
+        raise TypeError(f"xp is {xp!r}: needs an array module such as numpy or cupy; names go to use_backend")
+    return array_api_compat.array_namespace(_probe(xp.__name__, xp))
 
 
 def namespace(*arrays: Array) -> Namespace:
@@ -138,13 +144,14 @@ def from_numpy(host: HostArray, xp: Namespace, dtype: Any = None, device: Any = 
 
 
 def to_numpy(array: Array) -> HostArray:
-    """Copy an array of any library to the host as a NumPy array."""
+    """Copy an array of any library to the host as a NumPy array; PyTorch's bfloat16 becomes float32, exactly."""
     if array_api_compat.is_numpy_array(array):
         return np.array(array)
     if array_api_compat.is_cupy_array(array):
         return np.asarray(array.get())
     if array_api_compat.is_torch_array(array):
-        return np.array(array.detach().cpu().numpy())
+        array = array.detach().cpu()
+        return np.array((array.float() if float_name(array.dtype) == "bfloat16" else array).numpy())
     if array_api_compat.is_jax_array(array):
         return np.array(array)
     xp = namespace(array)

@@ -1,6 +1,9 @@
 """The command `copi-ref`: argparse only, so that it works on a plain install; what needs more says so."""
 
 import argparse
+import io
+import itertools
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -8,13 +11,13 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from copi_ref.backend import BackendError, environment, load_backend
+from copi_ref.backend import BackendError, backend_name, environment, load_backend
 from copi_ref.data import DataError, Dataset, load_digits, load_mnist, load_npz
 from copi_ref.experiments.presets import METHODS, PRESETS, Experiment, experiment
-from copi_ref.experiments.results import write_metrics, write_record, write_summary
+from copi_ref.experiments.results import claim, write_metrics, write_summary
 from copi_ref.experiments.runner import Run, Spread, run, summarize
 from copi_ref.recipe import Recipe
-from copi_ref.training import NonFiniteError
+from copi_ref.training import NonFiniteError, State
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -24,13 +27,13 @@ DATA_VARIABLE = "COPI_REF_DATA"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return 0, or 1 if training left the finite numbers, or 2 for what can't be done."""
+    """Run the command; return 0, or 1 if a run left the finite numbers, or 2 for what can't be done."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without ± or → must not cost an hour's results
     options = _parser().parse_args(arguments)
     try:
         return int(options.command(options))
-    except NonFiniteError as error:
-        print(f"copi-ref: {error}", file=sys.stderr)
-        return 1
     except (BackendError, DataError, ImportError, OSError) as error:
         print(f"copi-ref: {error}", file=sys.stderr)
         return 2
@@ -49,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     info.set_defaults(command=_info)
 
     demo = commands.add_parser("demo", help="train the four methods on digits and show what decorrelation does")
-    demo.add_argument("--seeds", type=_count, default=3, help="seeds 0 to SEEDS − 1 (default 3)")
+    demo.add_argument("--seeds", type=_count, default=3, help="seeds 0 to SEEDS-1 (default 3)")
     demo.add_argument("--epochs", type=_count, default=30, help="default 30")
     demo.add_argument(
         "--out", type=Path, default=Path("copi-ref-demo"), help="folder for results (default %(default)s)"
@@ -65,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--method", choices=METHODS, nargs="+", default=["copi-bp"], help="one or more (default copi-bp)"
     )
-    train.add_argument("--seeds", type=_count, default=1, help="seeds 0 to SEEDS − 1 (default 1)")
+    train.add_argument("--seeds", type=_count, default=1, help="seeds 0 to SEEDS-1 (default 1)")
     train.add_argument("--epochs", type=_count, default=10, help="default 10")
     train.add_argument("--hidden", type=_sizes, help="units of the hidden layers, as 500,500 (default: the preset's)")
     train.add_argument("--eta-w", type=_rate, help="learning rate of W (default: the preset's)")
@@ -93,20 +96,22 @@ def _train(options: argparse.Namespace) -> int:
 
     from copi_ref.plots import save, training_figure
 
-    options.out.mkdir(parents=True, exist_ok=True)  # fail now, not after an hour
+    load_backend(backend_name())
     preset = options.preset or ("tmlr" if options.dataset == "mnist" else "demo")
     dataset = _load(options.dataset, options.data_dir)
     experiments = {method: _experiment(preset, method, options) for method in options.method}
+    claim(options.out, _record(preset, experiments, options))  # now, and not after an hour of training
     console = Console()
     runs = _run_all(console, experiments, dataset, options)
-    summary = {method: summarize([run for run in runs if run.method == method]) for method in experiments}
-    title = f"{options.dataset}, preset {preset}, {options.seeds} seed(s), {options.epochs} epochs"
-    console.print(_table(title, summary))
-    write_summary(options.out, summary)
-    write_record(options.out, _record(preset, experiments, options))
-    save(training_figure(runs, title), options.out / "figure.png")
-    console.print(f"Figure, metrics and settings are in {options.out}/")
-    return 0
+    if runs:
+        finished = dict.fromkeys(run.method for run in runs)
+        summary = {method: summarize([run for run in runs if run.method == method]) for method in finished}
+        title = f"{options.dataset}, preset {preset}, {options.seeds} seed(s), {options.epochs} epochs"
+        write_summary(options.out, summary)
+        save(training_figure(runs, title), options.out / "figure.png")
+        console.print(_table(title, summary))
+        console.print(f"Figure, metrics and settings are in {options.out}/")
+    return 0 if len(runs) == len(experiments) * options.seeds else 1
 
 
 def _load(name: str, data_dir: Path | None) -> Dataset:
@@ -133,17 +138,24 @@ def _experiment(preset: str, method: str, options: argparse.Namespace) -> Experi
 def _run_all(
     console: Any, experiments: dict[str, Experiment], dataset: Dataset, options: argparse.Namespace
 ) -> list[Run]:
+    """Return the runs that finished; one that became non-finite is reported and does not stop the others."""
     runs = []
     with _progress(console) as progress:
-        for method, settings in experiments.items():
-            for seed in range(options.seeds):
-                task = progress.add_task(f"{method} seed {seed}", total=options.epochs, note="")
+        for method, seed in itertools.product(experiments, range(options.seeds)):
+            task = progress.add_task(f"{method} seed {seed}", total=options.epochs, note="")
 
-                def show(state: Any, row: dict[str, float], task: Any = task) -> None:
-                    progress.update(task, advance=1, note=f"test accuracy {row['test_accuracy']:.4f}")
+            def show(state: State, row: dict[str, float], task: Any = task) -> None:
+                progress.update(task, advance=1, note=f"test accuracy {row['test_accuracy']:.4f}")
 
-                runs.append(run(settings, method, seed, dataset, options.epochs, show))
-                write_metrics(options.out, runs[-1])
+            try:
+                done = run(experiments[method], method, seed, dataset, options.epochs, show)
+            except NonFiniteError as error:
+                progress.update(task, note="stopped: non-finite")
+                print(f"copi-ref: {method}, seed {seed}: {error}", file=sys.stderr)
+                write_metrics(options.out, method, seed, error.metrics)
+            else:
+                runs.append(done)
+                write_metrics(options.out, method, seed, done.metrics)
     return runs
 
 
@@ -183,7 +195,7 @@ def _spread(spread: Spread, digits: int) -> str:
 
 
 def _record(preset: str, experiments: dict[str, Experiment], options: argparse.Namespace) -> dict[str, Any]:
-    return {
+    settings = {
         "dataset": options.dataset,
         "preset": preset,
         "seeds": list(range(options.seeds)),
@@ -192,8 +204,8 @@ def _record(preset: str, experiments: dict[str, Experiment], options: argparse.N
             method: {"hidden": list(settings.hidden), **_describe(settings.recipe, options.epochs)}
             for method, settings in experiments.items()
         },
-        "environment": environment(),
     }
+    return {"settings": settings, "environment": environment()}
 
 
 def _describe(recipe: Recipe, epochs: int) -> dict[str, Any]:
@@ -218,16 +230,18 @@ def _require_demo_extra() -> None:
 
 
 def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text}: needs at least 1")
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: needs a whole number of at least 1")
+    return int(text)
 
 
 def _rate(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text}: needs a number of at least 0")
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r}: needs a number of at least 0")
     return value
 
 

@@ -2,8 +2,8 @@
 
 The paper writes its rule in two lines and calls them equal, because R "stays symmetric". It does not, in general:
 after the first step C = E[x xᵀ] and R no longer commute. So its two lines are two rules, `left` and `right`, each
-the transpose of the other for a symmetric R. `symmetric` is the mean of both; it keeps a symmetric R symmetric to
-the last bit.
+the transpose of the other for a symmetric R. `symmetric` is the symmetric part of `left` (for a symmetric R the mean
+of both); it keeps a symmetric R symmetric to the last bit.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def decorrelation_update(x: Array, R: Array, rule: str = "symmetric") -> Array:
         ValueError: shapes that don't fit, or an unknown rule.
 
     Not checked: that R is symmetric (`symmetric` is meant for such an R), and that η is small enough. For `left`,
-    η ≤ 2/(3 λmax(C)) never raises ‖C_off‖; the other two have no such bound.
+    η ≤ 2/(3 λmax(C)) never raises ‖C_off‖; for the other two no such bound is known.
     """
     update = _checks.choice("rule", rule, LATERAL_RULES)
     xp = _checks.arrays(x=(x, "NK"), R=(R, "KK"))

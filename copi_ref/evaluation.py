@@ -9,7 +9,7 @@ from copi_ref.credit import OUTPUTS
 from copi_ref.network import Params, forward
 from copi_ref.recipe import Recipe
 
-_ROWS = 5000  # bounds the memory: activities of so many samples at a time
+ROWS = 5000  # bounds the memory: activities of so many samples at a time
 
 
 class Evaluation(NamedTuple):
@@ -29,11 +29,13 @@ def evaluate(recipe: Recipe, params: Params, x: Array, target: Array) -> Evaluat
         target: (N, K_L), targets; the largest entry of a row is the right class.
 
     Raises:
-        TypeError, ValueError: arrays that don't fit the network.
+        TypeError, ValueError: arrays that don't fit the network, or a network with ensemble axes.
     """
+    if params.W[-1].ndim != 2:
+        raise ValueError(f"W of the last layer has shape {tuple(params.W[-1].shape)}: evaluate takes one network")
     xp = _checks.arrays(x=(x, "NK"), target=(target, "NM"))
     correct, loss = 0, 0.0
-    for rows in pieces(x.shape[0], _ROWS):
+    for rows in pieces(x.shape[0], ROWS):
         prediction = OUTPUTS[recipe.output](forward(params, x[rows, :], recipe.activation))
         hits = xp.argmax(prediction, axis=-1) == xp.argmax(target[rows, :], axis=-1)
         correct += int(xp.count_nonzero(hits))

@@ -76,7 +76,7 @@ def _cross_entropy_descent(prediction: Array, target: Array, xp: Namespace) -> A
 
 quadratic = Loss(
     "quadratic",
-    lambda y, target, xp: _squared_distance(y, target, xp),
+    _squared_distance,
     lambda y, target, xp: 2 * (target - y),
 )
 """ℓ = ‖y_L − y*‖² (Algorithm 1, line 9), so δ_L = 2 f′(a_L) ∘ (y* − y_L): many implementations drop the 2."""

@@ -12,5 +12,5 @@ def mean_outer(u: Array, v: Array) -> Array:
 
 def mean_square(x: Array, xp: Namespace) -> Array:
     """E[x²]: (…, N, K) gives (…, K)."""
-    # Not xp.mean: its division is not exact for Fractions everywhere.
-    return xp.sum(x * x, axis=-2) / x.shape[-2]
+    # As the diagonal of mean_outer(x, x) is formed, so that C_off has a diagonal of 0 up to the order of the sum.
+    return xp.sum(x * (x / x.shape[-2]), axis=-2)

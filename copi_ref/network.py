@@ -12,7 +12,7 @@ from copi_ref.activations import Activation, leaky_relu
 from copi_ref.backend import Array, Namespace, default_namespace, from_numpy
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Params:
     """Forward weights W_l, (…, K_l, K_{l−1}), and lateral weights R_l, (…, K_{l−1}, K_{l−1}), layer by layer."""
 
@@ -20,7 +20,7 @@ class Params:
     R: tuple[Array, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trace:
     """What a forward pass computed: decorrelated inputs x_l, pre-activations a_l, outputs y_l, layer by layer."""
 
@@ -101,6 +101,8 @@ def check_sizes(sizes: Sequence[int]) -> None:
         TypeError: a size is no integer.
         ValueError: fewer than two sizes, or a size below 1.
     """
+    if not isinstance(sizes, Sequence) or isinstance(sizes, str):
+        raise TypeError(f"sizes is {sizes!r}: needs the units of each layer, the input first, as in (784, 10)")
     if len(sizes) < 2:
         raise ValueError(f"sizes is {tuple(sizes)}: needs at least the input and one layer, as in (784, 10)")
     for place, size in enumerate(sizes):

@@ -1,11 +1,12 @@
 """How a step direction ΔW becomes a step: W ← W + η d. One array at a time; ΔW points downhill.
 
-An optimizer has ``init(W)``, which makes its memory for one weight array, and is called as
+An optimizer has ``init(W)``, which makes its memory for one weight array (a tuple), and is called as
 ``direction, memory = optimizer(update, memory)``.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from copi_ref import _checks
 from copi_ref.backend import Array
@@ -14,10 +15,10 @@ from copi_ref.backend import Array
 class Optimizer(Protocol):
     """What `Recipe` needs of an optimizer."""
 
-    def init(self, W: Array) -> Any:
+    def init(self, W: Array) -> tuple[Any, ...]:
         """Return the memory with which W starts."""
 
-    def __call__(self, update: Array, memory: Any) -> tuple[Array, Any]:
+    def __call__(self, update: Array, memory: Any) -> tuple[Array, tuple[Any, ...]]:
         """Return the direction d of W ← W + η d, and the new memory."""
 
 
@@ -27,17 +28,31 @@ def _check_decay(name: str, beta: float) -> None:
         raise ValueError(f"{name} is {beta}: needs less than 1")
 
 
+def _check_memory(optimizer: str, memory: Any, kind: type) -> None:
+    if not isinstance(memory, kind):
+        raise TypeError(
+            f"memory is {memory!r}: {optimizer} needs a {kind.__name__}, as its init makes it; "
+            "a state works with the recipe that init_state made it for"
+        )
+
+
 @dataclass(frozen=True)
 class Plain:
     """d = ΔW: what the papers do for COPI."""
 
-    def init(self, W: Array) -> None:
-        """Return None: there is nothing to remember."""
-        return None
+    def init(self, W: Array) -> tuple[()]:
+        """Return nothing: there is nothing to remember."""
+        return ()
 
-    def __call__(self, update: Array, memory: None) -> tuple[Array, None]:
+    def __call__(self, update: Array, memory: tuple[()]) -> tuple[Array, tuple[()]]:
         """Return ΔW as it is."""
-        return update, None
+        return update, memory
+
+
+class MomentumMemory(NamedTuple):
+    """The last direction d."""
+
+    d: Array
 
 
 @dataclass(frozen=True)
@@ -49,18 +64,23 @@ class Momentum:
     def __post_init__(self) -> None:
         _check_decay("beta", self.beta)
 
-    def init(self, W: Array) -> Array:
+    def init(self, W: Array) -> MomentumMemory:
         """Return d = 0, of the shape of W."""
-        return W * 0
+        return MomentumMemory(W * 0)
 
-    def __call__(self, update: Array, memory: Array) -> tuple[Array, Array]:
-        """Return d twice: it is both the step and what is remembered."""
-        d = self.beta * memory + update
-        return d, d
+    def __call__(self, update: Array, memory: MomentumMemory) -> tuple[Array, MomentumMemory]:
+        """Return the new d, both as the step and in the memory.
+
+        Raises:
+            TypeError: the update is exact and β a float, or the memory is another optimizer's.
+        """
+        _check_memory("momentum", memory, MomentumMemory)
+        beta = _checks.coefficient("beta", self.beta, update)
+        d = beta * memory.d + update
+        return d, MomentumMemory(d)
 
 
-@dataclass(frozen=True)
-class AdamMemory:
+class AdamMemory(NamedTuple):
     """Running means m of ΔW and v of ΔW², and the number t of updates so far."""
 
     m: Array
@@ -68,21 +88,34 @@ class AdamMemory:
     t: int
 
 
+BIAS_CORRECTIONS: dict[str, Callable[[float, int], float]] = {
+    "power": lambda beta, t: 1 - beta**t,  # Kingma and Ba 2014
+    "constant": lambda beta, t: 1 - beta,  # COPI's TMLR experiments: without the power of t
+}
+"""What Adam divides a running mean by at update t."""
+
+
 @dataclass(frozen=True)
 class Adam:
-    """Adam (Kingma and Ba 2014, Algorithm 1): d = m̂ / (√v̂ + ε), m̂ = m/(1 − β₁ᵗ), v̂ = v/(1 − β₂ᵗ).
+    """d = m̂ / (√v̂ + ε), m̂ = m/(1 − β₁ᵗ), v̂ = v/(1 − β₂ᵗ) (Kingma and Ba 2014, Algorithm 1).
 
-    m ← β₁ m + (1 − β₁) ΔW and v ← β₂ v + (1 − β₂) ΔW². Not rational: no exact mode.
+    m ← β₁ m + (1 − β₁) ΔW and v ← β₂ v + (1 − β₂) ΔW². Not rational: no exact mode. In float16 the default ε is 0,
+    and an update of 0 gives NaN: take a larger one.
+
+    With ``bias_correction="constant"`` it is m̂ = m/(1 − β₁), v̂ = v/(1 − β₂) at every t, as in COPI's TMLR experiments.
+    Late steps are then √(1 − β₂)/(1 − β₁) of Adam's: 0.32 with the usual β.
     """
 
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
+    bias_correction: str = "power"
 
     def __post_init__(self) -> None:
         _check_decay("beta1", self.beta1)
         _check_decay("beta2", self.beta2)
         _checks.number("epsilon", self.epsilon, minimum=0)
+        _checks.choice("bias_correction", self.bias_correction, BIAS_CORRECTIONS)
 
     def init(self, W: Array) -> AdamMemory:
         """Return m = 0, v = 0, t = 0."""
@@ -92,39 +125,27 @@ class Adam:
         """Return d and the new m, v and t.
 
         Raises:
-            TypeError: the update is exact.
+            TypeError: the update is exact, or the memory is another optimizer's.
         """
         xp = _checks.floating("update", update)
         _checks.not_exact("Adam", update)
+        _check_memory("Adam", memory, AdamMemory)
+        beta1, beta2, epsilon = (
+            _checks.coefficient(name, getattr(self, name), update) for name in ("beta1", "beta2", "epsilon")
+        )
+        correction = BIAS_CORRECTIONS[self.bias_correction]
         t = memory.t + 1
-        m = self.beta1 * memory.m + (1 - self.beta1) * update
-        v = self.beta2 * memory.v + (1 - self.beta2) * update * update
-        m_hat = m / self._correction(self.beta1, t)
-        v_hat = v / self._correction(self.beta2, t)
-        return m_hat / (xp.sqrt(v_hat) + self.epsilon), AdamMemory(m, v, t)
-
-    @staticmethod
-    def _correction(beta: float, t: int) -> float:
-        return 1 - beta**t
-
-
-@dataclass(frozen=True)
-class AdamTMLR(Adam):
-    """Adam as in COPI's TMLR experiments: m̂ = m/(1 − β₁), v̂ = v/(1 − β₂) at every t, without the power of t.
-
-    So m̂ and v̂ are 1/(1 − β) times too large ever after, and late steps are (1/(1 − β₁))·√(1 − β₂) ≈ 0.32 of
-    Adam's with the usual β.
-    """
-
-    @staticmethod
-    def _correction(beta: float, t: int) -> float:
-        return 1 - beta
+        m = beta1 * memory.m + (1 - beta1) * update
+        v = beta2 * memory.v + (1 - beta2) * update * update
+        m_hat = m / correction(beta1, t)
+        v_hat = v / correction(beta2, t)
+        return m_hat / (xp.sqrt(v_hat) + epsilon), AdamMemory(m, v, t)
 
 
 plain = Plain()
 momentum = Momentum()
 adam = Adam()
-adam_tmlr = AdamTMLR()
+adam_tmlr = Adam(bias_correction="constant")
 
 OPTIMIZERS: dict[str, Optimizer] = {
     "plain": plain,

@@ -2,8 +2,8 @@
 
 import io
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -56,7 +56,7 @@ def save(figure: Figure, path: Path) -> None:
 
 def _curves(axes: Axes, runs: Sequence[Run], metric: str) -> None:
     methods = list(dict.fromkeys(run.method for run in runs))
-    for method, (colour, dashes) in zip(methods, _styles(len(methods)), strict=True):
+    for method, (colour, dashes) in zip(methods, cycle(_STYLES), strict=False):
         curves = np.array([[row[metric] for row in run.metrics] for run in runs if run.method == method])
         epochs = 1 + np.arange(curves.shape[1])
         mean, std = curves.mean(axis=0), curves.std(axis=0, ddof=1 if len(curves) > 1 else 0)
@@ -71,7 +71,3 @@ def _curves(axes: Axes, runs: Sequence[Run], metric: str) -> None:
     else:
         axes.set_yscale("log")
     axes.legend(fontsize=9)
-
-
-def _styles(count: int) -> list[tuple[str, Any]]:
-    return [_STYLES[place % len(_STYLES)] for place in range(count)]

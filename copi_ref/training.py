@@ -12,12 +12,12 @@ from copi_ref.backend import Array, HostArray, Namespace, device_of, from_numpy,
 from copi_ref.credit import Task, find_credit, init_feedback
 from copi_ref.data.dataset import Dataset
 from copi_ref.decorrelation import decorrelation_update
-from copi_ref.evaluation import evaluate, pieces
+from copi_ref.evaluation import ROWS, evaluate, pieces
 from copi_ref.network import Params, Trace, forward, init_params
 from copi_ref.recipe import WEIGHT_RULES, Rate, Recipe
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class State:
     """What training changes. `step` and `fit` return a new one and leave the old one as it was.
 
@@ -38,7 +38,7 @@ class State:
     step: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FitResult:
     """The last state, and one row of metrics per epoch."""
 
@@ -53,16 +53,20 @@ class NonFiniteError(FloatingPointError):
     """
 
     def __init__(self, message: str, state: State, metrics: tuple[dict[str, float], ...]):
-        super().__init__(message)
+        super().__init__(message, state, metrics)  # all three, so that it can be pickled
         self.state = state
         self.metrics = metrics
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 def init_state(recipe: Recipe, sizes: tuple[int, ...], rng: np.random.Generator, xp: Namespace | None = None) -> State:
     """Draw the network and the feedback weights, and set up the optimizer and the shuffling.
 
     The three draw from generators of their own, spawned from `rng`: recipes that differ in their credit method
-    start from the same weights and see the same batches.
+    start from the same weights and see the same batches. (What is spawned depends on the seed of `rng` and on how
+    often it spawned before, not on how many numbers were drawn from it.)
 
     Args:
         recipe: the recipe that the state is for.
@@ -130,11 +134,17 @@ def _perturbations(
     task = Task(target, recipe.loss, recipe.activation, state.feedback, rng, recipe.output)
     scale = _checks.coefficient("error_scale", recipe.error_scale, trace.a[-1])
     deltas = find_credit(recipe.credit)(state.params, trace, task)
+    _checks.same_length(deltas=(deltas, len(trace.a)))
+    for layer, (delta, a) in enumerate(zip(deltas, trace.a, strict=True), start=1):
+        _checks.arrays(**{f"a of layer {layer}": (a, "NM"), f"δ of layer {layer}": (delta, "NM")})
     return tuple(scale * delta for delta in deltas), dict(rng.bit_generator.state)
 
 
 def _rate(name: str, rate: Rate, epoch: int, like: Array) -> Any:
-    return _checks.coefficient(name, rate(epoch) if callable(rate) else rate, like)
+    if callable(rate):
+        rate = rate(epoch)
+        _checks.number(f"{name} of epoch {epoch}", rate, minimum=0)
+    return _checks.coefficient(name, rate, like)
 
 
 def _generator(rng_state: dict[str, Any]) -> np.random.Generator:
@@ -177,15 +187,12 @@ def fit(
         start = perf_counter()
         with np.errstate(over="ignore", invalid="ignore"):  # NonFiniteError says more than NumPy's warning
             after = _train_epoch(recipe, state, train)
-            if _non_finite(after.params):
+            if _non_finite(after):
                 raise NonFiniteError(_where_it_began(recipe, state, train), state, tuple(rows))
             seconds = perf_counter() - start
-            row = {"epoch": float(state.epoch), **_metrics(recipe, after.params, train, test)}
-        for name, value in row.items():
-            if not np.isfinite(value):
-                message = f"training became non-finite in epoch {state.epoch}: {name} is {value}, "
-                message += "though all weights are finite: lower eta_r or eta_w"
-                raise NonFiniteError(message, state, tuple(rows))
+            row = {"epoch": state.epoch, **_metrics(recipe, after.params, train, test)}
+            if not all(np.isfinite(value) for value in row.values()):
+                raise NonFiniteError(_where_it_shows(recipe, after, row, train, test), state, tuple(rows))
         state = after
         rows.append({**row, "seconds": seconds})
         if callback is not None:
@@ -213,10 +220,13 @@ def _move(params: Params, dataset: Dataset) -> tuple[_Samples, _Samples]:
         return from_numpy(host, namespace(W), W.dtype, device_of(W))
 
     one_hot = np.eye(outputs)
-    return (
-        _Samples(there(dataset.x_train), there(one_hot[dataset.y_train])),
-        _Samples(there(dataset.x_test), there(one_hot[dataset.y_test])),
-    )
+    with np.errstate(over="ignore"):
+        train = _Samples(there(dataset.x_train), there(one_hot[dataset.y_train]))
+        test = _Samples(there(dataset.x_test), there(one_hot[dataset.y_test]))
+    for name, samples in (("x_train", train), ("x_test", test)):
+        if not _finite(samples.x):
+            raise ValueError(f"{name} has entries too large for {W.dtype}: scale it down")
+    return train, test
 
 
 def _batches(recipe: Recipe, state: State, train: _Samples) -> tuple[State, Iterator[_Samples]]:
@@ -248,32 +258,58 @@ def _metrics(recipe: Recipe, params: Params, train: _Samples, test: _Samples) ->
     }
 
 
-def _non_finite(params: Params) -> str | None:
-    """Name the first weight array that holds an infinity or a NaN."""
-    return _first_non_finite(("W", params.W), ("R", params.R))
+def _finite(array: Array) -> bool:
+    xp = namespace(array)
+    return bool(xp.all(xp.isfinite(array)))
 
 
-def _first_non_finite(*quantities: tuple[str, tuple[Array, ...]]) -> str | None:
-    for name, arrays in quantities:
-        for layer, array in enumerate(arrays, start=1):
-            xp = namespace(array)
-            if not bool(xp.all(xp.isfinite(array))):
+def _non_finite(state: State) -> str | None:
+    """Name the first array of the state that holds an infinity or a NaN."""
+    for layer, arrays in enumerate(zip(state.params.W, state.params.R, state.optimizer, strict=True), start=1):
+        *weights, memory = arrays
+        for name, array in zip("WR", weights, strict=True):
+            if not _finite(array):
+                return f"{name} of layer {layer}"
+        # An infinite v makes Adam's steps 0, and no weight shows it.
+        if not all(_finite(entry) for entry in memory if hasattr(entry, "shape")):
+            return f"the optimizer's memory of layer {layer}"
+    return None
+
+
+def _non_finite_activity(trace: Trace) -> str | None:
+    """Name the first quantity of a forward pass, in its own order, that holds an infinity or a NaN."""
+    for layer, arrays in enumerate(zip(trace.x, trace.a, trace.y, strict=True), start=1):
+        for name, array in zip("xay", arrays, strict=True):
+            if not _finite(array):
                 return f"{name} of layer {layer}"
     return None
 
 
 def _where_it_began(recipe: Recipe, state: State, train: _Samples) -> str:
-    """Repeat an epoch that ended in non-finite weights, looking after every step, and say what overflowed first."""
+    """Repeat an epoch that ended non-finite, looking after every step, and say what overflowed first."""
     state, batches = _batches(recipe, state, train)
     for batch, (y0, target) in enumerate(batches):
         after = step(recipe, state, y0, target)
-        if found := _non_finite(after.params):
+        if found := _non_finite(after):
             trace = forward(state.params, y0, recipe.activation)
-            deltas, _ = _perturbations(recipe, state, trace, target)
-            found = _first_non_finite(("x", trace.x), ("a", trace.a), ("y", trace.y), ("δ", deltas)) or found
             return (
-                f"training became non-finite in epoch {state.epoch}, batch {batch} (both from 0), first in {found}: "
-                "lower eta_r or eta_w, or use lateral_rule='left'; the error's `state` is that before the epoch"
+                f"training became non-finite in epoch {state.epoch}, batch {batch} (both from 0), "
+                f"first in {_non_finite_activity(trace) or found}: lower eta_r or eta_w"
             )
         state = after
     return f"training became non-finite in epoch {state.epoch}, and not when it was repeated: lower eta_r or eta_w"
+
+
+def _where_it_shows(recipe: Recipe, state: State, row: dict[str, float], *sets: _Samples) -> str:
+    """Say what overflows when finite weights are evaluated."""
+    traces = (forward(state.params, x, recipe.activation) for samples in sets for x in _rows(samples.x))
+    found = next((found for trace in traces if (found := _non_finite_activity(trace))), "the loss itself")
+    losses = ", ".join(f"{name} is {value}" for name, value in row.items() if not np.isfinite(value))
+    return (
+        f"training became non-finite in epoch {state.epoch - 1}: {losses}, first in {found}, "
+        "though all weights are finite: lower eta_r or eta_w"
+    )
+
+
+def _rows(x: Array) -> Iterator[Array]:
+    return (x[piece, :] for piece in pieces(x.shape[0], ROWS))

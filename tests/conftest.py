@@ -10,6 +10,7 @@ os.environ.setdefault("JAX_ENABLE_X64", "1")
 import hypothesis
 import numpy as np
 import pytest
+from idx_files import FILES, idx
 
 from copi_ref import backend
 
@@ -67,6 +68,16 @@ def xp(request) -> Library:
     # A device that is not the default one: arrays made without `device=` then don't mix with these.
     device = namespace.Device("device1") if name == "array_api_strict" else None
     return Library(name, namespace, device, read_only=request.param.startswith("read-only"))
+
+
+@pytest.fixture
+def mnist_folder(tmp_path):
+    """A folder with four small files in MNIST's format."""
+    folder = tmp_path / "mnist files"
+    folder.mkdir()
+    for name, array in FILES.items():
+        (folder / name).write_bytes(idx(array))
+    return folder
 
 
 @pytest.fixture

@@ -202,10 +202,22 @@ def feedback_alignment(B, a, delta_L, activation):
     return deltas
 
 
-def step(W, R, y0, target, eta_w, eta_r, activation="leaky_relu", lateral_rule="right", loss_name="quadratic"):
-    """Lines 3 to 16, with backpropagation."""
+def step(
+    W,
+    R,
+    y0,
+    target,
+    eta_w,
+    eta_r,
+    activation="leaky_relu",
+    lateral_rule="right",
+    loss_name="quadratic",
+    output="activation",
+):
+    """Lines 3 to 16, with backpropagation; `output` says what counts as the prediction."""
     x, a, y = forward(W, R, y0, activation)
-    delta_L = output_perturbation(loss_name, y[-1], a[-1], target, activation)
+    prediction = y[-1] if output == "activation" else a[-1]
+    delta_L = output_perturbation(loss_name, prediction, a[-1], target, activation)
     deltas = backpropagation(W, R, a, delta_L, activation)
     new_W, new_R = [], []
     for W_l, R_l, x_l, a_l, delta_l in zip(W, R, x, a, deltas, strict=True):

@@ -72,9 +72,11 @@ def test_activation_that_is_not_rational_says_so(name, rng):
 
 
 def test_leaky_relu_with_another_slope(rng):
-    a = np.array([[-4.0, 0.0, 2.0]])
-    assert copi.leaky_relu_with(0.25)(a).tolist() == [[-1.0, 0.0, 2.0]]
-    assert copi.leaky_relu_with(0.25).derivative(a).tolist() == [[0.25, 1.0, 1.0]]
+    a = np.array([[-80.0, -4.0, 0.0, 2.0]])
+    for slope in (0.25, np.float64(0.25)):
+        assert copi.leaky_relu_with(slope)(a).tolist() == [[-20.0, -1.0, 0.0, 2.0]]
+        assert copi.leaky_relu_with(slope).derivative(a).tolist() == [[0.25, 0.25, 1.0, 1.0]]
+        assert copi.leaky_relu_with(slope)(a.astype(np.float32)).dtype == np.float32
     exact = np.array([[Fraction(-3), Fraction(2)]])
     assert_exact(copi.leaky_relu_with(Fraction(2, 3))(exact), [[Fraction(-2), Fraction(2)]])
     with pytest.raises(ValueError, match="slope is nan"):
@@ -122,3 +124,6 @@ def test_cross_entropy_does_not_overflow(xp):
 def test_cross_entropy_is_not_rational(rng):
     with pytest.raises(TypeError, match="softmax_cross_entropy is not rational"):
         copi.softmax_cross_entropy(fractions(rng, N, M), fractions(rng, N, M))
+    exact = fractions(rng, N, M)
+    with pytest.raises(TypeError, match="softmax_cross_entropy is not rational"):
+        copi.softmax_cross_entropy.perturbation(exact, exact, exact, copi.leaky_relu)

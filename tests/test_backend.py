@@ -81,6 +81,39 @@ def test_cupy_without_a_device_is_found_out_by_allocating(monkeypatch):
         copi.init_params(SIZES, np.random.default_rng(0))
 
 
+def test_an_explicit_module_without_a_device_is_found_out_too():
+    class NoDevice:
+        __name__ = "cupy"
+        asarray = None
+
+        def ones(self, shape):
+            raise RuntimeError("cudaErrorNoDevice")
+
+    with pytest.raises(copi.BackendError, match=r"'cupy' is installed but can't make an array \(cudaErrorNoDevice\)"):
+        copi.init_params(SIZES, np.random.default_rng(0), xp=NoDevice())
+
+
+@pytest.mark.interop
+def test_a_raw_module_is_as_good_as_its_array_api_wrapper():
+    torch = pytest.importorskip("torch")
+    made = copi.init_params(SIZES, np.random.default_rng(0), xp=torch)
+    assert made.W[0].dtype == torch.float32
+
+
+@pytest.mark.interop
+def test_bfloat16_comes_back_as_float32(rng):
+    torch = pytest.importorskip("torch")
+    W = copi.init_params(SIZES, rng, dtype="bfloat16", xp=torch).W[0]
+    assert W.dtype == torch.bfloat16
+    np.testing.assert_array_equal(backend.to_numpy(W), W.float().numpy())
+
+
+def test_use_backend_fails_at_the_door(monkeypatch):
+    monkeypatch.setitem(sys.modules, "array_api_compat.cupy", None)
+    with pytest.raises(copi.BackendError, match="'cupy' can't be imported"), copi.use_backend("cupy"):
+        raise AssertionError("entered")
+
+
 def test_round_trip_through_every_library(xp, rng):
     host = rng.normal(size=(3, 2))
     there = xp.asarray(host)

@@ -5,13 +5,17 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+import copi_ref as copi
 from copi_ref import cli
+from copi_ref.backend import to_numpy
 from copi_ref.experiments import results, runner
-from copi_ref.experiments.presets import METHODS, experiment
+from copi_ref.experiments.presets import METHODS, Experiment, experiment
+from copi_ref.training import NonFiniteError
 
 pytest.importorskip("rich")
 pytest.importorskip("matplotlib")
@@ -64,14 +68,14 @@ def test_demo_writes_table_metrics_and_figure(tmp_path, capsys):
     for method in METHODS:
         for seed in (0, 1):
             rows = table(out / f"{method}-seed{seed}" / "metrics.csv")
-            assert list(rows[0]) == list(results.METRICS)
+            assert list(rows[0]) == ["epoch", "train_accuracy", "train_loss", "test_accuracy", "test_loss", "seconds"]
             assert [row["epoch"] for row in rows] == ["0", "1", "2", "3", "4"]
     summary = {row["method"]: row for row in table(out / "summary.csv")}
     last = [float(table(out / f"copi-bp-seed{seed}" / "metrics.csv")[-1]["test_accuracy"]) for seed in (0, 1)]
     assert float(summary["copi-bp"]["test_accuracy_mean"]) == np.mean(last)
     assert float(summary["copi-bp"]["test_accuracy_std"]) == np.std(last, ddof=1)
     record = json.loads((out / "run.json").read_text())
-    assert record["methods"]["copi-bp"]["lateral_rule"] == "symmetric"
+    assert record["settings"]["methods"]["copi-bp"]["lateral_rule"] == "symmetric"
     assert record["environment"]["numpy"] == np.__version__
     assert not list(out.rglob(".*")), "a temporary file was left behind"
 
@@ -93,25 +97,100 @@ def test_train_on_ones_own_npz(own_npz, tmp_path, capsys):
     out = tmp_path / "out"
     assert run("train", own_npz, "--method", "copi-bp", "copi-fa", "--epochs", 4, "--hidden", "8,7", "--out", out) == 0
     assert (out / "copi-fa-seed0" / "metrics.csv").is_file()
-    record = json.loads((out / "run.json").read_text())
-    assert record["methods"]["copi-bp"]["hidden"] == [8, 7]
-    assert record["preset"] == "demo"
+    settings = json.loads((out / "run.json").read_text())["settings"]
+    assert settings["methods"]["copi-bp"]["hidden"] == [8, 7]
+    assert settings["preset"] == "demo"
     assert "±" not in capsys.readouterr().out.splitlines()[5], "one seed has no deviation"
 
 
 def test_train_records_rates_that_were_given_and_those_that_change(own_npz, tmp_path):
     arguments = ["train", own_npz, "--preset", "paper", "--epochs", 3, "--hidden", 5, "--out", tmp_path / "out"]
     assert run(*arguments, "--eta-r", 0.001) == 0
-    recipe = json.loads((tmp_path / "out" / "run.json").read_text())["methods"]["copi-bp"]
+    recipe = json.loads((tmp_path / "out" / "run.json").read_text())["settings"]["methods"]["copi-bp"]
     assert recipe["eta_w"] == [0.01, 0.1, 0.1]
     assert recipe["eta_r"] == 0.001
 
 
-def test_training_that_explodes_ends_with_a_message_and_code_1(own_npz, tmp_path, capsys):
-    code = run("train", own_npz, "--epochs", 5, "--eta-r", 1e20, "--out", tmp_path / "out")
+def test_a_run_that_explodes_is_reported_and_does_not_stop_the_others(own_npz, tmp_path, capsys):
+    out = tmp_path / "out"
+    code = run("train", own_npz, "--method", "copi-bp", "bp-adam", "--epochs", 5, "--eta-r", 1e20, "--out", out)
     assert code == 1
-    assert "training became non-finite in epoch 0" in capsys.readouterr().err
-    assert list((tmp_path / "out").rglob("*")) == []
+    assert "copi-ref: copi-bp, seed 0: training became non-finite in epoch 0" in capsys.readouterr().err
+    assert [row["method"] for row in table(out / "summary.csv")] == ["bp-adam"]
+    assert not (out / "copi-bp-seed0").exists()
+    assert len(table(out / "bp-adam-seed0" / "metrics.csv")) == 5
+
+
+def test_when_every_run_explodes_only_the_settings_are_left(own_npz, tmp_path):
+    assert run("train", own_npz, "--eta-r", 1e20, "--out", tmp_path / "out") == 1
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["run.json"]
+
+
+def test_the_finished_epochs_of_a_run_that_explodes_are_kept(own_npz, tmp_path, monkeypatch):
+    def explode(settings, method, seed, dataset, epochs, callback):
+        rows = ({"epoch": 0, "train_accuracy": 0.5}, {"epoch": 1, "train_accuracy": 0.75})
+        raise NonFiniteError("training became non-finite", None, rows)
+
+    monkeypatch.setattr(cli, "run", explode)
+    assert run("train", own_npz, "--out", tmp_path / "out") == 1
+    rows = table(tmp_path / "out" / "copi-bp-seed0" / "metrics.csv")
+    assert [row["train_accuracy"] for row in rows] == ["0.5", "0.75"]
+
+
+def test_results_of_two_settings_never_mix(own_npz, tmp_path, capsys):
+    out = tmp_path / "out"
+    arguments = ["train", own_npz, "--epochs", 2, "--out", out]
+    assert run(*arguments) == 0
+    assert run(*arguments) == 0, "the same settings may be run again"
+    before = sorted(path for path in out.rglob("*"))
+    assert run(*arguments, "--seeds", 2) == 2
+    assert f"{out} holds something else: name another folder with --out, or remove it" in capsys.readouterr().err
+    assert sorted(path for path in out.rglob("*")) == before
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.jpg").touch()
+    assert run("train", own_npz, "--out", tmp_path / "photos") == 2
+
+
+def test_a_terminal_without_the_signs_costs_no_results(own_npz, tmp_path):
+    command = [sys.executable, "-m", "copi_ref", "train", str(own_npz), "--out", str(tmp_path / "out")]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    subprocess.run(command, check=True, env=environment, capture_output=True)
+    assert (tmp_path / "out" / "summary.csv").is_file()
+    subprocess.run([*command[:4], "--help"], check=True, env=environment, capture_output=True)
+
+
+def test_train_on_mnist_files(mnist_folder, tmp_path, monkeypatch):
+    """Named with --data-dir or the environment variable, the folder itself or the one above; `tmlr` by default."""
+    above = tmp_path / "data"
+    above.mkdir()
+    (above / "mnist").symlink_to(mnist_folder)
+    for number, folder in enumerate((mnist_folder, above)):
+        out = tmp_path / f"out{number}"
+        arguments = ["train", "mnist", "--epochs", 2, "--hidden", 4, "--eta-w", 1e-6, "--out", out]
+        if number:
+            monkeypatch.setenv("COPI_REF_DATA", str(folder))
+            assert run(*arguments) == 0
+        else:
+            assert run(*arguments, "--data-dir", folder) == 0
+        settings = json.loads((out / "run.json").read_text())["settings"]
+        assert settings["preset"] == "tmlr"
+        assert settings["methods"]["copi-bp"]["error_scale"] == 1000
+        assert settings["methods"]["copi-bp"]["eta_w"] == 1e-6
+
+
+def test_an_output_folder_that_can_not_be_made(own_npz, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert run("train", own_npz, "--out", tmp_path / "file" / "out") == 2
+    assert "copi-ref: " in capsys.readouterr().err
+
+
+def test_an_interrupt_ends_with_130(own_npz, tmp_path, monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "run", interrupted)
+    assert run("train", own_npz, "--out", tmp_path / "out") == 130
+    assert "interrupted; finished runs are on disk" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -127,6 +206,7 @@ def test_data_that_are_not_there(arguments, message, tmp_path, monkeypatch, caps
     monkeypatch.delenv("COPI_REF_DATA", raising=False)
     assert run(*arguments, "--out", tmp_path / "out") == 2
     assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -144,7 +224,9 @@ def test_wrong_usage_exits_with_2(arguments, capsys):
     with pytest.raises(SystemExit) as exit:
         run(*arguments)
     assert exit.value.code == 2
-    assert "copi-ref" in capsys.readouterr().err
+    printed = capsys.readouterr().err
+    assert "copi-ref" in printed
+    assert " _" not in printed, "a name of the implementation in a message for users"
 
 
 def test_a_missing_extra_says_how_to_install_it(tmp_path, monkeypatch, capsys):
@@ -152,6 +234,12 @@ def test_a_missing_extra_says_how_to_install_it(tmp_path, monkeypatch, capsys):
     assert run("demo", "--out", tmp_path / "out") == 2
     assert 'pip install "copi_ref[demo]"' in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_files_have_the_users_own_permissions(tmp_path):
+    (tmp_path / "plain").touch()
+    results.write_atomically(tmp_path / "ours", b"")
+    assert (tmp_path / "ours").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
@@ -194,7 +282,8 @@ def test_tmlr_preset():
     assert (recipe.eta_w, recipe.eta_r, recipe.error_scale, recipe.lateral_only_epochs) == (1e-3, 1e-3, 1000, 1)
     assert (recipe.loss.name, recipe.lateral_rule, recipe.output) == ("half_quadratic", "left", "pre-activation")
     adam = experiment("tmlr", "bp-adam", "mnist").recipe
-    assert type(adam.optimizer).__name__ == "AdamTMLR"
+    assert adam.optimizer.bias_correction == "constant"
+    assert recipe.batch_size == 50
     assert (adam.optimizer.beta1, adam.optimizer.beta2, adam.optimizer.epsilon) == (0.9, 0.999, 1e-8)
     assert (adam.eta_w, adam.error_scale, adam.lateral_only_epochs) == (1e-4, 1, 1)
 
@@ -206,7 +295,14 @@ def test_tmlr_preset():
 def test_methods(method, credit, weight_rule):
     for preset in ("paper", "tmlr", "demo"):
         recipe = experiment(preset, method, "mnist").recipe
-        assert (recipe.credit, recipe.weight_rule) == (credit, weight_rule)
+        assert (recipe.credit, recipe.weight_rule, recipe.activation) == (credit, weight_rule, copi.leaky_relu)
+
+
+def test_demo_preset():
+    recipe = experiment("demo", "copi-bp", "digits").recipe
+    assert (recipe.eta_w, recipe.eta_r, recipe.error_scale, recipe.lateral_only_epochs) == (0.02, 0.02, 20, 3)
+    adam = experiment("demo", "bp-adam", "digits").recipe
+    assert (adam.eta_w, adam.optimizer, adam.error_scale) == (1e-3, copi.adam, 1)
 
 
 def test_unknown_names_list_those_there_are():
@@ -217,5 +313,68 @@ def test_unknown_names_list_those_there_are():
 
 
 def test_epochs_to_99_percent_counts_finished_epochs():
-    rows = tuple({"train_accuracy": value} for value in (0.1, 0.5, 0.9895, 0.991, 1.0))
+    rows = tuple({"train_accuracy": value} for value in (0.1, 0.5, 0.9895, 0.99, 1.0))
     assert runner.epochs_to_99_percent(runner.Run("m", 0, rows, np.eye(2), np.eye(2))) == 4
+
+
+def test_a_run_has_the_moments_of_the_first_layers_input(own_npz):
+    """R is not symmetric under `left`, so R C Rᵀ and Rᵀ C R differ."""
+    from copi_ref.data import load_npz
+
+    dataset, states = load_npz(own_npz), []
+    recipe = replace(experiment("demo", "copi-bp", "own").recipe, lateral_rule="left", eta_r=0.05)
+    settings = Experiment((5,), recipe)
+    done = runner.run(settings, "copi-bp", 0, dataset, 3, lambda state, row: states.append(state))
+    R = to_numpy(states[-1].params.R[0]).astype(float)
+    assert not np.allclose(R, R.T, rtol=1e-3)
+    x = dataset.x_train @ R.T
+    np.testing.assert_allclose(done.moment_after, x.T @ x / len(x), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(done.moment_before, dataset.x_train.T @ dataset.x_train / len(x), rtol=1e-12)
+
+
+def example_runs():
+    """Two seeds; the last epoch is not the best one."""
+    before, after = np.array([[4.0, 1.0], [1.0, 1.0]]), np.array([[1.0, 0.5], [0.5, 4.0]])
+    columns = ("train_accuracy", "test_accuracy", "train_loss", "test_loss")
+    values = {
+        0: [(0.1, 0.2, 3, 4), (1.0, 0.8, 1, 2), (0.9, 0.7, 1, 2)],
+        1: [(0.3, 0.4, 5, 6), (0.7, 0.6, 3, 4), (0.5, 0.5, 3, 4)],
+    }
+    return [
+        runner.Run("m", seed, tuple(dict(zip(columns, row, strict=True)) for row in rows), before, after)
+        for seed, rows in values.items()
+    ]
+
+
+def test_summary_is_of_the_last_epoch():
+    summary = runner.summarize(example_runs())
+    off = np.sqrt(2)
+    expected = {
+        "train_accuracy": (0.7, np.std([0.9, 0.5], ddof=1)),
+        "test_accuracy": (0.6, np.std([0.7, 0.5], ddof=1)),
+        "epochs_to_99_percent": (2, 0),
+        "energy_before": (off / np.sqrt(17), 0),
+        "energy_after": (off / 2 / np.sqrt(17), 0),
+    }
+    assert list(summary) == list(expected)
+    for name, (mean, std) in expected.items():
+        np.testing.assert_allclose((summary[name].mean, summary[name].std), (mean, std), atol=1e-12)
+    assert runner.summarize(example_runs()[:1])["train_accuracy"].std is None
+
+
+def test_figure_shows_means_spread_and_both_correlations():
+    from copi_ref.plots import correlation, training_figure
+
+    figure = training_figure(example_runs(), "title")
+    panels = {axes.get_ylabel(): axes for axes in figure.axes if axes.lines}
+    assert set(panels) == {"train accuracy", "test accuracy", "train loss", "test loss"}
+    (line,) = panels["train accuracy"].lines
+    assert line.get_xdata().tolist() == [1, 2, 3]
+    np.testing.assert_allclose(line.get_ydata(), [0.2, 0.85, 0.7])
+    band = panels["train accuracy"].collections[0].get_paths()[0].get_extents()
+    spread = np.std([[0.1, 1.0, 0.9], [0.3, 0.7, 0.5]], axis=0, ddof=1)
+    np.testing.assert_allclose((band.y0, band.y1), ((0.2 - spread[0]), (0.85 + spread[1])))
+    shown = [axes.images[0].get_array() for axes in figure.axes if axes.images]
+    np.testing.assert_allclose(shown[0], [[1, 0.5], [0.5, 1]])
+    np.testing.assert_allclose(shown[1], [[1, 0.25], [0.25, 1]])
+    assert correlation(np.array([[0.0, 0.0], [0.0, 9.0]])).tolist() == [[0, 0], [0, 1]]

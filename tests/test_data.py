@@ -2,28 +2,15 @@
 
 import gzip
 import os
-import struct
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from idx_files import FILES, idx
 
 import copi_ref as copi
 from copi_ref.data import DataError, correlated_gaussian, load_digits, load_mnist, load_npz, read_idx
-
-FILES = {
-    "train-images-idx3-ubyte": np.arange(6 * 3 * 2, dtype=np.uint8).reshape(6, 3, 2),
-    "train-labels-idx1-ubyte": np.array([0, 1, 9, 3, 4, 5], dtype=np.uint8),
-    "t10k-images-idx3-ubyte": np.full((4, 3, 2), 255, dtype=np.uint8),
-    "t10k-labels-idx1-ubyte": np.array([7, 0, 1, 2], dtype=np.uint8),
-}
-
-
-def idx(array, magic=None, shape=None):
-    """An IDX file's bytes, by hand from its specification."""
-    magic = 0x800 + array.ndim if magic is None else magic
-    shape = array.shape if shape is None else shape
-    return struct.pack(f">I{len(shape)}I", magic, *shape) + array.tobytes()
 
 
 @pytest.fixture(params=["plain", "gzipped", "dotted"])
@@ -159,6 +146,7 @@ def test_npz_is_read(tmp_path):
         ({"y_test": np.array([0, 1, 99, 0, 0])}, "has the label 99 but 8 training samples"),
         ({"x_test": np.full((5, 3), np.nan)}, "x_test has 15 non-finite entries"),
         ({"x_test": np.ones((0, 3)), "y_test": np.arange(0)}, r"x_test has shape \(0, 3\): needs"),
+        ({"x_test": np.ones((5, 2))}, "x_test has 2 features but x_train has 3"),
         ({"x_train": np.array([[{}]])}, "can't be read as .npz .*allow_pickle=False"),
     ],
 )
@@ -168,6 +156,27 @@ def test_an_npz_that_does_not_fit_is_named_with_its_fault(changes, message, tmp_
     with pytest.raises(DataError, match=message) as caught:
         load_npz(path)
     assert str(path) in str(caught.value)
+
+
+def test_an_npz_may_have_a_sample_for_each_label_and_large_numbers(tmp_path):
+    changes = {"y_train": np.arange(8), "y_test": np.arange(5), "x_train": np.full((8, 3), 1e308)}
+    np.savez(tmp_path / "own.npz", **own(**changes))
+    assert load_npz(tmp_path / "own.npz").classes == 8
+
+
+def test_an_npz_that_claims_petabytes_is_named(tmp_path):
+    path = tmp_path / "own.npz"
+    np.savez(path, **own())
+    with zipfile.ZipFile(path) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    members["x_train.npy"] = (
+        members["x_train.npy"].replace(b"(8, 3), ", b"(8" + b"0" * 14 + b", 3), ").replace(b" " * 14, b"", 1)
+    )
+    with zipfile.ZipFile(path, "w") as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+    with pytest.raises(DataError, match=r"own.npz: can't be read as .npz"):
+        load_npz(path)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "text", "missing", "single array", "flipped bytes"])
@@ -225,6 +234,8 @@ def test_correlated_gaussian_is_repeatable():
         (np.ones((2, 3)), r"covariance has shape \(2, 3\): needs \(K, K\)"),
         (np.array([[1.0, 2], [0, 1]]), "covariance is not symmetric"),
         (np.array([[1.0, np.nan], [np.nan, 1]]), "covariance is not symmetric and finite"),
+        (np.ones((0, 0)), r"covariance has shape \(0, 0\): needs \(K, K\)"),
+        (1e-9 * np.array([[1.0, 2], [2, 1]]), "covariance has the eigenvalue -1e-09: needs none below 0"),
         (np.array([[1.0, 2], [2, 1]]), "covariance has the eigenvalue -1: needs none below 0"),
     ],
 )

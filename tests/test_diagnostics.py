@@ -27,6 +27,16 @@ def test_energy_of_tiny_correlations_is_not_lost_to_rounding():
     np.testing.assert_allclose(energy_of_moment(C), 1e-9, rtol=1e-12)
 
 
+def test_energy_of_tiny_inputs_is_not_lost_to_underflow(xp):
+    x = xp.asarray([[1e-12, 1e-12], [2e-12, 2e-12]], "float32")
+    np.testing.assert_allclose(xp.numpy(off_diagonal_energy(x)), 1, rtol=1e-6)
+
+
+def test_energy_needs_a_square_moment():
+    with pytest.raises(ValueError, match=r"C has shape \(2, 3\) but is not square"):
+        energy_of_moment(np.ones((2, 3)))
+
+
 def test_energy_of_dead_inputs_is_zero(xp):
     assert xp.numpy(off_diagonal_energy(xp.asarray(np.zeros((N, K))))) == 0
 

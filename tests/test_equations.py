@@ -75,6 +75,38 @@ def test_full_update_needs_as_many_samples_as_features(rng):
         copi.full_update(draw(rng, 4, K), draw(rng, 4, M), draw(rng, M, K))
 
 
+def test_full_update_needs_no_more(rng):
+    x, z, W = np.eye(K), draw(rng, K, M), draw(rng, M, K)
+    np.testing.assert_allclose(copi.full_update(x, z, W), z.T - W, rtol=1e-14)
+
+
+def test_the_lateral_rule_is_symmetric_by_default(rng):
+    x, R = draw(rng, N, K), draw(rng, K, K)  # not symmetric, so that the rules differ
+    assert_close(copi.decorrelation_update(x, R), naive.decorrelation_update(x.tolist(), R.tolist(), "symmetric"))
+
+
+def test_many_samples_do_not_overflow():
+    """E of a constant is that constant: in float16, which holds no 4 · 60,000."""
+    x, W = np.full((60_000, 1), 2, dtype=np.float16), np.ones((1, 1), dtype=np.float16)
+    # 2/60,000 is subnormal in float16, with a spacing of 2⁻²⁴: half of it is a relative error of 2⁻²⁵ · 30,000 < 2⁻¹⁰.
+    # With two roundings of 2⁻¹¹ the result is right to 2⁻⁹; sums are kept in float32.
+    np.testing.assert_allclose(copi.sgd_update(x, x), 4, rtol=2**-9)
+    np.testing.assert_allclose(copi.copi_update(x, 0 * x, W), -4, rtol=2**-9)
+
+
+def test_a_small_variance_is_not_a_dead_input():
+    W = copi.fixed_point(np.array([[1e-9]]), np.array([[2e-9]]))
+    np.testing.assert_allclose(W, [[2.0]], rtol=1e-15)
+
+
+def test_any_value_of_a_dead_column_is_a_fixed_point(rng):
+    x, z = fractions(rng, N, K), fractions(rng, N, M)
+    x[:, 2] *= 0
+    W = copi.fixed_point(x, z)
+    W[:, 2] = fractions(rng, M)
+    assert (copi.copi_update(x, z, W) == 0).all()
+
+
 def test_full_update_is_not_rational(rng):
     with pytest.raises(TypeError, match="full_update is not rational"):
         copi.full_update(fractions(rng, N, K), fractions(rng, N, M), fractions(rng, M, K))

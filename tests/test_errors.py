@@ -51,6 +51,15 @@ x, z, W, R = np.ones((7, 5)), np.ones((7, 3)), np.ones((3, 5)), np.eye(5)
         (lambda: copi.init_params((5, 0), np.random.default_rng(0)), ValueError, r"sizes\[1\] is 0: needs at least 1"),
         (lambda: copi.init_params((5, 2.5), np.random.default_rng(0)), TypeError, r"sizes\[1\] is 2.5: needs a whole"),
         (lambda: copi.init_params((5, 3), 42), TypeError, "rng is 42: needs a numpy.random.Generator"),
+        (lambda: copi.init_params(5, np.random.default_rng(0)), TypeError, "sizes is 5: needs the units of each layer"),
+        (lambda: copi.init_params((5, 3), np.random.default_rng(0), xp="numpy"), TypeError,
+         "xp is 'numpy': needs an array module such as numpy or cupy; names go to use_backend"),
+        (lambda: copi.init_feedback("fa", (5, 3), 42), TypeError, "rng is 42: needs a numpy.random.Generator"),
+        (lambda: copi.init_feedback("fa", (5,), np.random.default_rng(0)), ValueError, r"sizes is \(5,\): needs"),
+        (lambda: copi.backpropagation(copi.Params((W, W), (R, R)), _traced()[1], copi.Task(z)), ValueError,
+         "trace has 1 entries: needs 2 for this network"),
+        (lambda: copi.feedback_alignment(*_two_layers(), copi.Task(np.ones((7, 2)), feedback=(np.ones((2, 3)),))),
+         ValueError, r"B has shape \(2, 3\) but a has 3 features: B must be \(…, 3, 2\)"),
         (lambda: copi.init_feedback("dfa", (5, 3), np.random.default_rng(0)), ValueError,
          "credit is 'dfa': choose one of 'bp', 'fa'"),
     ],
@@ -63,6 +72,23 @@ def test_message(call, error, message):
 def _traced():
     params = copi.Params((W,), (R,))
     return params, copi.forward(params, x)
+
+
+def _two_layers():
+    params = copi.Params((W, np.ones((2, 3))), (R, np.eye(3)))
+    return params, copi.forward(params, x)
+
+
+def test_networks_can_be_compared():
+    """By identity: comparing their arrays entry by entry has no single answer."""
+    assert copi.Params((W,), (R,)) != copi.Params((W,), (R,))
+
+
+def test_exact_mode_takes_fractions_of_python_ints_only():
+    """Fraction(np.int64(…)) keeps the np.int64, which overflows silently."""
+    hidden = np.full((7, 5), Fraction(np.int64(2**40)), dtype=object)
+    with pytest.raises(TypeError, match="exact mode needs fractions.Fraction of Python ints"):
+        copi.sgd_update(hidden, np.full((7, 3), Fraction(1), dtype=object))
 
 
 @pytest.mark.parametrize("entry", [0.5, 1, np.float64(1)])
@@ -81,7 +107,6 @@ def test_arrays_of_two_libraries():
         copi.sgd_update(x, torch.ones(7, 3, dtype=torch.float64))
 
 
-def test_a_negative_zero_dimensional_mistake_is_not_broadcast_away():
-    """A target with one column would broadcast against three outputs; the checks don't let it."""
+def test_a_target_with_one_column_is_not_broadcast():
     with pytest.raises(ValueError, match=r"target has shape \(7, 1\) but prediction has 3 units"):
         copi.quadratic(z, np.ones((7, 1)))

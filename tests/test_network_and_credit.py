@@ -28,8 +28,12 @@ def lists(arrays):
 
 
 def scaled(rng, *shape):
-    # Weights of a tenth keep the products of six matrices below the 2¹¹ that the allowance of compare.py assumes.
-    return draw(rng, *shape) / 2
+    """Entries of at most 1/K in rows of K: a forward product can't grow, whatever was drawn.
+
+    Backward, a row sum is at most 6/4 or 4/5 a layer; with targets of order 1 nothing comes near the 2¹¹ that the
+    allowance of compare.py assumes.
+    """
+    return draw(rng, *shape) / (2 * shape[-1])
 
 
 def run(
@@ -106,8 +110,8 @@ def test_one_batch_serves_a_stack_of_networks(rng):
 @pytest.mark.parametrize("f", copi.ACTIVATIONS.values(), ids=lambda f: f.name)
 def test_bp_equals_finite_differences(f, loss, rng):
     """δ_l = −dℓ/da_l, for every activation and loss, by changing one pre-activation of one sample at a time."""
-    W, R, *_ = network(rng, scaled)
-    y0, target = scaled(rng, 40, SIZES[0]), np.eye(SIZES[-1])[rng.integers(0, SIZES[-1], 40)]
+    W, R, *_ = network(rng, lambda rng, *shape: draw(rng, *shape) / 2)
+    y0, target = draw(rng, 40, SIZES[0]), np.eye(SIZES[-1])[rng.integers(0, SIZES[-1], 40)]
     params = copi.Params(W=W, R=R)
     trace = copi.forward(params, y0, f)
     deltas = copi.backpropagation(params, trace, copi.Task(target, loss, f))
@@ -186,6 +190,19 @@ def test_pre_activation_output_keeps_the_slope_of_f(rng):
     slope = np.where(trace.a[-1] >= 0, 1.0, 0.1)
     np.testing.assert_array_equal(delta, slope * (target - trace.a[-1]))
     assert OUTPUTS["pre-activation"](trace) is trace.a[-1]
+
+
+def test_feedback_is_xavier_normal():
+    (B,) = copi.init_feedback("fa", (5, 200, 300), np.random.default_rng(1), "float64", np)
+    assert B.shape == (200, 300)
+    # Six standard errors of a variance of 60,000 normals, as below.
+    assert abs(B.var() / (2 / 500) - 1) < 6 * np.sqrt(2 / B.size)
+
+
+def test_arrays_are_float32_by_default():
+    rng = np.random.default_rng(0)
+    assert copi.init_params((2, 3), rng, xp=np).W[0].dtype == np.float32
+    assert copi.init_feedback("fa", (2, 3, 4), rng, xp=np)[0].dtype == np.float32
 
 
 def test_a_network_of_one_layer(rng):

@@ -1,8 +1,10 @@
 """Algorithm 1: one step against the naive loops, and what `fit` does around it."""
 
+import pickle
 from dataclasses import replace
 from fractions import Fraction
 
+import array_api_strict
 import naive
 import numpy as np
 import pytest
@@ -36,7 +38,7 @@ def fresh(recipe, seed=0, sizes=(6, 5, 3)):
 
 
 def arrays_of(state):
-    memory = [array for m in state.optimizer if m is not None for array in (m.m, m.v)]
+    memory = [array for entries in state.optimizer for array in entries if hasattr(array, "shape")]
     return [backend.to_numpy(array) for array in (*state.params.W, *state.params.R, *memory)]
 
 
@@ -49,13 +51,23 @@ def assert_same_bits(one, other):
 
 
 @pytest.mark.parametrize("rule", copi.LATERAL_RULES)
-def test_step_is_algorithm_1_exactly(rule, rng):
+@pytest.mark.parametrize("activation", ["identity", "relu", "leaky_relu"])
+@pytest.mark.parametrize("loss", ["quadratic", "half_quadratic"])
+@pytest.mark.parametrize("output", ["activation", "pre-activation"])
+def test_step_is_algorithm_1_exactly(output, loss, activation, rule, rng):
     W, R, _, y0, target = network(rng, fractions)
-    recipe = replace(RECIPE, eta_w=Fraction(1, 3), eta_r=Fraction(1, 7), lateral_rule=rule)
-    after = copi.step(recipe, state_of(W, R), y0, target)
-    expected = naive.step(
-        lists(W), lists(R), y0.tolist(), target.tolist(), Fraction(1, 3), Fraction(1, 7), lateral_rule=rule
+    recipe = replace(
+        RECIPE,
+        eta_w=Fraction(1, 3),
+        eta_r=Fraction(1, 7),
+        activation=copi.ACTIVATIONS[activation],
+        loss=copi.LOSSES[loss],
+        output=output,
+        lateral_rule=rule,
     )
+    after = copi.step(recipe, state_of(W, R), y0, target)
+    arguments = lists(W), lists(R), y0.tolist(), target.tolist(), Fraction(1, 3), Fraction(1, 7)
+    expected = naive.step(*arguments, activation, rule, loss, output)
     for ours, by_hand in zip((after.params.W, after.params.R), expected, strict=True):
         for array, rows in zip(ours, by_hand, strict=True):
             assert_exact(array, rows)
@@ -63,9 +75,7 @@ def test_step_is_algorithm_1_exactly(rule, rng):
 
 
 def test_step_is_algorithm_1_on_every_library(xp, rng):
-    # Halves of halves: R and the errors stay of order 1, within the allowance of compare.py.
     W, R, _, y0, target = network(rng, scaled)
-    W, R = tuple(w / 2 for w in W), tuple(r / 2 for r in R)
     after = copi.step(RECIPE, state_of(xp.asarray(W), xp.asarray(R)), xp.asarray(y0), xp.asarray(target))
     expected = naive.step(lists(W), lists(R), y0.tolist(), target.tolist(), 0.25, 0.125)
     for ours, by_hand in zip((after.params.W, after.params.R), expected, strict=True):
@@ -88,6 +98,32 @@ def test_step_of_a_stack_with_a_rate_each(xp, rng):
         pairs = zip((*stacked.params.W, *stacked.params.R), (*alone.params.W, *alone.params.R), strict=True)
         for stack, single in pairs:
             assert_close(xp.numpy(stack)[member], xp.numpy(single))
+
+
+def test_a_rate_of_another_library_is_brought_over(xp):
+    W, R, _, y0, target = network(np.random.default_rng(1), scaled)
+    arguments = xp.asarray(y0), xp.asarray(target)
+    ends = [
+        copi.step(replace(RECIPE, eta_w=eta, eta_r=eta), state_of(xp.asarray(W), xp.asarray(R)), *arguments)
+        for eta in (0.25, xp.asarray(0.25), array_api_strict.asarray(0.25), array_api_strict.asarray([[[0.25]]]))
+    ]
+    for end in ends[1:]:
+        for one, other in zip(ends[0].params.W, end.params.W, strict=True):
+            np.testing.assert_array_equal(xp.numpy(one), xp.numpy(other).reshape(one.shape))
+
+
+def test_an_exact_step_of_a_stack_with_a_rate_each(rng):
+    W, R, _, y0, target = network(rng, fractions, leading=(2,))
+    rates = np.array([Fraction(1, 3), Fraction(2, 5)])[:, None, None]
+    stacked = copi.step(replace(RECIPE, eta_w=rates, eta_r=rates), state_of(W, R), y0, target)
+    alone = copi.step(
+        replace(RECIPE, eta_w=Fraction(2, 5), eta_r=Fraction(2, 5)),
+        state_of(tuple(w[1] for w in W), tuple(r[1] for r in R)),
+        y0[1],
+        target[1],
+    )
+    for stack, single in zip(stacked.params.W, alone.params.W, strict=True):
+        assert_exact(stack[1], single.tolist())
 
 
 @pytest.mark.parametrize("eta", [np.float64(0.1), np.array(0.1), 0.1, 1], ids=["scalar", "0-d", "float", "int"])
@@ -146,6 +182,48 @@ def test_a_method_of_ones_own_plugs_in(rng):
     trace = copi.forward(copi.Params(W, R), y0)
     for new, old, x, a in zip(after.params.W, W, trace.x, trace.a, strict=True):
         np.testing.assert_array_equal(new, old + 0.25 * copi.copi_update(x, a, old))
+
+
+def test_step_passes_the_feedback_and_a_generator_that_moves_on(rng):
+    W, R, B, y0, target = network(rng, scaled)
+    drawn = []
+
+    def watch(params, trace, task):
+        assert task.feedback is B
+        drawn.append(task.rng.normal())
+        return tuple(a * 0 for a in trace.a)
+
+    state = state_of(W, R, feedback=B)
+    for _ in range(2):
+        state = copi.step(replace(RECIPE, credit=watch), state, y0, target)
+    expected = np.random.default_rng(0)  # the seed in state_of
+    assert drawn == [expected.normal(), expected.normal()]
+
+
+def test_lateral_only_epochs_ask_nobody_for_credit(rng):
+    W, R, _, y0, target = network(rng, scaled)
+
+    def never(params, trace, task):
+        raise AssertionError
+
+    copi.step(replace(RECIPE, credit=never, lateral_only_epochs=1), state_of(W, R), y0, target)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda a: a[:-1], "deltas has 2 entries: needs 3 for this network"),
+        (lambda a: (*a, a[0]), "deltas has 4 entries: needs 3"),
+        (lambda a: (*a[:2], a[2][:, :1]), r"δ of layer 3 has shape \(7, 1\) but a of layer 3 has 3 units"),
+        (lambda a: (a[0][0], *a[1:]), r"δ of layer 1 has shape \(4,\): needs \(…, N, M\)"),
+    ],
+)
+def test_deltas_of_the_wrong_shape_are_refused(wrong, message, rng):
+    """They would broadcast, and train something else silently."""
+    W, R, _, y0, target = network(rng, scaled)
+    recipe = replace(RECIPE, credit=lambda params, trace, task: wrong(trace.a))
+    with pytest.raises(ValueError, match=message):
+        copi.step(recipe, state_of(W, R), y0, target)
 
 
 class CountingArray(np.ndarray):
@@ -300,6 +378,25 @@ def test_evaluate_in_pieces_is_evaluate(rng):
     np.testing.assert_allclose(pieces.loss, copi.quadratic(prediction, target).mean(), rtol=1e-12)
 
 
+@pytest.mark.parametrize("output", ["activation", "pre-activation"])
+@pytest.mark.parametrize("loss", copi.LOSSES)
+def test_evaluate_follows_the_recipe(output, loss, rng):
+    recipe = replace(RECIPE, output=output, loss=copi.LOSSES[loss], activation=copi.tanh)
+    params, x, target = fresh(recipe).params, draw(rng, 20, 6), np.eye(3)[rng.integers(0, 3, 20)]
+    _, a, y = naive.forward(lists(params.W), lists(params.R), x.tolist(), "tanh")
+    prediction = (y if output == "activation" else a)[-1]
+    losses = [naive.loss(loss, *rows) for rows in zip(prediction, target.tolist(), strict=True)]
+    result = copi.evaluate(recipe, params, x, target)
+    np.testing.assert_allclose(result.loss, naive.mean(losses), rtol=1e-12)
+    assert result.accuracy == (np.argmax(prediction, axis=1) == target.argmax(axis=1)).mean()
+
+
+def test_evaluate_refuses_a_stack(rng):
+    W, R, _, y0, target = network(rng, scaled, leading=(2,))
+    with pytest.raises(ValueError, match=r"W of the last layer has shape \(2, 3, 6\): evaluate takes one network"):
+        copi.evaluate(RECIPE, copi.Params(W, R), y0[0], target[0])
+
+
 # --- leaving the finite numbers --------------------------------------------------------------------------------------
 
 
@@ -313,7 +410,7 @@ def test_fit_stops_when_weights_become_non_finite_and_says_where(rng):
 
 
 def test_the_first_quantity_to_overflow_is_named(rng):
-    """Only layer 2 gets an R that explodes: η_R is an array that is 0 for all but its first entries."""
+    """W and R of layer 2 are so large that their product overflows, and nothing before it does."""
     recipe = replace(RECIPE, eta_w=0, eta_r=0, lateral_rule="none", batch_size=45)
     state = fresh(recipe)
     huge = replace(state, params=replace(state.params, R=(state.params.R[0], state.params.R[1] * 1e300)))
@@ -327,8 +424,47 @@ def test_fit_stops_when_only_the_loss_is_non_finite(rng):
     recipe = replace(RECIPE, eta_w=0, eta_r=0)
     state = fresh(recipe)
     huge = replace(state, params=replace(state.params, W=(state.params.W[0], state.params.W[1] * 1e200)))
-    with pytest.raises(copi.NonFiniteError, match="epoch 0: train_loss is inf, though all weights are finite"):
+    message = "epoch 0: train_loss is inf, test_loss is inf, first in the loss itself, though all weights are finite"
+    with pytest.raises(copi.NonFiniteError, match=message):
         copi.fit(replace(recipe, lateral_only_epochs=1), huge, blobs(rng), epochs=1)
+
+
+def test_the_layers_are_looked_at_in_the_order_of_the_forward_pass(rng):
+    """a of layer 1 overflows before x of layer 2 does."""
+    recipe = replace(RECIPE, eta_w=1e-3, eta_r=0, lateral_rule="none", batch_size=45)
+    state = fresh(recipe)
+    huge = replace(state, params=copi.Params((state.params.W[0] * 1e308, state.params.W[1]), state.params.R))
+    dataset = blobs(rng)
+    dataset = copi.Dataset(dataset.x_train * 1e10, dataset.y_train, dataset.x_test * 1e10, dataset.y_test)
+    with pytest.raises(copi.NonFiniteError, match="batch 0 .* first in a of layer 1"):
+        copi.fit(recipe, huge, dataset, epochs=1)
+    with pytest.raises(copi.NonFiniteError, match="first in a of layer 1, though all weights are finite"):
+        copi.fit(replace(recipe, lateral_only_epochs=1), huge, dataset, epochs=1)
+
+
+def test_an_R_that_explodes_alone_is_found(rng):
+    recipe = replace(RECIPE, eta_w=0, eta_r=1e308, lateral_only_epochs=9, batch_size=45, error_scale=1e308)
+    dataset = blobs(rng)
+    dataset = copi.Dataset(dataset.x_train * 100, dataset.y_train, dataset.x_test, dataset.y_test)
+    with pytest.raises(copi.NonFiniteError, match="batch 0 .* first in R of layer 1"):
+        copi.fit(recipe, fresh(recipe), dataset, epochs=1)
+
+
+def test_an_optimizer_that_overflows_is_found(rng):
+    """Adam's v becomes infinite, so its steps are 0: no weight ever shows it."""
+    recipe = replace(RECIPE, eta_w=1e-3, eta_r=0.01, error_scale=1e25, optimizer=copi.adam, dtype="float32")
+    with pytest.raises(copi.NonFiniteError, match="first in the optimizer's memory of layer 1"):
+        copi.fit(recipe, fresh(recipe), blobs(rng), epochs=1)
+
+
+def test_the_error_survives_pickling(rng):
+    """As it has to when a run is in another process."""
+    recipe = replace(RECIPE, eta_w=0.01, eta_r=1e200)
+    with pytest.raises(copi.NonFiniteError) as caught:
+        copi.fit(recipe, fresh(recipe), blobs(rng), epochs=1)
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert str(copy) == str(caught.value)
+    assert_same_bits(copy.state, caught.value.state)
 
 
 # --- bad input -------------------------------------------------------------------------------------------------------
@@ -349,12 +485,32 @@ def test_fit_stops_when_only_the_loss_is_non_finite(rng):
         ("output", "logits", ValueError, "output is 'logits': choose one of 'activation', 'pre-activation'"),
         ("batch_size", 0, ValueError, "batch_size is 0: needs at least 1"),
         ("lateral_only_epochs", 1.5, TypeError, "lateral_only_epochs is 1.5: needs a whole number"),
+        ("batch_size", True, TypeError, "batch_size is True: needs a whole number"),
+        ("error_scale", "big", TypeError, "error_scale is 'big': needs a number"),
+        ("eta_w", True, TypeError, "eta_w is True: needs a number"),
+        ("eta_w", [0.1], TypeError, r"eta_w is \[0.1\]: needs a number"),
+        ("eta_w", np.ones(5), ValueError, r"eta_w has shape \(5,\): needs \(…, 1, 1\), one number per ensemble"),
+        ("eta_r", np.full((2, 1, 1), -0.1), ValueError, "eta_r is -0.1: needs at least 0"),
         ("dtype", "int32", TypeError, "dtype is 'int32': need one of float16"),
     ],
 )
 def test_a_recipe_names_the_field_that_is_wrong(field, value, error, message):
     with pytest.raises(error, match=message):
         replace(RECIPE, **{field: value})
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        (float("nan"), ValueError, "eta_w of epoch 2 is nan: needs a finite number"),
+        (-0.5, ValueError, "eta_w of epoch 2 is -0.5: needs at least 0"),
+        (None, TypeError, "eta_w of epoch 2 is None: needs a number"),
+    ],
+)
+def test_a_schedule_that_gives_no_rate_is_named(value, error, message, rng):
+    recipe = replace(RECIPE, eta_w=lambda epoch: value if epoch == 2 else 0.001, eta_r=0.001)
+    with pytest.raises(error, match=message):
+        copi.fit(recipe, fresh(recipe), blobs(rng), epochs=3)
 
 
 def test_fit_refuses_data_that_do_not_fit(rng):
@@ -368,6 +524,20 @@ def test_fit_refuses_data_that_do_not_fit(rng):
     W, R, *_ = network(rng, scaled, leading=(2,))
     with pytest.raises(ValueError, match="fit trains one network"):
         copi.fit(RECIPE, state_of(W, R), blobs(rng), epochs=1)
+
+
+def test_data_too_large_for_the_dtype_are_named(rng):
+    recipe = replace(RECIPE, dtype="float32")
+    dataset = blobs(rng)
+    huge = copi.Dataset(dataset.x_train, dataset.y_train, dataset.x_test * 1e300, dataset.y_test)
+    with pytest.raises(ValueError, match="x_test has entries too large for float32: scale it down"):
+        copi.fit(recipe, fresh(recipe), huge, epochs=1)
+
+
+def test_a_state_of_another_optimizer_is_refused(rng):
+    for optimizer, kind in ((copi.adam, "AdamMemory"), (copi.momentum, "MomentumMemory")):
+        with pytest.raises(TypeError, match=rf"memory is \(\): .* needs a {kind}"):
+            copi.fit(replace(RECIPE, optimizer=optimizer), fresh(RECIPE), blobs(rng), epochs=1)
 
 
 def test_init_state_needs_a_generator():

@@ -30,8 +30,10 @@ def energy_of_moment(C: Array) -> Array:
     xp = _checks.arrays(C=(C, "KK"))
     _checks.not_exact("off_diagonal_energy", C)
     on_diagonal = xp.eye(C.shape[-1], dtype=C.dtype, device=device_of(C)) == 1
+    scale = xp.max(xp.where(on_diagonal, C, C * 0), axis=(-2, -1), keepdims=True)
+    scaled = C / xp.where(scale == 0, scale + 1, scale)  # else the squares of small inputs underflow
     # Squares are summed apart: ‖C‖² − ‖diag C‖² would lose a small off-diagonal part to rounding.
-    square = C * C
+    square = scaled * scaled
     off = xp.sum(xp.where(on_diagonal, square * 0, square), axis=(-2, -1))
     diagonal = xp.sum(xp.where(on_diagonal, square, square * 0), axis=(-2, -1))
     return xp.sqrt(off / xp.where(diagonal == 0, diagonal + 1, diagonal))

@@ -52,6 +52,7 @@ def init_feedback(
         BackendError: the backend can't be used.
     """
     check_sizes(sizes)
+    _checks.generator("rng", rng)
     if find_credit(method) is feedback_alignment:
         return draw_feedback(sizes, rng, dtype, default_namespace(xp))
     return None

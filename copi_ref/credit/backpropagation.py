@@ -16,7 +16,7 @@ def backpropagation(params: Params, trace: Trace, task: Task) -> tuple[Array, ..
     Raises:
         TypeError, ValueError: the target does not fit the trace.
     """
-    deltas = [output_perturbation(trace, task)]
+    deltas = [output_perturbation(params, trace, task)]
     for W, R, a in zip(params.W[:0:-1], params.R[:0:-1], trace.a[-2::-1], strict=True):
         delta = (deltas[-1] @ W) @ R  # R_{l+1}ᵀ W_{l+1}ᵀ δ_{l+1}, in rows; the batch first, so N K² and not K³
         deltas.append(task.activation.derivative(a) * delta)

@@ -29,7 +29,7 @@ def feedback_alignment(params: Params, trace: Trace, task: Task) -> tuple[Array,
     if task.feedback is None:
         raise ValueError("feedback is None: feedback alignment needs fixed weights, as init_feedback makes them")
     _checks.same_length(feedback=(task.feedback, len(params.W) - 1))
-    deltas = [output_perturbation(trace, task)]
+    deltas = [output_perturbation(params, trace, task)]
     for B, a in zip(reversed(task.feedback), trace.a[-2::-1], strict=True):
         _checks.arrays(delta=(deltas[-1], "NM"), a=(a, "NK"), B=(B, "KM"))
         deltas.append(task.activation.derivative(a) * (deltas[-1] @ B.mT))
@@ -38,4 +38,5 @@ def feedback_alignment(params: Params, trace: Trace, task: Task) -> tuple[Array,
 
 def draw_feedback(sizes: Sequence[int], rng: np.random.Generator, dtype: Any, xp: Namespace) -> tuple[Array, ...]:
     """Draw B_2 … B_L, Xavier-normal, B_{l+1} of shape (K_l, K_{l+1})."""
-    return tuple(from_numpy(xavier_normal(lower, upper, rng), xp, dtype) for lower, upper in itertools.pairwise(sizes[1:]))
+    pairs = itertools.pairwise(sizes[1:])
+    return tuple(from_numpy(xavier_normal(lower, upper, rng), xp, dtype) for lower, upper in pairs)

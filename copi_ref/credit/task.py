@@ -18,7 +18,7 @@ OUTPUTS: dict[str, Callable[[Trace], Array]] = {
 """What counts as the network's prediction: y_L (the paper), or a_L (the TMLR experiments)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Task:
     """The target y* (…, N, K_L), the loss and f; fixed feedback weights and a generator, for methods that use them.
 
@@ -37,12 +37,13 @@ CreditMethod = Callable[[Params, Trace, Task], tuple[Array, ...]]
 """``(params, trace, task) -> deltas``, one δ_l (…, N, K_l) per layer, of the sign that lowers the loss."""
 
 
-def output_perturbation(trace: Trace, task: Task) -> Array:
+def output_perturbation(params: Params, trace: Trace, task: Task) -> Array:
     """Return δ_L = −f′(a_L) ∘ ∂ℓ/∂prediction (§2.5), where every method starts.
 
     Raises:
         TypeError: the target is no array of the trace's library and dtype.
-        ValueError: the target's shape is not the output's, or an unknown kind of output.
+        ValueError: the target's shape is not the output's, an unknown kind of output, or a trace of another network.
     """
+    _checks.same_length(trace=(trace.a, len(params.W)))
     prediction = _checks.choice("output", task.output, OUTPUTS)(trace)
     return task.loss.perturbation(prediction, trace.a[-1], task.target, task.activation)

@@ -26,7 +26,7 @@ def load_npz(path: str | Path) -> Dataset:
         arrays = _read(path)
     except DataError:
         raise
-    except (OSError, EOFError, ValueError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, EOFError, ValueError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path}: can't be read as .npz ({error})") from error
     try:
         dataset = Dataset(**arrays)

@@ -9,9 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from copi_ref.experiments.runner import Run, Spread
-
-METRICS = ("epoch", "train_accuracy", "train_loss", "test_accuracy", "test_loss", "seconds")
+from copi_ref.experiments.runner import Spread
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -32,11 +30,31 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise
 
 
-def write_metrics(folder: Path, run: Run) -> None:
-    """Write ``METHOD-seedN/metrics.csv``, one line per epoch."""
-    rows = [[int(row["epoch"]), *(row[name] for name in METRICS[1:])] for row in run.metrics]
-    path = folder / f"{run.method}-seed{run.seed}" / "metrics.csv"
-    write_atomically(path, _csv([METRICS, *rows]))
+def claim(folder: Path, record: dict[str, Any]) -> None:
+    """Make a folder for results and write ``run.json`` into it: the settings, and what the numbers depend on.
+
+    A folder that holds the results of the same settings is taken again; results of two settings never mix.
+
+    Raises:
+        OSError: the folder can't be written to.
+        FileExistsError: it holds something else.
+    """
+    path = folder / "run.json"
+    if folder.is_dir() and any(folder.iterdir()):
+        try:
+            before = json.loads(path.read_text())["settings"]
+        except (OSError, ValueError, KeyError, TypeError):
+            before = None
+        if before != json.loads(json.dumps(record))["settings"]:
+            raise FileExistsError(f"{folder} holds something else: name another folder with --out, or remove it")
+    write_atomically(path, (json.dumps(record, indent=2) + "\n").encode())
+
+
+def write_metrics(folder: Path, method: str, seed: int, metrics: Sequence[dict[str, float]]) -> None:
+    """Write ``METHOD-seedN/metrics.csv``, one line per epoch; nothing if there are none."""
+    if metrics:
+        rows: list[list[Any]] = [list(metrics[0]), *(list(row.values()) for row in metrics)]
+        write_atomically(folder / f"{method}-seed{seed}" / "metrics.csv", _csv(rows))
 
 
 def write_summary(folder: Path, summary: dict[str, dict[str, Spread]]) -> None:
@@ -48,11 +66,6 @@ def write_summary(folder: Path, summary: dict[str, dict[str, Spread]]) -> None:
         for method, spreads in summary.items()
     ]
     write_atomically(folder / "summary.csv", _csv([header, *rows]))
-
-
-def write_record(folder: Path, record: dict[str, Any]) -> None:
-    """Write ``run.json``: the settings, and what the numbers depend on."""
-    write_atomically(folder / "run.json", (json.dumps(record, indent=2) + "\n").encode())
 
 
 def _csv(rows: Sequence[Sequence[Any]]) -> bytes:
