@@ -1,10 +1,10 @@
 """How good a network is on samples: accuracy and loss."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from copi_ref import _checks
 from copi_ref.backend import Array
+from copi_ref.batches import pieces
 from copi_ref.credit import OUTPUTS
 from copi_ref.network import Params, forward
 from copi_ref.recipe import Recipe
@@ -41,9 +41,3 @@ def evaluate(recipe: Recipe, params: Params, x: Array, target: Array) -> Evaluat
         correct += int(xp.count_nonzero(hits))
         loss += float(xp.sum(recipe.loss(prediction, target[rows, :])))
     return Evaluation(correct / x.shape[0], loss / x.shape[0])
-
-
-def pieces(total: int, size: int) -> Iterator[slice]:
-    """Cut `total` rows into slices of `size`, the last perhaps smaller."""
-    # The standard does not say what a slice beyond the end gives.
-    return (slice(first, min(first + size, total)) for first in range(0, total, size))

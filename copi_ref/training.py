@@ -3,16 +3,18 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from copi_ref import _checks
-from copi_ref.backend import Array, HostArray, Namespace, device_of, from_numpy, namespace
+from copi_ref.backend import Array, Namespace
+from copi_ref.batches import Samples, move, pieces, shuffled
 from copi_ref.credit import Task, find_credit, init_feedback
 from copi_ref.data.dataset import Dataset
 from copi_ref.decorrelation import decorrelation_update
-from copi_ref.evaluation import ROWS, evaluate, pieces
+from copi_ref.evaluation import ROWS, evaluate
+from copi_ref.finiteness import non_finite_activity, non_finite_weight
 from copi_ref.network import Params, Trace, forward, init_params
 from copi_ref.recipe import WEIGHT_RULES, Rate, Recipe
 
@@ -181,13 +183,13 @@ def fit(
         NonFiniteError: a weight or a loss became infinite or NaN; the message names where that began.
     """
     _checks.whole_number("epochs", epochs, minimum=0)
-    train, test = _move(state.params, dataset)
+    train, test = move(state.params, dataset)
     rows: list[dict[str, float]] = []
     for _ in range(epochs):
         start = perf_counter()
         with np.errstate(over="ignore", invalid="ignore"):  # NonFiniteError says more than NumPy's warning
             after = _train_epoch(recipe, state, train)
-            if _non_finite(after):
+            if non_finite_weight(after.params, after.optimizer):
                 raise NonFiniteError(_where_it_began(recipe, state, train), state, tuple(rows))
             seconds = perf_counter() - start
             row = {"epoch": state.epoch, **_metrics(recipe, after.params, train, test)}
@@ -200,55 +202,21 @@ def fit(
     return FitResult(state, tuple(rows))
 
 
-class _Samples(NamedTuple):
-    x: Array
-    target: Array
-
-
-def _move(params: Params, dataset: Dataset) -> tuple[_Samples, _Samples]:
-    """Copy the data to where the network is, labels as one-hot rows."""
-    W = params.W[-1]
-    if W.ndim != 2:
-        raise ValueError(f"W of the last layer has shape {W.shape}: fit trains one network, without ensemble axes")
-    inputs, outputs = params.R[0].shape[-1], W.shape[-2]
-    if dataset.features != inputs:
-        raise ValueError(f"x_train has {dataset.features} features but the network has {inputs} inputs: need the same")
-    if dataset.classes > outputs:
-        raise ValueError(f"y_train or y_test has the label {dataset.classes - 1} but the network has {outputs} outputs")
-
-    def there(host: HostArray) -> Array:
-        return from_numpy(host, namespace(W), W.dtype, device_of(W))
-
-    one_hot = np.eye(outputs)
-    with np.errstate(over="ignore"):
-        train = _Samples(there(dataset.x_train), there(one_hot[dataset.y_train]))
-        test = _Samples(there(dataset.x_test), there(one_hot[dataset.y_test]))
-    for name, samples in (("x_train", train), ("x_test", test)):
-        if not _finite(samples.x):
-            raise ValueError(f"{name} has entries too large for {W.dtype}: scale it down")
-    return train, test
-
-
-def _batches(recipe: Recipe, state: State, train: _Samples) -> tuple[State, Iterator[_Samples]]:
-    """Shuffle: the state with its generator advanced, and the batches of one epoch."""
-    xp = namespace(train.x)
-    rng = _generator(state.rng_state)
-    order = from_numpy(rng.permutation(train.x.shape[0]), xp, device=device_of(train.x))
-    batches = (
-        _Samples(*(xp.take(array, order[piece], axis=0) for array in train))
-        for piece in pieces(order.shape[0], recipe.batch_size)
-    )
-    return replace(state, rng_state=dict(rng.bit_generator.state)), batches
-
-
-def _train_epoch(recipe: Recipe, state: State, train: _Samples) -> State:
-    state, batches = _batches(recipe, state, train)
+def _train_epoch(recipe: Recipe, state: State, train: Samples) -> State:
+    state, batches = _shuffle(recipe, state, train)
     for y0, target in batches:
         state = step(recipe, state, y0, target)
     return replace(state, epoch=state.epoch + 1)
 
 
-def _metrics(recipe: Recipe, params: Params, train: _Samples, test: _Samples) -> dict[str, float]:
+def _shuffle(recipe: Recipe, state: State, train: Samples) -> tuple[State, Iterator[Samples]]:
+    """Return the state with its generator advanced, and the batches of one epoch."""
+    rng = _generator(state.rng_state)
+    batches = shuffled(train, recipe.batch_size, rng)
+    return replace(state, rng_state=dict(rng.bit_generator.state)), batches
+
+
+def _metrics(recipe: Recipe, params: Params, train: Samples, test: Samples) -> dict[str, float]:
     on_train, on_test = evaluate(recipe, params, *train), evaluate(recipe, params, *test)
     return {
         "train_accuracy": on_train.accuracy,
@@ -258,58 +226,28 @@ def _metrics(recipe: Recipe, params: Params, train: _Samples, test: _Samples) ->
     }
 
 
-def _finite(array: Array) -> bool:
-    xp = namespace(array)
-    return bool(xp.all(xp.isfinite(array)))
-
-
-def _non_finite(state: State) -> str | None:
-    """Name the first array of the state that holds an infinity or a NaN."""
-    for layer, arrays in enumerate(zip(state.params.W, state.params.R, state.optimizer, strict=True), start=1):
-        *weights, memory = arrays
-        for name, array in zip("WR", weights, strict=True):
-            if not _finite(array):
-                return f"{name} of layer {layer}"
-        # An infinite v makes Adam's steps 0, and no weight shows it.
-        if not all(_finite(entry) for entry in memory if hasattr(entry, "shape")):
-            return f"the optimizer's memory of layer {layer}"
-    return None
-
-
-def _non_finite_activity(trace: Trace) -> str | None:
-    """Name the first quantity of a forward pass, in its own order, that holds an infinity or a NaN."""
-    for layer, arrays in enumerate(zip(trace.x, trace.a, trace.y, strict=True), start=1):
-        for name, array in zip("xay", arrays, strict=True):
-            if not _finite(array):
-                return f"{name} of layer {layer}"
-    return None
-
-
-def _where_it_began(recipe: Recipe, state: State, train: _Samples) -> str:
+def _where_it_began(recipe: Recipe, state: State, train: Samples) -> str:
     """Repeat an epoch that ended non-finite, looking after every step, and say what overflowed first."""
-    state, batches = _batches(recipe, state, train)
+    state, batches = _shuffle(recipe, state, train)
     for batch, (y0, target) in enumerate(batches):
         after = step(recipe, state, y0, target)
-        if found := _non_finite(after):
+        if found := non_finite_weight(after.params, after.optimizer):
             trace = forward(state.params, y0, recipe.activation)
             return (
                 f"training became non-finite in epoch {state.epoch}, batch {batch} (both from 0), "
-                f"first in {_non_finite_activity(trace) or found}: lower eta_r or eta_w"
+                f"first in {non_finite_activity(trace) or found}: lower eta_r or eta_w"
             )
         state = after
     return f"training became non-finite in epoch {state.epoch}, and not when it was repeated: lower eta_r or eta_w"
 
 
-def _where_it_shows(recipe: Recipe, state: State, row: dict[str, float], *sets: _Samples) -> str:
+def _where_it_shows(recipe: Recipe, state: State, row: dict[str, float], *sets: Samples) -> str:
     """Say what overflows when finite weights are evaluated."""
-    traces = (forward(state.params, x, recipe.activation) for samples in sets for x in _rows(samples.x))
-    found = next((found for trace in traces if (found := _non_finite_activity(trace))), "the loss itself")
+    rows = (x[piece, :] for x, _ in sets for piece in pieces(x.shape[0], ROWS))
+    traces = (forward(state.params, x, recipe.activation) for x in rows)
+    found = next((found for trace in traces if (found := non_finite_activity(trace))), "the loss itself")
     losses = ", ".join(f"{name} is {value}" for name, value in row.items() if not np.isfinite(value))
     return (
         f"training became non-finite in epoch {state.epoch - 1}: {losses}, first in {found}, "
         "though all weights are finite: lower eta_r or eta_w"
     )
-
-
-def _rows(x: Array) -> Iterator[Array]:
-    return (x[piece, :] for piece in pieces(x.shape[0], ROWS))

@@ -325,6 +325,7 @@ def test_fit_reports_each_epoch(rng):
     assert tuple(row for _, row in calls) == result.metrics
     columns = ["epoch", "train_accuracy", "train_loss", "test_accuracy", "test_loss", "seconds"]
     assert all(list(row) == columns for row in result.metrics)
+    assert all(row["seconds"] > 0 for row in result.metrics)
     prediction = copi.forward(result.state.params, dataset.x_test).y[-1]
     hits = prediction.argmax(axis=1) == dataset.y_test
     assert result.metrics[-1]["test_accuracy"] == hits.mean()
