@@ -105,7 +105,12 @@ def _probe(name: str, xp: Namespace) -> Array:
 
 
 def default_namespace(xp: Namespace | None = None) -> Namespace:
-    """Return the namespace for new arrays: of `xp` (a module such as ``cupy``) if given, else of the chosen backend."""
+    """Return the namespace for new arrays: of `xp` (a module such as ``cupy``) if given, else of the chosen backend.
+
+    Raises:
+        TypeError: `xp` is no array module.
+        BackendError: the backend can't be used.
+    """
     if xp is None:
         return load_backend(backend_name())
     if not hasattr(xp, "asarray"):

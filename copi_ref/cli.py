@@ -84,8 +84,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _info(options: argparse.Namespace) -> int:
-    load_backend(environment()["backend"])
-    for name, value in environment().items():
+    facts = environment()
+    load_backend(facts["backend"])
+    for name, value in facts.items():
         print(f"{name:18} {value}")
     return 0
 

@@ -37,7 +37,7 @@ def part_of(path):
 
 
 def imports_of(path):
-    """(module, whether at the top of the file) for every import, function bodies included."""
+    """Full names of what a file imports, inside its functions too."""
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

@@ -75,7 +75,7 @@ def test_R_stays_symmetric_on_every_library_while_a_network_trains(xp, rng):
         assert (np.eye(len(R)) != R).any()
 
 
-IDENTITY = {k: np.array([[Fraction(int(i == j)) for j in range(k)] for i in range(k)]) for k in (2, 3)}
+IDENTITY = {k: np.array([[Fraction(int(i == j)) for j in range(k)] for i in range(k)]) for k in (2, 3, 4)}
 
 
 @pytest.mark.parametrize("rule", ["left", "right"])
@@ -106,6 +106,18 @@ def test_with_two_units_and_R_from_the_identity_the_rules_coincide(y):
         assert (R == R.T).all()
 
 
+@given(exact_arrays(4))
+def test_where_all_matrices_commute_the_rules_coincide(samples):
+    """All cyclic shifts of one sample have a circulant E[y yᵀ]; then C_off and R are circulant, and commute."""
+    y = np.array([np.roll(samples, shift) for shift in range(4)])
+    R = IDENTITY[4]
+    for _ in range(3):
+        left, right = (copi.decorrelation_update(y @ R.T, R, rule) for rule in ("left", "right"))
+        assert (left == right).all()
+        R = R + left / 50
+        assert (R == R.T).all()
+
+
 # --- 2. Decorrelation converges ----------------------------------------------------------------------------------
 
 
@@ -132,6 +144,21 @@ def test_decorrelation_never_loses_ground_under_left(data, K, N):
     gain = eta * (4 - 6 * theta) * np.trace(off(C) @ C @ off(C))
     assert gain >= 0
     assert energy(C_next) <= energy(C) - gain
+
+
+@given(st.data(), st.integers(2, 4), st.integers(1, 5))
+def test_activity_never_grows_under_left(data, K, N):
+    """tr C⁺ ≤ tr C for η ≤ 2/λmax(C), in exact arithmetic; 1/λmax is replaced by the smaller 1/tr C.
+
+    Proof: tr C⁺ − tr C = −2η ‖C_off‖² + η² tr(C_off C C_off) ≤ −η (2 − ηλmax) ‖C_off‖².
+    """
+    y, R = data.draw(exact_arrays(N, K)), data.draw(exact_arrays(K, K))
+    C = second_moment(y @ R.T)
+    assume(np.trace(C) != 0)
+    theta = data.draw(st.fractions(0, 2, max_denominator=20))
+    eta = theta / np.trace(C)
+    C, C_next, _ = moments_after(y, R, eta, "left")
+    assert np.trace(C_next) <= np.trace(C) - eta * (2 - theta) * energy(C)
 
 
 def inputs_near(rng, correlation, N=40, K=5):

@@ -1,10 +1,12 @@
 """A data set for classification: images or other features, and integer labels."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from copi_ref.backend import HostArray
+from copi_ref.moments import mean_outer
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +42,12 @@ class Dataset:
     def features(self) -> int:
         """Number of input units K."""
         return int(self.x_train.shape[1])
+
+    @cached_property
+    def input_moment(self) -> HostArray:
+        """E[x xᵀ] of the training samples, (K, K), float64; the same for every run, so it is computed once."""
+        x = self.x_train.astype(np.float64)
+        return np.asarray(mean_outer(x, x))
 
     @property
     def classes(self) -> int:

@@ -9,7 +9,6 @@ from copi_ref.analysis.diagnostics import energy_of_moment
 from copi_ref.backend import HostArray, to_numpy
 from copi_ref.data.dataset import Dataset
 from copi_ref.experiments.presets import Experiment
-from copi_ref.moments import mean_outer
 from copi_ref.training import State, fit, init_state
 
 
@@ -62,9 +61,8 @@ def run(
     sizes = (dataset.features, *experiment.hidden, dataset.classes)
     state = init_state(experiment.recipe, sizes, np.random.default_rng(seed))
     result = fit(experiment.recipe, state, dataset, epochs, callback)
-    # x = R y, so E[x xᵀ] = R E[y yᵀ] Rᵀ: one pass over the data serves both.
-    x, R = dataset.x_train.astype(np.float64), to_numpy(result.state.params.R[0]).astype(np.float64)
-    before = mean_outer(x, x)
+    # x = R y, so E[x xᵀ] = R E[y yᵀ] Rᵀ: no other pass over the data.
+    before, R = dataset.input_moment, to_numpy(result.state.params.R[0]).astype(np.float64)
     return Run(method, seed, result.metrics, before, R @ before @ R.mT)
 
 
