@@ -22,9 +22,25 @@ from copi_ref.credit import (
     init_feedback,
 )
 from copi_ref.data.dataset import Dataset
-from copi_ref.decorrelation import LATERAL_RULES, decorrelation_update
+from copi_ref.decorrelation import (
+    LATERAL_GAINS,
+    LATERAL_RULES,
+    Whitening,
+    decorrelation_update,
+    preserving_gain,
+    safe_eta_r,
+)
 from copi_ref.evaluation import Evaluation, evaluate
-from copi_ref.learning_rules import copi_update, fixed_point, full_update, sgd_update
+from copi_ref.learning_rules import (
+    WEIGHT_RULES,
+    copi_update,
+    fixed_point,
+    full_update,
+    nlms_update,
+    oja_update,
+    scaled_copi_update,
+    sgd_update,
+)
 from copi_ref.losses import LOSSES, Loss, half_quadratic, quadratic, softmax_cross_entropy
 from copi_ref.network import Params, Trace, forward, init_params
 from copi_ref.optimizers import (
@@ -37,7 +53,7 @@ from copi_ref.optimizers import (
     momentum,
     plain,
 )
-from copi_ref.recipe import WEIGHT_RULES, Recipe
+from copi_ref.recipe import Recipe
 from copi_ref.training import FitResult, NonFiniteError, State, fit, init_state, step
 
 __version__ = "0.1.0"
@@ -57,9 +73,17 @@ __all__ = [  # in reading order  # noqa: RUF022
     "sigmoid",
     "LATERAL_RULES",
     "decorrelation_update",
+    "Whitening",
+    "safe_eta_r",
+    "LATERAL_GAINS",
+    "preserving_gain",
+    "WEIGHT_RULES",
     "copi_update",
     "full_update",
+    "scaled_copi_update",
     "sgd_update",
+    "nlms_update",
+    "oja_update",
     "fixed_point",
     "LOSSES",
     "Loss",
@@ -79,7 +103,6 @@ __all__ = [  # in reading order  # noqa: RUF022
     "momentum",
     "adam",
     "adam_tmlr",
-    "WEIGHT_RULES",
     "Recipe",
     "State",
     "init_state",

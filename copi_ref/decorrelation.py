@@ -7,6 +7,9 @@ of both); it keeps a symmetric R symmetric to the last bit.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
 
 from copi_ref import _checks
 from copi_ref.backend import Array, Namespace
@@ -21,6 +24,7 @@ def decorrelation_update(x: Array, R: Array, rule: str = "symmetric") -> Array:
     - ``"left"``: ΔR = −C_off R (Eq. 4, first line: what the derivation gives)
     - ``"right"``: ΔR = −R C_off (Eq. 4, last line; Eq. 6; Algorithm 1, line 15)
     - ``"symmetric"``: ΔR = −½ (C_off R + (C_off R)ᵀ)
+    - ``"whitening"``: ΔR = −½ (C − I) R, which is ``Whitening(kappa=1/2)``; see there
 
     Args:
         x: (…, N, K), decorrelated inputs of the layer, x = R y; rows are samples.
@@ -60,8 +64,105 @@ def _symmetric(x: Array, R: Array, xp: Namespace) -> Array:
     return (minus_M + minus_M.mT) / 2  # a sum of two floats does not depend on their order: exactly symmetric
 
 
+def _whitening(x: Array, R: Array, xp: Namespace) -> Array:
+    return _whiten(x, R, _checks.coefficient("kappa", Fraction(1, 2), x), xp)
+
+
+def _whiten(x: Array, R: Array, kappa: Any, xp: Namespace) -> Array:
+    off = -_left(x, R, xp)  # C_off R
+    return -((1 - kappa) * off + kappa * (mean_square(x, xp)[..., :, None] - 1) * R)
+
+
 LATERAL_RULES: dict[str, Callable[[Array, Array, Namespace], Array]] = {
     "symmetric": _symmetric,
     "left": _left,
     "right": _right,
+    "whitening": _whitening,
 }
+"""ΔR by name; each takes x, R and their namespace."""
+
+
+@dataclass(frozen=True)
+class Whitening:
+    """ΔR = −[(1 − κ) C_off + κ (diag(E[x²]) − I)] R (decorrelated backpropagation: Dalm et al. 2024, arXiv 2405.02385).
+
+    κ = 0 is `left`: it decorrelates. κ = 1 only drives E[x²] to 1. Between them E[x xᵀ] = I is the one rest with a
+    regular R, so inputs are whitened; inputs of deficient rank can't be, and R grows without bound for them.
+    Called as ``Whitening(kappa)(x, R)``; it can be a recipe's `lateral_rule`.
+
+    Args:
+        kappa: κ in [0, 1]; in exact mode an int or a Fraction.
+
+    Raises:
+        TypeError: κ is no number.
+        ValueError: κ is not in [0, 1].
+    """
+
+    kappa: float | Fraction = Fraction(1, 2)
+
+    def __post_init__(self) -> None:
+        _checks.number("kappa", self.kappa, minimum=0)
+        if self.kappa > 1:
+            raise ValueError(f"kappa is {self.kappa}: needs at most 1")
+
+    def __call__(self, x: Array, R: Array) -> Array:
+        """Return ΔR, (…, K, K), from x (…, N, K) and R (…, K, K); errors as `decorrelation_update`."""
+        xp = _checks.arrays(x=(x, "NK"), R=(R, "KK"))
+        return _whiten(x, R, _checks.coefficient("kappa", self.kappa, x), xp)
+
+
+def safe_eta_r(x: Array) -> Array:
+    """Return the largest η_R that is known to be safe for ever under `left`: 2/(3 tr C), C = E[x xᵀ].
+
+    With η λmax(C) ≤ 2/3 a step never raises ‖C_off‖, and it never raises tr C ≥ λmax(C) either, so the rate of the
+    first step stays safe for all later ones (on the same samples; leave room where batches differ). For
+    `symmetric` and `right` no such rate is known.
+
+    Args:
+        x: (…, N, K), decorrelated inputs x = R y at the start; rows are samples.
+
+    Returns:
+        (…), in units of 1/x²; 0 where all inputs are always 0, and there is nothing to learn.
+
+    Raises:
+        TypeError: `x` is no floating array.
+        ValueError: `x` has fewer than two axes, or no samples.
+    """
+    xp = _checks.arrays(x=(x, "NK"))
+    trace = xp.sum(mean_square(x, xp), axis=-1)
+    dead = trace == 0
+    # masked before the division, as in fixed_point; + 1 keeps Fractions Fractions
+    rate = 2 / (3 * xp.where(dead, trace + 1, trace))
+    return xp.where(dead, rate * 0, rate)
+
+
+def preserving_gain(y: Array, R: Array) -> Array:
+    """Return the gain g that keeps the power of a layer's input: E‖g R y‖² = E‖y‖².
+
+    g = √(E‖y‖² / E‖R y‖²)
+
+    Decorrelation alone shrinks activities (tr C never rises). Scaling R by g after each step undoes that: the gain
+    of "Correlations Are Ruining Your Gradient Descent" (Ahmad 2024, arXiv 2407.10780), which also takes the mean
+    from y first. Its text was not at hand: one gain a layer, and its place in R, are this library's choice.
+
+    Args:
+        y: (…, N, K), inputs of the layer before R, centred where the network centres them.
+        R: (…, K, K), lateral weights.
+
+    Returns:
+        (…, 1, 1), to multiply R with; 1 where R y is always 0.
+
+    Raises:
+        TypeError: arrays of different libraries or dtypes, not floating, or exact (a root is not rational).
+        ValueError: shapes that don't fit.
+    """
+    xp = _checks.arrays(y=(y, "NK"), R=(R, "KK"))
+    _checks.not_exact("preserving_gain", y)
+    before = xp.sum(mean_square(y, xp), axis=-1)[..., None, None]
+    after = xp.sum(mean_square(y @ R.mT, xp), axis=-1)[..., None, None]
+    dead = after == 0
+    return xp.where(dead, after + 1, xp.sqrt(before / xp.where(dead, after + 1, after)))
+
+
+LATERAL_GAINS: dict[str, Callable[[Array, Array], Array] | None] = {"none": None, "power": preserving_gain}
+"""What R is multiplied with after each of its steps."""

@@ -1,5 +1,9 @@
 """The forward weights: how W learns from states and targets (paper §2.2 to §2.7), one equation a function."""
 
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
+
 from copi_ref import _checks
 from copi_ref.backend import Array
 from copi_ref.moments import mean_outer, mean_square
@@ -72,6 +76,83 @@ def sgd_update(x: Array, delta: Array) -> Array:
     return mean_outer(delta, x)
 
 
+def scaled_copi_update(x: Array, z: Array, W: Array, epsilon: Any = Fraction(1, 1000)) -> Array:
+    """Return COPI's step direction with each column in units of its input's power.
+
+    ΔW diag(E[x²] + ε)⁻¹, ΔW = E[z xᵀ] − W diag(E[x²])
+
+    It undoes the factor diag(E[x²]) that Eq. 3 takes in from Eq. 2, so that weights of weak inputs learn as fast as
+    those of strong ones. With ε = 0 and η = 1 one step leads to `fixed_point`, from anywhere.
+
+    Args:
+        x: (…, N, K), decorrelated inputs; rows are samples.
+        z: (…, N, M), target states z = a + δ.
+        W: (…, M, K), forward weights.
+        epsilon: ε ≥ 0, in units of x²; in exact mode an int or a Fraction.
+
+    Returns:
+        ΔW, (…, M, K), in units of W; its column is 0 where E[x²] + ε = 0.
+
+    Raises:
+        TypeError: arrays of different libraries or dtypes, or not floating.
+        ValueError: shapes that don't fit, or ε < 0.
+    """
+    xp = _checks.arrays(x=(x, "NK"), z=(z, "NM"), W=(W, "MK"))
+    _checks.number("epsilon", epsilon, minimum=0)
+    scale = mean_square(x, xp)[..., None, :] + _checks.coefficient("epsilon", epsilon, x)
+    # Where the scale is 0, x is, and the numerator with it: 0 / 1.
+    return copi_update(x, z, W) / xp.where(scale == 0, scale + 1, scale)
+
+
+def nlms_update(x: Array, delta: Array) -> Array:
+    """Return the step direction of normalised least mean squares: each sample in units of its input's length.
+
+    ΔW = E[δ xᵀ/‖x‖²]
+
+    Of all ΔW with ΔW x = δ for one sample, this is the smallest. It is the update of IL-prox, with δ = e.
+
+    Args:
+        x: (…, N, K), inputs of the layer; rows are samples.
+        delta: (…, N, M), perturbations δ.
+
+    Returns:
+        ΔW, (…, M, K), in units of δ/x; a sample with x = 0 adds nothing.
+
+    Raises:
+        TypeError: arrays of different libraries or dtypes, or not floating.
+        ValueError: shapes that don't fit.
+    """
+    xp = _checks.arrays(x=(x, "NK"), delta=(delta, "NM"))
+    power = xp.sum(x * x, axis=-1, keepdims=True)
+    return mean_outer(delta / xp.where(power == 0, power + 1, power), x)
+
+
+def oja_update(x: Array, y: Array, M: Array) -> Array:
+    """Return the step direction of Oja's rule, for linear units y = M x.
+
+    ΔM = E[y xᵀ] − diag(E[y²]) M  (App. C: Δm_ij = y_i x_j − m_ij y_i²)
+
+    COPI's decay has the input's power, E[x_j²], where Oja's has the output's, E[y_i²]. Every row follows the rule of
+    a single unit: all of them tend to the same principal component.
+
+    Args:
+        x: (…, N, K), inputs; rows are samples.
+        y: (…, N, M), outputs.
+        M: (…, M, K), weights.
+
+    Returns:
+        ΔM, (…, M, K).
+
+    Raises:
+        TypeError: arrays of different libraries or dtypes, or not floating.
+        ValueError: shapes that don't fit.
+
+    Not checked: that y = M x.
+    """
+    xp = _checks.arrays(x=(x, "NK"), y=(y, "NM"), M=(M, "MK"))
+    return mean_outer(y, x) - mean_square(y, xp)[..., :, None] * M
+
+
 def fixed_point(x: Array, z: Array) -> Array:
     """Return the weights at which COPI's update is zero for fixed targets.
 
@@ -97,3 +178,12 @@ def fixed_point(x: Array, z: Array) -> Array:
     # The denominator is masked before the division: where(dead, 0, 1/variance) would still divide by 0.
     W = mean_outer(z, x) / xp.where(dead, variance + 1, variance)
     return xp.where(dead, W * 0, W)
+
+
+WEIGHT_RULES: dict[str, Callable[[Array, Array, Array, Array], Array]] = {
+    "copi": lambda x, a, delta, W: copi_update(x, a + delta, W),  # z = a + δ
+    "copi-scaled": lambda x, a, delta, W: scaled_copi_update(x, a + delta, W),
+    "sgd": lambda x, a, delta, W: sgd_update(x, delta),
+    "nlms": lambda x, a, delta, W: nlms_update(x, delta),
+}
+"""ΔW from x, a, δ and W: by COPI, plain or variance-scaled, or from x and δ alone."""

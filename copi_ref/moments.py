@@ -10,6 +10,11 @@ def mean_outer(u: Array, v: Array) -> Array:
     return u.mT @ (v / v.shape[-2])
 
 
+def mean_sample(y: Array, xp: Namespace) -> Array:
+    """E[y]: (…, N, K) gives (…, K)."""
+    return xp.sum(y / y.shape[-2], axis=-2)
+
+
 def mean_square(x: Array, xp: Namespace) -> Array:
     """E[x²]: (…, N, K) gives (…, K)."""
     # As the diagonal of mean_outer(x, x) is formed, so that C_off has a diagonal of 0 up to the order of the sum.

@@ -14,10 +14,14 @@ from copi_ref.backend import Array, Namespace, default_namespace, from_numpy
 
 @dataclass(frozen=True, eq=False)
 class Params:
-    """Forward weights W_l, (…, K_l, K_{l−1}), and lateral weights R_l, (…, K_{l−1}, K_{l−1}), layer by layer."""
+    """Forward weights W_l, (…, K_l, K_{l−1}), and lateral weights R_l, (…, K_{l−1}, K_{l−1}), layer by layer.
+
+    `mean` holds what is subtracted from each layer's input, μ_{l−1}, (…, K_{l−1}); None, as in the paper: nothing.
+    """
 
     W: tuple[Array, ...]
     R: tuple[Array, ...]
+    mean: tuple[Array, ...] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,10 +67,10 @@ def init_params(
 def forward(params: Params, y0: Array, activation: Activation = leaky_relu) -> Trace:
     """Run the network on a batch (Algorithm 1, lines 4 to 8).
 
-    x_l = R_l y_{l−1},  a_l = W_l x_l,  y_l = f(a_l)  (§2.1, §2.4)
+    x_l = R_l y_{l−1},  a_l = W_l x_l,  y_l = f(a_l)  (§2.1, §2.4); with centring x_l = R_l (y_{l−1} − μ_{l−1})
 
     Args:
-        params: the network; R_l is (…, K_{l−1}, K_{l−1}), W_l is (…, K_l, K_{l−1}).
+        params: the network; R_l is (…, K_{l−1}, K_{l−1}), W_l is (…, K_l, K_{l−1}), μ_{l−1} is (…, K_{l−1}).
         y0: (…, N, K_0), rows are samples.
         activation: f, the same in every layer.
 
@@ -80,13 +84,27 @@ def forward(params: Params, y0: Array, activation: Activation = leaky_relu) -> T
         _checks.arrays(
             **{f"y{layer - 1}": (y, "NK"), f"R of layer {layer}": (R, "KK"), f"W of layer {layer}": (W, "MK")}
         )
-        x = y @ R.mT  # x_l = R_l y_{l−1}; samples are rows, so the transpose of R stands on the right
+        x = centred(params, layer - 1, y) @ R.mT  # x_l = R_l y_{l−1}; rows are samples, so Rᵀ stands on the right
         a = x @ W.mT  # a_l = W_l x_l
         y = activation(a)  # y_l = f(a_l)
         xs.append(x)
         as_.append(a)
         ys.append(y)
     return Trace(x=tuple(xs), a=tuple(as_), y=tuple(ys))
+
+
+def centred(params: Params, index: int, y: Array) -> Array:
+    """Return y − μ for the input y of layer `index` (from 0), or y itself where nothing is subtracted.
+
+    Raises:
+        TypeError, ValueError: μ has another library, dtype or length than y; the message names it.
+    """
+    if params.mean is None:
+        return y
+    _checks.same_length(mean=(params.mean, len(params.W)))
+    mean = params.mean[index][..., None, :]
+    _checks.arrays(**{f"y{index}": (y, "NK"), f"mean of y{index}": (mean, "OK")})
+    return y - mean
 
 
 def xavier_normal(outputs: int, inputs: int, rng: np.random.Generator) -> np.ndarray[Any, Any]:

@@ -8,19 +8,22 @@ from copi_ref import _checks
 from copi_ref.activations import Activation, leaky_relu
 from copi_ref.backend import Array, float_name
 from copi_ref.credit import OUTPUTS, CreditMethod, find_credit
-from copi_ref.decorrelation import LATERAL_RULES
-from copi_ref.learning_rules import copi_update, sgd_update
+from copi_ref.decorrelation import LATERAL_GAINS, LATERAL_RULES, decorrelation_update
+from copi_ref.learning_rules import WEIGHT_RULES
 from copi_ref.losses import Loss, quadratic
 from copi_ref.optimizers import Optimizer, plain
+
+WeightRule = Callable[[Array, Array, Array, Array], Array]
+"""``(x, a, delta, W) -> ΔW``."""
+
+LateralRule = Callable[[Array, Array], Array]
+"""``(x, R) -> ΔR``."""
 
 Rate = float | Array | Callable[[int], Any]
 """A learning rate: a number, an ensemble's array of shape (S, 1, 1), or a function of the epoch that gives one."""
 
-WEIGHT_RULES: dict[str, Callable[[Array, Array, Array, Array], Array]] = {
-    "copi": lambda x, a, delta, W: copi_update(x, a + delta, W),  # z = a + δ
-    "sgd": lambda x, a, delta, W: sgd_update(x, delta),
-}
-"""ΔW from x, a, δ and W: Eq. 3 (`copi`), or gradient descent on the same decorrelated inputs (`sgd`)."""
+STATES = {"forward": None, "inferred": None}
+"""Which x and a the weights learn from: those of the forward pass, or those that the credit method inferred."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +36,18 @@ class Recipe:
         activation: f.
         loss: ℓ.
         credit: how δ is found: a name in `CREDIT`, or a callable ``(params, trace, task) -> deltas``.
-        weight_rule: "copi" (Eq. 3) or "sgd" (§2.7).
-        lateral_rule: "symmetric", "left", "right" (see `decorrelation_update`), or "none": R stays as it is.
+        weight_rule: a name in `WEIGHT_RULES`: "copi" (Eq. 3), "copi-scaled", "sgd" (§2.7), "nlms"; or a callable
+            ``(x, a, delta, W) -> ΔW``.
+        lateral_rule: "symmetric", "left", "right", "whitening" (see `decorrelation_update`), or "none": R stays as it
+            is; or a callable ``(x, R) -> ΔR`` such as ``Whitening(kappa=0.1)``.
+        lateral_gain: "none", or "power": R is scaled after each step so that x keeps the power of y, see
+            `preserving_gain`.
+        centring: rate at which a running mean μ of each layer's input follows the batches, μ ← μ + rate (E[y] − μ);
+            it is subtracted before R. 0: nothing is, as in the paper.
+        states: "forward": weights learn from the x and a of the forward pass; "inferred": from those that the credit
+            method settled on, for methods that infer states (Inference Learning).
         optimizer: how ΔW becomes a step. R always takes the plain one.
+        weight_decay: λ in W ← W + η_W (d − λ W), with d the optimizer's direction (decoupled decay).
         error_scale: every δ is multiplied by it before it goes into the update.
         output: what is compared with the target: "activation", y_L, or "pre-activation", a_L.
         lateral_only_epochs: in so many epochs at the start only R learns.
@@ -51,9 +63,13 @@ class Recipe:
     activation: Activation = leaky_relu
     loss: Loss = quadratic
     credit: str | CreditMethod = "bp"
-    weight_rule: str = "copi"
-    lateral_rule: str = "symmetric"
+    weight_rule: str | WeightRule = "copi"
+    lateral_rule: str | LateralRule = "symmetric"
+    lateral_gain: str = "none"
+    centring: float = 0
+    states: str = "forward"
     optimizer: Optimizer = plain
+    weight_decay: float = 0
     error_scale: float = 1
     output: str = "activation"
     lateral_only_epochs: int = 0
@@ -69,11 +85,41 @@ class Recipe:
                 raise TypeError(f"{name} is {getattr(self, name)!r}: needs a copi_ref {kind.__name__}")
         if not (callable(self.optimizer) and hasattr(self.optimizer, "init")):
             raise TypeError(f"optimizer is {self.optimizer!r}: needs one such as copi_ref.plain")
+        find_weight_rule(self.weight_rule)
+        if not callable(self.lateral_rule):
+            _checks.choice("lateral_rule", self.lateral_rule, {**LATERAL_RULES, "none": None})
+        _checks.choice("lateral_gain", self.lateral_gain, LATERAL_GAINS)
+        _checks.choice("states", self.states, STATES)
+        if self.states == "inferred" and not hasattr(find_credit(self.credit), "infer"):
+            raise ValueError(f"states is 'inferred', but credit {self.credit!r} infers none: choose 'forward'")
         find_credit(self.credit)
-        _checks.choice("weight_rule", self.weight_rule, WEIGHT_RULES)
-        _checks.choice("lateral_rule", self.lateral_rule, {**LATERAL_RULES, "none": None})
         _checks.choice("output", self.output, OUTPUTS)
         _checks.number("error_scale", self.error_scale)
+        _checks.number("weight_decay", self.weight_decay, minimum=0)
+        _checks.number("centring", self.centring, minimum=0)
+        if self.centring > 1:
+            raise ValueError(f"centring is {self.centring}: needs at most 1, the mean of the last batch")
         _checks.whole_number("lateral_only_epochs", self.lateral_only_epochs, minimum=0)
         _checks.whole_number("batch_size", self.batch_size, minimum=1)
         float_name(self.dtype)
+
+
+def find_weight_rule(rule: str | WeightRule) -> WeightRule:
+    """Return the weight rule of that name, or `rule` itself if it is callable.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    return rule if callable(rule) else _checks.choice("weight_rule", rule, WEIGHT_RULES)
+
+
+def find_lateral_rule(rule: str | LateralRule) -> LateralRule:
+    """Return the lateral rule of that name, or `rule` itself if it is callable.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    if callable(rule):
+        return rule
+    _checks.choice("lateral_rule", rule, LATERAL_RULES)
+    return lambda x, R: decorrelation_update(x, R, rule)

@@ -84,7 +84,7 @@ def off_diagonal(x):
 
 
 def decorrelation_update(x, R, rule):
-    """Eq. 4, its first line (left) or its last (right), or the mean of the first and its transpose."""
+    """Eq. 4, its first line (left) or its last (right), or the mean of the first and its transpose; whitening, κ = ½."""
     C_off, size = off_diagonal(x), range(len(R))
 
     def left(i, j):
@@ -96,7 +96,20 @@ def decorrelation_update(x, R, rule):
     def symmetric(i, j):
         return (left(i, j) + left(j, i)) / 2
 
+    if rule == "whitening":
+        return whitening_update(x, R, Fraction(1, 2))
     return matrix(len(R), len(R), {"left": left, "right": right, "symmetric": symmetric}[rule])
+
+
+def whitening_update(x, R, kappa):
+    """Dalm et al. 2024: −Σ_k [(1 − κ) C_ik + κ (E[x_i²] − 1) 1(i = k)] r_kj, with C_ik for i ≠ k only."""
+
+    def entry(i, k):
+        if i == k:
+            return kappa * (mean(x[n][i] ** 2 for n in samples(x)) - 1)
+        return (1 - kappa) * mean(x[n][i] * x[n][k] for n in samples(x))
+
+    return matrix(len(R), len(R), lambda i, j: -sum(entry(i, k) * R[k][j] for k in range(len(R))))
 
 
 # --- activations and losses --------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ ORDER = [
     ["recipe", "finiteness"],
     ["batches"],
     ["evaluation"],
+    ["algorithm"],
     ["training", "checkpoint"],
     ["analysis", "experiments"],
     ["plots"],

@@ -480,7 +480,7 @@ def test_the_error_survives_pickling(rng):
         ("activation", "relu", TypeError, "activation is 'relu': needs a copi_ref Activation"),
         ("loss", None, TypeError, "loss is None: needs a copi_ref Loss"),
         ("credit", "backprop", ValueError, "credit is 'backprop': choose one of 'bp', 'fa'"),
-        ("weight_rule", "hebb", ValueError, "weight_rule is 'hebb': choose one of 'copi', 'sgd'"),
+        ("weight_rule", "hebb", ValueError, "weight_rule is 'hebb': choose one of 'copi', 'copi-scaled', 'sgd', 'nlms'"),
         ("lateral_rule", "up", ValueError, "lateral_rule is 'up': choose one of .*'none'"),
         ("optimizer", "adam", TypeError, "optimizer is 'adam': needs one such as copi_ref.plain"),
         ("output", "logits", ValueError, "output is 'logits': choose one of 'activation', 'pre-activation'"),
