@@ -14,12 +14,21 @@ from copi_ref.activations import (
     tanh,
 )
 from copi_ref.backend import BackendError, use_backend
+from copi_ref.convergence import NotConvergedError, infer_prox_to_convergence, infer_to_convergence
 from copi_ref.credit import (
     CREDIT,
+    DifferenceTargetPropagation,
+    GaitProp,
+    InferenceLearning,
+    NodePerturbation,
+    ProximalInferenceLearning,
+    TargetPropagation,
     Task,
     backpropagation,
+    direct_feedback_alignment,
     feedback_alignment,
     init_feedback,
+    target_propagation_as_printed,
 )
 from copi_ref.data.dataset import Dataset
 from copi_ref.decorrelation import (
@@ -31,6 +40,7 @@ from copi_ref.decorrelation import (
     safe_eta_r,
 )
 from copi_ref.evaluation import Evaluation, evaluate
+from copi_ref.implicit_sgd import implicit_sgd_layer, implicit_sgd_step
 from copi_ref.learning_rules import (
     WEIGHT_RULES,
     copi_update,
@@ -94,7 +104,20 @@ __all__ = [  # in reading order  # noqa: RUF022
     "Task",
     "backpropagation",
     "feedback_alignment",
+    "direct_feedback_alignment",
+    "target_propagation_as_printed",
+    "TargetPropagation",
+    "DifferenceTargetPropagation",
+    "GaitProp",
+    "NodePerturbation",
+    "InferenceLearning",
+    "ProximalInferenceLearning",
     "init_feedback",
+    "infer_to_convergence",
+    "infer_prox_to_convergence",
+    "NotConvergedError",
+    "implicit_sgd_layer",
+    "implicit_sgd_step",
     "OPTIMIZERS",
     "Plain",
     "Momentum",

@@ -94,6 +94,27 @@ def number(name: str, value: Any, minimum: float | None = None) -> None:
         raise ValueError(f"{name} is {value}: needs at least {minimum}")
 
 
+def one_number(name: str, value: Any, minimum: float | None = None, maximum: float | None = None) -> None:
+    """Check that a setting is a single finite number, the same for a whole ensemble, and within its limits.
+
+    Raises:
+        TypeError: it is no number, or an array of them.
+        ValueError: it is not finite, below `minimum` or above `maximum`.
+    """
+    if getattr(value, "shape", ()) != ():
+        raise TypeError(f"{name} has shape {tuple(value.shape)}: needs one number")
+    number(name, value, minimum)
+    if maximum is not None and value > maximum:
+        raise ValueError(f"{name} is {value}: needs at most {maximum}")
+
+
+def positive_number(name: str, value: Any) -> None:
+    """Check that a setting is a single finite number above 0; errors as `one_number`."""
+    one_number(name, value, minimum=0)
+    if value == 0:
+        raise ValueError(f"{name} is 0: needs a number above 0")
+
+
 def _ensemble_numbers(name: str, values: Array, minimum: float | None) -> None:
     if tuple(values.shape[-2:]) != (1, 1):
         raise ValueError(f"{name} has shape {tuple(values.shape)}: needs (…, 1, 1), one number per ensemble member")

@@ -12,13 +12,15 @@ from copi_ref.backend import Array, Namespace
 class Activation:
     """A function f and its derivative, elementwise: ``leaky_relu(a)``, ``leaky_relu.derivative(a)``.
 
-    `rational` says whether both work on exact arrays (NumPy object arrays of Fractions).
+    `rational` says whether they work on exact arrays (NumPy object arrays of Fractions); `f_inverse` is None where f
+    has no inverse.
     """
 
     name: str
     f: Callable[[Array, Namespace], Array]
     f_prime: Callable[[Array, Namespace], Array]
     rational: bool = True
+    f_inverse: Callable[[Array, Namespace], Array] | None = None
 
     def __call__(self, a: Array) -> Array:
         """Return y = f(a), of the shape of `a`.
@@ -35,6 +37,20 @@ class Activation:
             TypeError: `a` is no floating array, or exact where f is not rational.
         """
         return self.f_prime(a, self._namespace(a))
+
+    def inverse(self, y: Array) -> Array:
+        """Return f⁻¹(y), of the shape of `y`: the pre-activation that gives y.
+
+        Raises:
+            TypeError: `y` is no floating array, or exact where f is not rational.
+            ValueError: f has no inverse.
+
+        Not checked: that y is in the range of f; outside it the result is infinite or NaN.
+        """
+        xp = self._namespace(y)
+        if self.f_inverse is None:
+            raise ValueError(f"activation is {self.name}: needs one with an inverse, such as leaky_relu or tanh")
+        return self.f_inverse(y, xp)
 
     def _namespace(self, a: Array) -> Namespace:
         if not self.rational:
@@ -65,6 +81,7 @@ def leaky_relu_with(slope: float | Fraction) -> Activation:
             f"leaky_relu({slope})",
             lambda a, xp: xp.where(a < 0, a * p / q, a),
             lambda a, xp: xp.where(a < 0, _one(a) * p / q, _one(a)),
+            f_inverse=(lambda y, xp: xp.where(y < 0, y * q / p, y)) if slope > 0 else None,
         )
     leak = float(slope)
     return Activation(
@@ -72,6 +89,7 @@ def leaky_relu_with(slope: float | Fraction) -> Activation:
         lambda a, xp: xp.where(a < 0, leak * a, a),
         lambda a, xp: xp.where(a < 0, leak * _one(a), _one(a)),
         rational=False,
+        f_inverse=(lambda y, xp: xp.where(y < 0, y / leak, y)) if leak > 0 else None,
     )
 
 
@@ -94,7 +112,7 @@ def _tanh_prime(a: Array, xp: Namespace) -> Array:
     return 4 * e / (1 + e) ** 2  # sech²(a); 1 − tanh²(a) loses every digit for large |a|
 
 
-identity = Activation("identity", lambda a, xp: a, lambda a, xp: _one(a))
+identity = Activation("identity", lambda a, xp: a, lambda a, xp: _one(a), f_inverse=lambda y, xp: y)
 """f(a) = a, f′(a) = 1."""
 
 relu = Activation(
@@ -107,10 +125,12 @@ relu = Activation(
 leaky_relu = leaky_relu_with(Fraction(1, 10))
 """f(a) = a where a ≥ 0, a/10 elsewhere: the paper's activation; f′(0) = 1."""
 
-tanh = Activation("tanh", lambda a, xp: xp.tanh(a), _tanh_prime, rational=False)
+tanh = Activation("tanh", lambda a, xp: xp.tanh(a), _tanh_prime, rational=False, f_inverse=lambda y, xp: xp.atanh(y))
 """f(a) = tanh a, f′(a) = 1 − tanh² a; not rational."""
 
-sigmoid = Activation("sigmoid", _sigmoid, _sigmoid_prime, rational=False)
+sigmoid = Activation(
+    "sigmoid", _sigmoid, _sigmoid_prime, rational=False, f_inverse=lambda y, xp: xp.log(y) - xp.log1p(-y)
+)
 """f(a) = 1/(1 + e^−a), f′(a) = f(a) (1 − f(a)); not rational."""
 
 ACTIVATIONS = {

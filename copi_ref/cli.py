@@ -6,14 +6,16 @@ import itertools
 import math
 import os
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from copi_ref.analysis.diagnostics import layer_diagnostics
 from copi_ref.backend import BackendError, backend_name, environment, load_backend
 from copi_ref.data import DataError, Dataset, load_digits, load_mnist, load_npz
-from copi_ref.experiments.presets import METHODS, PRESETS, Experiment, experiment
+from copi_ref.experiments.presets import METHODS, PAPER_METHODS, PRESETS, Experiment, experiment
 from copi_ref.experiments.results import claim, write_metrics, write_summary
 from copi_ref.experiments.runner import Run, Spread, run, summarize
 from copi_ref.recipe import Recipe
@@ -51,36 +53,62 @@ def _parser() -> argparse.ArgumentParser:
     info = commands.add_parser("info", help="print the backend, versions and BLAS that numbers depend on")
     info.set_defaults(command=_info)
 
-    demo = commands.add_parser("demo", help="train the four methods on digits and show what decorrelation does")
+    demo = commands.add_parser("demo", help="train the paper's four methods on digits and show what decorrelation does")
     demo.add_argument("--seeds", type=_count, default=3, help="seeds 0 to SEEDS-1 (default 3)")
     demo.add_argument("--epochs", type=_count, default=30, help="default 30")
     demo.add_argument(
         "--out", type=Path, default=Path("copi-ref-demo"), help="folder for results (default %(default)s)"
     )
+    _add_diagnostics(demo)
     demo.set_defaults(
-        command=_train, dataset="digits", preset="demo", method=list(METHODS), data_dir=None,
-        hidden=None, eta_w=None, eta_r=None,
+        command=_train, dataset="digits", preset="demo", method=list(PAPER_METHODS), data_dir=None,
+        hidden=None, eta_w=None, eta_r=None, error_scale=None,
     )  # fmt: skip
 
-    train = commands.add_parser("train", help="train on digits, MNIST or your own .npz")
+    train = commands.add_parser(
+        "train", help="train on digits, MNIST or your own .npz", epilog=_methods(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
     train.add_argument("dataset", metavar="DATASET", help="digits, mnist, or a path to an .npz file")
     train.add_argument("--preset", choices=PRESETS, help="settings (default: tmlr for mnist, else demo)")
     train.add_argument(
-        "--method", choices=METHODS, nargs="+", default=["copi-bp"], help="one or more (default copi-bp)"
-    )
+        "--method", choices=METHODS, metavar="METHOD", nargs="+", default=["copi-bp"],
+        help="one or more of those listed below (default copi-bp)",
+    )  # fmt: skip
     train.add_argument("--seeds", type=_count, default=1, help="seeds 0 to SEEDS-1 (default 1)")
     train.add_argument("--epochs", type=_count, default=10, help="default 10")
     train.add_argument("--hidden", type=_sizes, help="units of the hidden layers, as 500,500 (default: the preset's)")
     train.add_argument("--eta-w", type=_rate, help="learning rate of W (default: the preset's)")
     train.add_argument("--eta-r", type=_rate, help="learning rate of R (default: the preset's)")
+    train.add_argument("--error-scale", type=_rate, help="factor on every δ (default: the preset's)")
     train.add_argument(
         "--data-dir", type=Path, help=f"folder with MNIST's files, or with mnist/ in it (default: ${DATA_VARIABLE})"
     )
     train.add_argument(
         "--out", type=Path, default=Path("copi-ref-train"), help="folder for results (default %(default)s)"
     )
+    _add_diagnostics(train)
     train.set_defaults(command=_train)
     return parser
+
+
+def _add_diagnostics(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--diagnostics",
+        action="store_true",
+        help="measure every layer after each epoch: more columns in metrics.csv, and diagnostics.png",
+    )
+
+
+def _methods() -> str:
+    """List the methods for the help; argparse itself would break names at their hyphens."""
+    others = [method for method in METHODS if method not in PAPER_METHODS]
+    paragraphs = [
+        f"the paper's methods: {', '.join(PAPER_METHODS)}",
+        f"others: {', '.join(others)}",
+        "copi-X learns with COPI's rule and sgd-X by gradient descent, both from the perturbations of X.",
+    ]
+    return "\n".join(textwrap.fill(one, 79, subsequent_indent="  ", break_on_hyphens=False) for one in paragraphs)
 
 
 def _info(options: argparse.Namespace) -> int:
@@ -95,7 +123,7 @@ def _train(options: argparse.Namespace) -> int:
     _require_demo_extra()
     from rich.console import Console
 
-    from copi_ref.plots import save, training_figure
+    from copi_ref.plots import diagnostics_figure, save, training_figure
 
     load_backend(backend_name())
     preset = options.preset or ("tmlr" if options.dataset == "mnist" else "demo")
@@ -110,6 +138,8 @@ def _train(options: argparse.Namespace) -> int:
         title = f"{options.dataset}, preset {preset}, {options.seeds} seed(s), {options.epochs} epochs"
         write_summary(options.out, summary)
         save(training_figure(runs, title), options.out / "figure.png")
+        if options.diagnostics:
+            save(diagnostics_figure(runs, title), options.out / "diagnostics.png")
         console.print(_table(title, summary))
         console.print(f"Figure, metrics and settings are in {options.out}/")
     return 0 if len(runs) == len(experiments) * options.seeds else 1
@@ -131,7 +161,7 @@ def _load(name: str, data_dir: Path | None) -> Dataset:
 
 def _experiment(preset: str, method: str, options: argparse.Namespace) -> Experiment:
     settings = experiment(preset, method, options.dataset)
-    changes: dict[str, Any] = {name: getattr(options, name) for name in ("eta_w", "eta_r")}
+    changes: dict[str, Any] = {name: getattr(options, name) for name in ("eta_w", "eta_r", "error_scale")}
     recipe = replace(settings.recipe, **{name: value for name, value in changes.items() if value is not None})
     return Experiment(options.hidden or settings.hidden, recipe)
 
@@ -141,6 +171,7 @@ def _run_all(
 ) -> list[Run]:
     """Return the runs that finished; one that became non-finite is reported and does not stop the others."""
     runs = []
+    diagnostics = layer_diagnostics if options.diagnostics else None
     with _progress(console) as progress:
         for method, seed in itertools.product(experiments, range(options.seeds)):
             task = progress.add_task(f"{method} seed {seed}", total=options.epochs, note="")
@@ -149,7 +180,7 @@ def _run_all(
                 progress.update(task, advance=1, note=f"test accuracy {row['test_accuracy']:.4f}")
 
             try:
-                done = run(experiments[method], method, seed, dataset, options.epochs, show)
+                done = run(experiments[method], method, seed, dataset, options.epochs, show, diagnostics)
             except NonFiniteError as error:
                 progress.update(task, note="stopped: non-finite")
                 print(f"copi-ref: {method}, seed {seed}: {error}", file=sys.stderr)
@@ -201,6 +232,7 @@ def _record(preset: str, experiments: dict[str, Experiment], options: argparse.N
         "preset": preset,
         "seeds": list(range(options.seeds)),
         "epochs": options.epochs,
+        "diagnostics": options.diagnostics,
         "methods": {
             method: {"hidden": list(settings.hidden), **_describe(settings.recipe, options.epochs)}
             for method, settings in experiments.items()

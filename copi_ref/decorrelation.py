@@ -101,9 +101,7 @@ class Whitening:
     kappa: float | Fraction = Fraction(1, 2)
 
     def __post_init__(self) -> None:
-        _checks.number("kappa", self.kappa, minimum=0)
-        if self.kappa > 1:
-            raise ValueError(f"kappa is {self.kappa}: needs at most 1")
+        _checks.one_number("kappa", self.kappa, minimum=0, maximum=1)
 
     def __call__(self, x: Array, R: Array) -> Array:
         """Return ΔR, (…, K, K), from x (…, N, K) and R (…, K, K); errors as `decorrelation_update`."""
@@ -150,7 +148,7 @@ def preserving_gain(y: Array, R: Array) -> Array:
         R: (…, K, K), lateral weights.
 
     Returns:
-        (…, 1, 1), to multiply R with; 1 where R y is always 0.
+        (…, 1, 1), to multiply R with; 1 where y or R y is always 0, and not finite where E‖R y‖² is not.
 
     Raises:
         TypeError: arrays of different libraries or dtypes, not floating, or exact (a root is not rational).
@@ -160,8 +158,11 @@ def preserving_gain(y: Array, R: Array) -> Array:
     _checks.not_exact("preserving_gain", y)
     before = xp.sum(mean_square(y, xp), axis=-1)[..., None, None]
     after = xp.sum(mean_square(y @ R.mT, xp), axis=-1)[..., None, None]
-    dead = after == 0
-    return xp.where(dead, after + 1, xp.sqrt(before / xp.where(dead, after + 1, after)))
+    dead = (before == 0) | (after == 0)
+    gain = xp.sqrt(before) / xp.sqrt(xp.where(dead, after + 1, after))
+    # An overflow would give g = 0, and R = 0 would hide for ever after that training had diverged.
+    gain = xp.where(xp.isfinite(after), gain, after)
+    return xp.where(dead, xp.ones_like(gain), gain)
 
 
 LATERAL_GAINS: dict[str, Callable[[Array, Array], Array] | None] = {"none": None, "power": preserving_gain}

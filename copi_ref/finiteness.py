@@ -14,12 +14,15 @@ def finite(array: Array) -> bool:
 
 
 def non_finite_weight(params: Params, memories: Sequence[Sequence[Any]]) -> str | None:
-    """Name the first of W, R and the optimizer's memories, layer by layer, that is not finite."""
-    for layer, (W, R, memory) in enumerate(zip(params.W, params.R, memories, strict=True), start=1):
+    """Name the first of W, R, μ and the optimizer's memories, layer by layer, that is not finite."""
+    means = params.mean or (None,) * len(params.W)
+    for layer, (W, R, mean, memory) in enumerate(zip(params.W, params.R, means, memories, strict=True), start=1):
         if not finite(W):
             return f"W of layer {layer}"
         if not finite(R):
             return f"R of layer {layer}"
+        if mean is not None and not finite(mean):
+            return f"the mean μ of layer {layer}'s input"
         # An infinite v makes Adam's steps 0, and no weight shows it.
         if not all(finite(entry) for entry in memory if hasattr(entry, "shape")):
             return f"the optimizer's memory of layer {layer}"

@@ -100,8 +100,10 @@ def scaled_copi_update(x: Array, z: Array, W: Array, epsilon: Any = Fraction(1, 
     xp = _checks.arrays(x=(x, "NK"), z=(z, "NM"), W=(W, "MK"))
     _checks.number("epsilon", epsilon, minimum=0)
     scale = mean_square(x, xp)[..., None, :] + _checks.coefficient("epsilon", epsilon, x)
-    # Where the scale is 0, x is, and the numerator with it: 0 / 1.
-    return copi_update(x, z, W) / xp.where(scale == 0, scale + 1, scale)
+    dead = scale == 0
+    # Masked twice, as in fixed_point: where squares underflow to 0, z x need not.
+    update = copi_update(x, z, W) / xp.where(dead, scale + 1, scale)
+    return xp.where(dead, update * 0, update)
 
 
 def nlms_update(x: Array, delta: Array) -> Array:

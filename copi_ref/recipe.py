@@ -95,10 +95,8 @@ class Recipe:
         find_credit(self.credit)
         _checks.choice("output", self.output, OUTPUTS)
         _checks.number("error_scale", self.error_scale)
-        _checks.number("weight_decay", self.weight_decay, minimum=0)
-        _checks.number("centring", self.centring, minimum=0)
-        if self.centring > 1:
-            raise ValueError(f"centring is {self.centring}: needs at most 1, the mean of the last batch")
+        _checks.one_number("weight_decay", self.weight_decay, minimum=0)
+        _checks.one_number("centring", self.centring, minimum=0, maximum=1)
         _checks.whole_number("lateral_only_epochs", self.lateral_only_epochs, minimum=0)
         _checks.whole_number("batch_size", self.batch_size, minimum=1)
         float_name(self.dtype)

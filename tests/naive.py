@@ -38,6 +38,35 @@ def sgd_update(x, delta):
     return matrix(len(delta[0]), len(x[0]), lambda i, j: mean(delta[n][i] * x[n][j] for n in samples(x)))
 
 
+def scaled_copi_update(x, z, W, epsilon):
+    """Eq. 3, every column in units of E[x_j²] + ε; 0 where that is 0."""
+
+    def entry(i, j):
+        scale = mean(x[n][j] ** 2 for n in samples(x)) + epsilon
+        return copi_update(x, z, W)[i][j] / scale if scale else 0 * scale
+
+    return matrix(len(W), len(W[0]), entry)
+
+
+def nlms_update(x, delta):
+    """δ_i x_j / Σ_k x_k² of every sample, averaged; a sample of zeros counts as 0."""
+
+    def one(n, i, j):
+        length = sum(x_k**2 for x_k in x[n])
+        return delta[n][i] * x[n][j] / length if length else 0 * length
+
+    return matrix(len(delta[0]), len(x[0]), lambda i, j: mean(one(n, i, j) for n in samples(x)))
+
+
+def oja_update(x, y, M):
+    """App. C: Δm_ij = y_i x_j − m_ij y_i², averaged."""
+    return matrix(
+        len(M),
+        len(M[0]),
+        lambda i, j: mean(y[n][i] * x[n][j] - M[i][j] * y[n][i] ** 2 for n in samples(x)),
+    )
+
+
 def fixed_point(x, z):
     """App. B: w_ij = E[z_i x_j] / E[x_j²]; 0 where the input is always 0."""
 
@@ -84,7 +113,7 @@ def off_diagonal(x):
 
 
 def decorrelation_update(x, R, rule):
-    """Eq. 4, its first line (left) or its last (right), or the mean of the first and its transpose; whitening, κ = ½."""
+    """Eq. 4, its first line (left) or its last (right), or the mean of the first and its transpose; whitening at ½."""
     C_off, size = off_diagonal(x), range(len(R))
 
     def left(i, j):
@@ -110,6 +139,23 @@ def whitening_update(x, R, kappa):
         return (1 - kappa) * mean(x[n][i] * x[n][k] for n in samples(x))
 
     return matrix(len(R), len(R), lambda i, j: -sum(entry(i, k) * R[k][j] for k in range(len(R))))
+
+
+def safe_eta_r(x):
+    """2 / (3 Σ_j E[x_j²]); 0 where that sum is 0."""
+    trace = power(x)
+    return 2 / (3 * trace) if trace else 0 * trace
+
+
+def preserving_gain(y, R):
+    """√(Σ_j E[y_j²] / Σ_i E[(R y)_i²]), as a 1×1 matrix; 1 where R y is 0."""
+    after = power(apply(R, y))
+    return [[math.sqrt(power(y) / after) if after else 1.0]]
+
+
+def power(x):
+    """E‖x‖²."""
+    return mean(sum(x_j**2 for x_j in row) for row in x)
 
 
 # --- activations and losses --------------------------------------------------------------------------------------
@@ -167,11 +213,16 @@ def apply(A, y):
     return [[sum(A[i][j] * row[j] for j in range(len(row))) for i in range(len(A))] for row in y]
 
 
-def forward(W, R, y0, activation):
-    """Lines 4 to 8."""
+def shifted(y, mu):
+    """y − μ for every sample."""
+    return [[y_j - mu_j for y_j, mu_j in zip(row, mu, strict=True)] for row in y]
+
+
+def forward(W, R, y0, activation, means=None):
+    """Lines 4 to 8; with `means`, one a layer, each is first taken from that layer's input."""
     xs, as_, ys, y = [], [], [], y0
-    for W_l, R_l in zip(W, R, strict=True):
-        x = apply(R_l, y)
+    for layer, (W_l, R_l) in enumerate(zip(W, R, strict=True)):
+        x = apply(R_l, y if means is None else shifted(y, means[layer]))
         a = apply(W_l, x)
         y = [[F[activation](a_i) for a_i in row] for row in a]
         xs.append(x), as_.append(a), ys.append(y)
@@ -226,9 +277,10 @@ def step(
     lateral_rule="right",
     loss_name="quadratic",
     output="activation",
+    means=None,
 ):
     """Lines 3 to 16, with backpropagation; `output` says what counts as the prediction."""
-    x, a, y = forward(W, R, y0, activation)
+    x, a, y = forward(W, R, y0, activation, means)
     prediction = y[-1] if output == "activation" else a[-1]
     delta_L = output_perturbation(loss_name, prediction, a[-1], target, activation)
     deltas = backpropagation(W, R, a, delta_L, activation)
@@ -242,6 +294,11 @@ def step(
 
 def _moved(A, eta, update):
     return matrix(len(A), len(A[0]), lambda i, j: A[i][j] + eta * update[i][j])
+
+
+def running_mean(mu, y, rate):
+    """(1 − rate) μ_j + rate E[y_j]."""
+    return [(1 - rate) * mu[j] + rate * mean(row[j] for row in y) for j in range(len(mu))]
 
 
 # --- optimizers, for one weight over time --------------------------------------------------------------------------

@@ -127,3 +127,33 @@ def test_cross_entropy_is_not_rational(rng):
     exact = fractions(rng, N, M)
     with pytest.raises(TypeError, match="softmax_cross_entropy is not rational"):
         copi.softmax_cross_entropy.perturbation(exact, exact, exact, copi.leaky_relu)
+
+
+# --- inverses --------------------------------------------------------------------------------------------------------
+
+INVERTIBLE = ["identity", "leaky_relu", "tanh", "sigmoid"]
+
+
+@pytest.mark.parametrize("name", INVERTIBLE)
+def test_inverse_gives_the_pre_activation_back(name, xp, rng):
+    """For |a| ≤ 2: y is off by u, and f⁻¹ is at most 1/f′(2) < 15 times as steep."""
+    f, a = copi.ACTIVATIONS[name], draw(rng, N, M)
+    assert_close(xp.numpy(f.inverse(f(xp.asarray(a)))), a)
+
+
+@pytest.mark.parametrize("slope", [Fraction(1, 3), 0.25])
+def test_inverse_of_a_leak_of_ones_own(slope, xp):
+    f = copi.leaky_relu_with(slope)
+    np.testing.assert_allclose(xp.numpy(f.inverse(xp.asarray([[-1.0, 0.0, 2.0]]))), [[-float(1 / slope), 0, 2]], rtol=1e-15)
+
+
+@pytest.mark.parametrize("name", ["identity", "leaky_relu"])
+def test_inverse_is_exact_for_fractions(name, rng):
+    f, a = copi.ACTIVATIONS[name], fractions(rng, N, M)
+    assert_exact(f.inverse(f(a)), a.tolist())
+
+
+@pytest.mark.parametrize("f", [copi.relu, copi.leaky_relu_with(0), copi.leaky_relu_with(Fraction(-1, 2))])
+def test_what_has_no_inverse_says_so(f):
+    with pytest.raises(ValueError, match="needs one with an inverse, such as leaky_relu or tanh"):
+        f.inverse(np.ones((2, 2)))

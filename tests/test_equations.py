@@ -1,5 +1,7 @@
 """Every equation function against the naive implementation: on every library, stacked, and in exact mode."""
 
+from fractions import Fraction
+
 import naive
 import numpy as np
 import pytest
@@ -21,8 +23,47 @@ EQUATIONS = {
         )
         for rule in copi.LATERAL_RULES
     },
+    **{
+        f"Whitening({kappa})": (
+            copi.Whitening(kappa),
+            lambda x, R, kappa=kappa: naive.whitening_update(x, R, kappa),
+            [(N, K), (K, K)],
+        )
+        for kappa in (0, Fraction(1, 10), Fraction(3, 4), 1)
+    },
+    "scaled_copi_update": (
+        copi.scaled_copi_update,
+        lambda x, z, W: naive.scaled_copi_update(x, z, W, Fraction(1, 1000)),
+        [(N, K), (N, M), (M, K)],
+    ),
+    **{
+        f"scaled_copi_update {epsilon}": (
+            lambda x, z, W, epsilon=epsilon: copi.scaled_copi_update(x, z, W, epsilon),
+            lambda x, z, W, epsilon=epsilon: naive.scaled_copi_update(x, z, W, epsilon),
+            [(N, K), (N, M), (M, K)],
+        )
+        for epsilon in (0, Fraction(2, 3))
+    },
+    "nlms_update": (copi.nlms_update, naive.nlms_update, [(N, K), (N, M)]),
+    "oja_update": (copi.oja_update, naive.oja_update, [(N, K), (N, M), (M, K)]),
+    "safe_eta_r": (copi.safe_eta_r, naive.safe_eta_r, [(N, K)]),
+    "preserving_gain": (copi.preserving_gain, naive.preserving_gain, [(N, K), (K, K)]),
 }
-RATIONAL = [name for name in EQUATIONS if name != "full_update"]
+RATIONAL = [name for name in EQUATIONS if name not in ("full_update", "preserving_gain")]
+
+# What an equation divides by, and the least that it has to be for ALLOWED to cover the division. By d ≥ 1/4: errors
+# and sizes of the numerator grow at most fourfold. Numerators here are at most 2⁴ in size (E[z x] + W E[x²] ≤ 4 + 8),
+# their errors below 2⁶ roundings of that; quotients are at most 2⁶; all stays below the 2¹¹ that ALLOWED is made for.
+# The gain: entries of R y are sums of 5 products ≤ 4, so at most 20 and in error by 2⁷ u (u = 2⁻⁵³); their squares by
+# 2·20·2⁷ u and a rounding, below 2¹³ u; E‖R y‖², 5 of them with 12 roundings of 2000, by 2¹⁶ u. It is at least 8:
+# 2¹³ u relative to it. The root halves that, and g ≤ √(20/8) < 2: the error is below 2¹⁴ u = 2⁻³⁹ < ALLOWED.
+DIVISORS = {
+    "fixed_point": (lambda x, z: np.mean(x**2, axis=-2), 1 / 4),
+    "scaled_copi_update": (lambda x, z, W: np.mean(x**2, axis=-2), 1 / 4),
+    "nlms_update": (lambda x, delta: np.sum(x**2, axis=-1), 1 / 4),
+    "safe_eta_r": (lambda x: np.mean(np.sum(x**2, axis=-1), axis=-1), 1 / 4),
+    "preserving_gain": (lambda y, R: np.mean(np.sum((y @ R.mT) ** 2, axis=-1), axis=-1), 8),
+}
 
 
 def arguments_of(name, rng, *leading):
@@ -34,6 +75,9 @@ def arguments_of(name, rng, *leading):
         q, _ = np.linalg.qr(draw(rng, *leading, N, K))
         arguments[0] = np.sqrt(N) * (q + draw(rng, *leading, N, K) / (20 * K))
         assert (np.linalg.cond(arguments[0].mT @ arguments[0]) < 4).all()
+    if name.partition(" ")[0] in DIVISORS:
+        divisor, least = DIVISORS[name.partition(" ")[0]]
+        assert divisor(*arguments).min() >= least, "drawn too close to a division by 0: ALLOWED does not cover it"
     return arguments
 
 
@@ -130,3 +174,131 @@ def test_fixed_point_where_squares_underflow_is_zero(xp):
 def test_unknown_lateral_rule_lists_the_rules(rng):
     with pytest.raises(ValueError, match="rule is 'middle': choose one of 'symmetric', 'left', 'right'"):
         copi.decorrelation_update(draw(rng, N, K), draw(rng, K, K), "middle")
+
+
+# --- where an input is dead, a number is out of range, or exact ------------------------------------------------------
+
+
+@pytest.mark.parametrize("epsilon", [0, 0.25])
+def test_scaled_copi_leaves_the_column_of_a_dead_input(epsilon, xp, rng):
+    x, z, W = draw(rng, N, K), draw(rng, N, M), draw(rng, M, K)
+    x[:, 2] = 0
+    update = xp.numpy(copi.scaled_copi_update(*map(xp.asarray, (x, z, W)), epsilon))
+    assert np.isfinite(update).all()
+    assert (update[:, 2] == 0).all()
+    assert (update[:, [0, 1, 3, 4]] != 0).all()
+
+
+def test_scaled_copi_counts_an_input_whose_squares_underflow_as_dead(xp):
+    """As `fixed_point` does: 1e-170² is 0, while z·x is not, and is no number in units of W."""
+    arguments = (xp.asarray(host) for host in ([[1e-170, 1.0]], [[1e100]], [[2.0, 0.0]]))
+    assert xp.numpy(copi.scaled_copi_update(*arguments, 0)).tolist() == [[0.0, 1e100]]
+
+
+def test_scaled_copi_takes_an_epsilon_for_each_member(xp, rng):
+    x, z, W = draw(rng, 2, N, K), draw(rng, 2, N, M), draw(rng, 2, M, K)
+    stacked = xp.numpy(copi.scaled_copi_update(*map(xp.asarray, (x, z, W)), np.array([0.25, 2.0])[:, None, None]))
+    for member, epsilon in enumerate((0.25, 2.0)):
+        alone = naive.scaled_copi_update(x[member].tolist(), z[member].tolist(), W[member].tolist(), epsilon)
+        assert_close(stacked[member], alone)
+
+
+def test_nlms_takes_nothing_from_a_sample_of_zeros(xp, rng):
+    x, delta = draw(rng, N, K), draw(rng, N, M)
+    x[2] = 0
+    update = xp.numpy(copi.nlms_update(xp.asarray(x), xp.asarray(delta)))
+    others = [0, 1, 3, 4, 5, 6]
+    assert_close(update * N / (N - 1), naive.nlms_update(x[others].tolist(), delta[others].tolist()))
+
+
+def test_the_safe_rate_of_dead_inputs_is_zero(xp):
+    assert xp.numpy(copi.safe_eta_r(xp.asarray(np.zeros((N, K))))).tolist() == 0
+    stack = np.stack([np.zeros((4, K)), np.ones((4, K))])  # with N = 4 nothing is rounded before the division
+    assert xp.numpy(copi.safe_eta_r(xp.asarray(stack))).tolist() == [0.0, 2 / (3 * K)]
+    exact = copi.safe_eta_r(np.full((N, K), Fraction(0), dtype=object))
+    assert type(exact.item()) is Fraction
+    assert exact.item() == 0
+
+
+def test_the_gain_of_a_layer_without_power_is_one(xp):
+    y = np.array([[1.0, -2.0], [3.0, 0.5]])
+    gain = xp.numpy(
+        copi.preserving_gain(
+            xp.asarray(np.stack([y, y, 0 * y])), xp.asarray(np.array([1.0, 0, 1])[:, None, None] * np.eye(2))
+        )
+    )
+    assert gain.tolist() == [[[1.0]], [[1.0]], [[1.0]]]
+
+
+def test_the_gain_is_never_zero(xp):
+    """R = 0 would stay 0: a power that overflows gives no finite gain, and one that underflows counts as none."""
+    y, R = xp.asarray([[1.0, -2.0], [3.0, 0.5]]), xp.asarray(np.eye(2))
+    with np.errstate(over="ignore"):
+        assert not np.isfinite(xp.numpy(copi.preserving_gain(y, 1e200 * R))).any()
+    assert xp.numpy(copi.preserving_gain(1e-170 * y, 1e10 * R)).tolist() == [[1.0]]
+    # E‖y‖²/E‖R y‖² = 2⁻¹¹⁰⁰ underflows; its root, 2⁻⁵⁵⁰, does not.
+    assert xp.numpy(copi.preserving_gain(2.0**-300 * y, 2.0**550 * R)).tolist() == [[2.0**-550]]
+
+
+def test_the_gain_is_not_rational(rng):
+    with pytest.raises(TypeError, match="preserving_gain is not rational"):
+        copi.preserving_gain(fractions(rng, N, K), fractions(rng, K, K))
+
+
+@pytest.mark.parametrize(
+    ("kappa", "error", "message"),
+    [
+        (-0.1, ValueError, "kappa is -0.1: needs at least 0"),
+        (1.5, ValueError, "kappa is 1.5: needs at most 1"),
+        (Fraction(7, 6), ValueError, "kappa is 7/6: needs at most 1"),
+        (float("nan"), ValueError, "kappa is nan: needs a finite number"),
+        ("half", TypeError, "kappa is 'half': needs a number"),
+        (None, TypeError, "kappa is None: needs a number"),
+        (True, TypeError, "kappa is True: needs a number"),
+        (np.full((1, 1, 1), 0.5), TypeError, r"kappa has shape \(1, 1, 1\): needs one number"),
+        (np.full((2, 1, 1), 0.5), TypeError, r"kappa has shape \(2, 1, 1\): needs one number"),
+    ],
+)
+def test_a_kappa_that_is_no_share_is_named(kappa, error, message):
+    with pytest.raises(error, match=message):
+        copi.Whitening(kappa)
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "error", "message"),
+    [
+        (-1e-9, ValueError, "epsilon is -1e-09: needs at least 0"),
+        (Fraction(-1, 3), ValueError, "epsilon is -1/3: needs at least 0"),
+        (float("inf"), ValueError, "epsilon is inf: needs a finite number"),
+        ("small", TypeError, "epsilon is 'small': needs a number"),
+        (np.ones(5), ValueError, r"epsilon has shape \(5,\): needs \(…, 1, 1\)"),
+    ],
+)
+def test_an_epsilon_that_is_too_small_or_no_number_is_named(epsilon, error, message, rng):
+    with pytest.raises(error, match=message):
+        copi.scaled_copi_update(draw(rng, N, K), draw(rng, N, M), draw(rng, M, K), epsilon)
+
+
+def test_exact_arrays_refuse_float_settings(rng):
+    x, z, W, R = (fractions(rng, *shape) for shape in ((N, K), (N, M), (M, K), (K, K)))
+    with pytest.raises(TypeError, match="kappa is 0.5, but the arrays are exact: needs an int or a Fraction"):
+        copi.Whitening(0.5)(x, R)
+    with pytest.raises(TypeError, match="epsilon is 0.5, but the arrays are exact: needs an int or a Fraction"):
+        copi.scaled_copi_update(x, z, W, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x, z: copi.Whitening()(x, np.eye(4)), r"R has shape \(4, 4\) but x has 5 features"),
+        (lambda x, z: copi.scaled_copi_update(x, z, np.ones((3, 4))), r"W has shape \(3, 4\) but x has 5 features"),
+        (lambda x, z: copi.nlms_update(x, z[:6]), r"delta has shape \(6, 3\) but x has 7 samples"),
+        (lambda x, z: copi.oja_update(x, z, np.ones((2, 5))), r"M has shape \(2, 5\) but y has 3 units"),
+        (lambda x, z: copi.safe_eta_r(x[0]), r"x has shape \(5,\): needs \(…, N, K\)"),
+        (lambda x, z: copi.safe_eta_r(x[:0]), r"x has shape \(0, 5\): needs at least one of each"),
+        (lambda x, z: copi.preserving_gain(x, np.ones((5, 4))), r"R has shape \(5, 4\) but y has 5 features"),
+    ],
+)
+def test_shapes_that_do_not_fit_are_named(call, message, rng):
+    with pytest.raises(ValueError, match=message):
+        call(draw(rng, N, K), draw(rng, N, M))

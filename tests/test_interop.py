@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from compare import K, M, N, assert_close, draw
+from compare import ALLOWED, K, M, N, assert_close, draw
 from test_equations import EQUATIONS, arguments_of
-from test_network_and_credit import network, scaled
+from test_network_and_credit import SIZES, network, scaled
 
 import copi_ref as copi
 from copi_ref.analysis.diagnostics import off_diagonal_energy
@@ -35,7 +35,8 @@ def test_activations_and_losses_can_be_traced(name, loss, rng):
 @pytest.mark.parametrize("credit", copi.CREDIT)
 @pytest.mark.parametrize("optimizer", copi.OPTIMIZERS)
 def test_a_whole_step_can_be_traced(credit, optimizer, rng):
-    W, R, B, y0, target = (jax.tree.map(jax.numpy.asarray, part) for part in network(rng, scaled))
+    W, R, _, y0, target = (jax.tree.map(jax.numpy.asarray, part) for part in network(rng, scaled))
+    B = jax.tree.map(jax.numpy.asarray, copi.init_feedback(credit, SIZES, rng, "float64", np))
     recipe = copi.Recipe(eta_w=0.25, eta_r=0.125, credit=credit, optimizer=copi.OPTIMIZERS[optimizer])
 
     def step(W, R, B, y0, target):
@@ -45,6 +46,27 @@ def test_a_whole_step_can_be_traced(credit, optimizer, rng):
         return after.params.W, after.params.R
 
     traced, plain = jax.jit(step)(W, R, B, y0, target), step(W, R, B, y0, target)
+    # A perturbation that is divided by σ² = 10⁻⁴ or γ = 10⁻³, or an inverse, carries so much more rounding.
+    allowed = ALLOWED * {"node": 10.0**4, "gait": 10.0**4, "il-prox": 10.0**2}.get(credit, 1)
+    for one, other in zip(jax.tree.leaves(traced), jax.tree.leaves(plain), strict=True):
+        assert_close(one, other, allowed)
+
+
+@pytest.mark.parametrize("weight_rule", copi.WEIGHT_RULES)
+def test_a_step_with_everything_around_it_can_be_traced(weight_rule, rng):
+    W, R, _, y0, target = (jax.tree.map(jax.numpy.asarray, part) for part in network(rng, scaled))
+    settings = {"lateral_gain": "power", "centring": 0.25, "weight_decay": 0.5}
+    recipe = copi.Recipe(
+        eta_w=0.25, eta_r=0.125, weight_rule=weight_rule, lateral_rule=copi.Whitening(0.25), **settings
+    )
+
+    def step(W, R, y0, target):
+        params = copi.Params(W, R, tuple(R_l[0, :] for R_l in R))
+        state = copi.State(params, ((),) * len(W), None, dict(np.random.default_rng(0).bit_generator.state))
+        after = copi.step(recipe, state, y0, target).params
+        return after.W, after.R, after.mean
+
+    traced, plain = jax.jit(step)(W, R, y0, target), step(W, R, y0, target)
     for one, other in zip(jax.tree.leaves(traced), jax.tree.leaves(plain), strict=True):
         assert_close(one, other)
 

@@ -56,39 +56,18 @@ def test_forward_equals_the_naive_loops(name, xp, rng):
             assert_close(xp.numpy(array), rows)
 
 
-@pytest.mark.parametrize("name", copi.ACTIVATIONS)
-@pytest.mark.parametrize("credit", copi.CREDIT)
-def test_perturbations_equal_the_naive_loops(name, credit, xp, rng):
-    W, R, B, y0, target = network(rng, scaled)
-    _, deltas = run(xp, W, R, y0, target, activation=copi.ACTIVATIONS[name], B=B, credit=credit)
-    for ours, by_hand in zip(deltas, naive_deltas(credit, W, R, B, y0, target, name), strict=True):
-        assert_close(xp.numpy(ours), by_hand)
-
-
-def naive_deltas(credit, W, R, B, y0, target, activation):
-    _, a, y = naive.forward(lists(W), lists(R), y0.tolist(), activation)
-    delta_L = naive.output_perturbation("quadratic", y[-1], a[-1], target.tolist(), activation)
-    if credit == "bp":
-        return naive.backpropagation(lists(W), lists(R), a, delta_L, activation)
-    return naive.feedback_alignment(lists(B), a, delta_L, activation)
-
-
 @pytest.mark.parametrize("name", ["identity", "relu", "leaky_relu"])
-@pytest.mark.parametrize("credit", copi.CREDIT)
-def test_forward_and_perturbations_are_exact_for_fractions(name, credit, rng):
-    W, R, B, y0, target = network(rng, fractions)
+def test_forward_is_exact_for_fractions(name, rng):
+    W, R, _, y0, _ = network(rng, fractions)
     params, f = copi.Params(W=W, R=R), copi.ACTIVATIONS[name]
     trace = copi.forward(params, y0, f)
     expected = naive.forward(lists(W), lists(R), y0.tolist(), name)
     for ours, by_hand in zip((trace.x, trace.a, trace.y), expected, strict=True):
         for array, rows in zip(ours, by_hand, strict=True):
             assert_exact(array, rows)
-    deltas = copi.CREDIT[credit](params, trace, copi.Task(target, activation=f, feedback=B))
-    for ours, by_hand in zip(deltas, naive_deltas(credit, W, R, B, y0, target, name), strict=True):
-        assert_exact(ours, by_hand)
 
 
-@pytest.mark.parametrize("credit", copi.CREDIT)
+@pytest.mark.parametrize("credit", ["bp", "fa"])
 def test_a_stack_gives_what_its_members_give(credit, xp, rng):
     W, R, B, y0, target = network(rng, scaled, leading=(4, 2))
     stacked_trace, stacked = run(xp, W, R, y0, target, B=B, credit=credit)
@@ -108,9 +87,11 @@ def test_one_batch_serves_a_stack_of_networks(rng):
 
 @pytest.mark.parametrize("loss", copi.LOSSES.values(), ids=lambda loss: loss.name)
 @pytest.mark.parametrize("f", copi.ACTIVATIONS.values(), ids=lambda f: f.name)
-def test_bp_equals_finite_differences(f, loss, rng):
+@pytest.mark.parametrize("lateral", ["with R", "without R"])
+def test_bp_equals_finite_differences(lateral, f, loss, rng):
     """δ_l = −dℓ/da_l, for every activation and loss, by changing one pre-activation of one sample at a time."""
     W, R, *_ = network(rng, lambda rng, *shape: draw(rng, *shape) / 2)
+    R = R if lateral == "with R" else tuple(np.eye(len(r)) for r in R)
     y0, target = draw(rng, 40, SIZES[0]), np.eye(SIZES[-1])[rng.integers(0, SIZES[-1], 40)]
     params = copi.Params(W=W, R=R)
     trace = copi.forward(params, y0, f)
@@ -139,10 +120,12 @@ def test_bp_equals_finite_differences(f, loss, rng):
 @pytest.mark.interop
 @pytest.mark.parametrize("loss", copi.LOSSES.values(), ids=lambda loss: loss.name)
 @pytest.mark.parametrize("f", copi.ACTIVATIONS.values(), ids=lambda f: f.name)
+@pytest.mark.parametrize("lateral", ["with R", "without R"])
 @pytest.mark.parametrize("framework", ["torch", "jax"])
-def test_bp_equals_autodiff(framework, f, loss, rng):
+def test_bp_equals_autodiff(framework, lateral, f, loss, rng):
     """E[δ_l x_lᵀ] = −d mean(ℓ)/dW_l, with the derivative by the framework through this library's own forward."""
     W, R, _, y0, target = network(rng, scaled)
+    R = R if lateral == "with R" else tuple(np.eye(len(r)) for r in R)
     library = pytest.importorskip(framework)
     if framework == "torch":
         make = library.tensor

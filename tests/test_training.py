@@ -39,7 +39,8 @@ def fresh(recipe, seed=0, sizes=(6, 5, 3)):
 
 def arrays_of(state):
     memory = [array for entries in state.optimizer for array in entries if hasattr(array, "shape")]
-    return [backend.to_numpy(array) for array in (*state.params.W, *state.params.R, *memory)]
+    means = state.params.mean or ()
+    return [backend.to_numpy(array) for array in (*state.params.W, *state.params.R, *means, *memory)]
 
 
 def assert_same_bits(one, other):
@@ -168,6 +169,111 @@ def test_lateral_rule_none_leaves_R_alone(rng):
     W, R, _, y0, target = network(rng, scaled)
     after = copi.step(replace(RECIPE, lateral_rule="none"), state_of(W, R), y0, target)
     assert all(new is old for new, old in zip(after.params.R, R, strict=True))
+
+
+@pytest.mark.parametrize("decay", [Fraction(2, 7), 3])
+def test_weight_decay_takes_lambda_W_from_the_direction(decay, rng):
+    """W⁺ with decay is W⁺ without, minus η_W λ W, exactly; R does not decay."""
+    W, R, _, y0, target = network(rng, fractions)
+    recipe = replace(RECIPE, eta_w=Fraction(1, 3), eta_r=Fraction(1, 7))
+    without = copi.step(recipe, state_of(W, R), y0, target)
+    decayed = copi.step(replace(recipe, weight_decay=decay), state_of(W, R), y0, target)
+    for new, other, old in zip(decayed.params.W, without.params.W, W, strict=True):
+        assert_exact(new, (other - Fraction(1, 3) * decay * old).tolist())
+    for new, other in zip(decayed.params.R, without.params.R, strict=True):
+        assert_exact(new, other.tolist())
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "momentum"])
+def test_weight_decay_is_decoupled_from_the_optimizer(optimizer, xp, rng):
+    """λ W goes past the optimizer: its memory is that of a step without, and Adam does not rescale the decay."""
+    W, R, _, y0, target = network(rng, scaled)
+    ends = []
+    for decay in (0, 0.5):
+        recipe = replace(RECIPE, optimizer=copi.OPTIMIZERS[optimizer], weight_decay=decay)
+        state = state_of(xp.asarray(W), xp.asarray(R), recipe)
+        ends.append(copi.step(recipe, state, xp.asarray(y0), xp.asarray(target)))
+    for new, other, old in zip(ends[1].params.W, ends[0].params.W, W, strict=True):
+        assert_close(xp.numpy(new), xp.numpy(other) - 0.25 * 0.5 * old)
+    for new, other in zip(arrays_of(ends[1])[len(W) + len(R) :], arrays_of(ends[0])[len(W) + len(R) :], strict=True):
+        np.testing.assert_array_equal(new, other)
+
+
+def test_weights_that_do_not_learn_do_not_decay(rng):
+    W, R, _, y0, target = network(rng, scaled)
+    recipe = replace(RECIPE, weight_decay=0.5, lateral_only_epochs=1)
+    after = copi.step(recipe, state_of(W, R), y0, target)
+    assert all(new is old for new, old in zip(after.params.W, W, strict=True))
+
+
+@pytest.mark.parametrize("name", copi.WEIGHT_RULES)
+def test_every_weight_rule_gets_what_it_learns_from(name, rng):
+    """ΔW is that of the naive loops, from x, δ and z = a + δ of the layer, exactly."""
+    W, R, _, y0, target = network(rng, fractions)
+    after = copi.step(replace(RECIPE, eta_w=1, eta_r=0, weight_rule=name), state_of(W, R), y0, target)
+    x, a, y = naive.forward(lists(W), lists(R), y0.tolist(), "leaky_relu")
+    delta_L = naive.output_perturbation("quadratic", y[-1], a[-1], target.tolist(), "leaky_relu")
+    deltas = naive.backpropagation(lists(W), lists(R), a, delta_L, "leaky_relu")
+    for new, old, x_l, a_l, delta in zip(after.params.W, W, x, a, deltas, strict=True):
+        z = (np.array(a_l, dtype=object) + np.array(delta, dtype=object)).tolist()
+        expected = {
+            "copi": lambda: naive.copi_update(x_l, z, old.tolist()),  # noqa: B023
+            "copi-scaled": lambda: naive.scaled_copi_update(x_l, z, old.tolist(), Fraction(1, 1000)),  # noqa: B023
+            "sgd": lambda: naive.sgd_update(x_l, delta),  # noqa: B023
+            "nlms": lambda: naive.nlms_update(x_l, delta),  # noqa: B023
+        }[name]()
+        assert_exact(new - old, expected)
+
+
+def test_a_weight_rule_of_ones_own_plugs_in(rng):
+    """Any callable (x, a, delta, W) -> ΔW: here COPI with ε = 1."""
+    W, R, _, y0, target = network(rng, fractions)
+    recipe = replace(RECIPE, eta_w=1, eta_r=0)
+    own = replace(recipe, weight_rule=lambda x, a, delta, W: copi.scaled_copi_update(x, a + delta, W, epsilon=1))
+    unscaled = copi.step(recipe, state_of(W, R), y0, target)
+    after = copi.step(own, state_of(W, R), y0, target)
+    trace = copi.forward(copi.Params(W, R), y0)
+    for new, other, old, x in zip(after.params.W, unscaled.params.W, W, trace.x, strict=True):
+        power = np.sum(x * x, axis=0) / len(x)
+        assert_exact(new, (old + (other - old) / (power + 1)).tolist())
+
+
+def test_a_lateral_rule_of_ones_own_plugs_in(rng):
+    """Any callable (x, R) -> ΔR: `Whitening` with a κ of its own, and a function."""
+    W, R, _, y0, target = network(rng, fractions)
+    recipe = replace(RECIPE, eta_w=0, eta_r=Fraction(1, 7))
+    x, _, _ = naive.forward(lists(W), lists(R), y0.tolist(), "leaky_relu")
+    kappa = Fraction(1, 5)
+    whitening = copi.step(replace(recipe, lateral_rule=copi.Whitening(kappa)), state_of(W, R), y0, target)
+    decay = copi.step(replace(recipe, lateral_rule=lambda x, R: -R), state_of(W, R), y0, target)
+    for ours, other, old, x_l in zip(whitening.params.R, decay.params.R, R, x, strict=True):
+        update = np.array(naive.whitening_update(x_l, old.tolist(), kappa), dtype=object)
+        assert_exact(ours, (old + update / 7).tolist())
+        assert_exact(other, (old * 6 / 7).tolist())
+
+
+def test_the_safe_rate_is_a_rate(xp, rng):
+    """What `safe_eta_r` returns, an array without axes, goes into a recipe as it is."""
+    W, R, _, y0, target = network(rng, scaled)
+    rate = copi.safe_eta_r(xp.asarray(y0))
+    ends = [
+        copi.step(
+            replace(RECIPE, eta_r=eta), state_of(xp.asarray(W), xp.asarray(R)), xp.asarray(y0), xp.asarray(target)
+        )
+        for eta in (rate, naive.safe_eta_r(y0.tolist()))
+    ]
+    for one, other in zip(ends[0].params.R, ends[1].params.R, strict=True):
+        assert_close(xp.numpy(one), xp.numpy(other))
+
+
+def test_the_exact_safe_rate_is_a_rate(rng):
+    W, R, _, y0, target = network(rng, fractions)
+    ends = [
+        copi.step(replace(RECIPE, eta_w=0, eta_r=eta), state_of(W, R), y0, target)
+        for eta in (copi.safe_eta_r(y0), naive.safe_eta_r(y0.tolist()))
+    ]
+    for one, other in zip(ends[0].params.R, ends[1].params.R, strict=True):
+        assert_exact(one, other.tolist())
 
 
 def test_a_method_of_ones_own_plugs_in(rng):
@@ -480,7 +586,12 @@ def test_the_error_survives_pickling(rng):
         ("activation", "relu", TypeError, "activation is 'relu': needs a copi_ref Activation"),
         ("loss", None, TypeError, "loss is None: needs a copi_ref Loss"),
         ("credit", "backprop", ValueError, "credit is 'backprop': choose one of 'bp', 'fa'"),
-        ("weight_rule", "hebb", ValueError, "weight_rule is 'hebb': choose one of 'copi', 'copi-scaled', 'sgd', 'nlms'"),
+        (
+            "weight_rule",
+            "hebb",
+            ValueError,
+            "weight_rule is 'hebb': choose one of 'copi', 'copi-scaled', 'sgd', 'nlms'",
+        ),
         ("lateral_rule", "up", ValueError, "lateral_rule is 'up': choose one of .*'none'"),
         ("optimizer", "adam", TypeError, "optimizer is 'adam': needs one such as copi_ref.plain"),
         ("output", "logits", ValueError, "output is 'logits': choose one of 'activation', 'pre-activation'"),
@@ -493,6 +604,18 @@ def test_the_error_survives_pickling(rng):
         ("eta_w", np.ones(5), ValueError, r"eta_w has shape \(5,\): needs \(…, 1, 1\), one number per ensemble"),
         ("eta_r", np.full((2, 1, 1), -0.1), ValueError, "eta_r is -0.1: needs at least 0"),
         ("dtype", "int32", TypeError, "dtype is 'int32': need one of float16"),
+        ("weight_decay", -0.1, ValueError, "weight_decay is -0.1: needs at least 0"),
+        ("weight_decay", "strong", TypeError, "weight_decay is 'strong': needs a number"),
+        ("weight_decay", np.ones((2, 1, 1)), TypeError, r"weight_decay has shape \(2, 1, 1\): needs one number"),
+        ("centring", -0.1, ValueError, "centring is -0.1: needs at least 0"),
+        ("centring", 1.01, ValueError, "centring is 1.01: needs at most 1"),
+        ("centring", float("nan"), ValueError, "centring is nan: needs a finite number"),
+        ("centring", True, TypeError, "centring is True: needs a number"),
+        ("centring", np.full((1, 1, 1), 0.5), TypeError, r"centring has shape \(1, 1, 1\): needs one number"),
+        ("lateral_gain", "unit", ValueError, "lateral_gain is 'unit': choose one of 'none', 'power'"),
+        ("lateral_gain", None, ValueError, "lateral_gain is None: choose one of 'none', 'power'"),
+        ("states", "clamped", ValueError, "states is 'clamped': choose one of 'forward', 'inferred'"),
+        ("states", "inferred", ValueError, "states is 'inferred', but credit 'bp' infers none: choose 'forward'"),
     ],
 )
 def test_a_recipe_names_the_field_that_is_wrong(field, value, error, message):

@@ -1,8 +1,67 @@
-"""Measures that tell whether decorrelation works."""
+"""Measures of a layer: whether R decorrelates and stays well-behaved, and where the perturbations point."""
+
+import math
+
+import numpy as np
 
 from copi_ref import _checks
-from copi_ref.backend import Array, device_of
+from copi_ref.algorithm import State, generator_of
+from copi_ref.backend import Array, Namespace, device_of, namespace
+from copi_ref.batches import Samples
+from copi_ref.credit import Task, backpropagation, find_credit
+from copi_ref.evaluation import ROWS
 from copi_ref.moments import mean_outer
+from copi_ref.network import forward
+from copi_ref.recipe import Recipe
+
+MEASURES = ("energy", "asymmetry", "log_det", "condition", "dead", "angle")
+"""What `layer_diagnostics` records of each layer; the names are ``energy_1``, …, with the layer from 1."""
+
+
+def layer_diagnostics(recipe: Recipe, state: State, samples: Samples) -> dict[str, float]:
+    """Return the measures of every layer by name; it is what ``fit(…, diagnostics=layer_diagnostics)`` records.
+
+    For layer l: ``energy_l`` (`off_diagonal_energy`), ``condition_l`` (`condition_number`) and ``dead_l``
+    (`dead_share`) of x_l; ``asymmetry_l`` and ``log_det_l`` (`log_abs_det`) of R_l; ``angle_l`` (`angle`) between the
+    δ_l of the recipe's credit method and backpropagation's on the same forward pass (with ``states="inferred"`` too).
+
+    Random credit methods draw from a copy of the state's generator: measuring leaves training as it is, bit for bit.
+    Half-precision networks are measured in float32. A condition number can be infinite, log|det R| −∞, an angle nan.
+
+    Args:
+        recipe: gives the credit method, activation, loss and output.
+        state: one network, after some epoch.
+        samples: inputs and targets, in the library and dtype of the network; only the first 5000 are looked at.
+
+    Raises:
+        TypeError, ValueError: arrays that don't fit the network, or a network with ensemble axes.
+
+    Not checked: that activities are finite.
+    """
+    params = state.params
+    if params.W[-1].ndim != 2:
+        shape = tuple(params.W[-1].shape)
+        raise ValueError(f"W of the last layer has shape {shape}: layer_diagnostics takes one network")
+    y0, target = (array[: min(ROWS, array.shape[0]), :] for array in samples)
+    task = Task(target, recipe.loss, recipe.activation, state.feedback, generator_of(state), recipe.output)
+    row: dict[str, float] = {}
+    with np.errstate(over="ignore", invalid="ignore"):  # a δ that overflows has no angle; `fit` says where it began
+        trace = forward(params, y0, recipe.activation)
+        deltas = find_credit(recipe.credit)(params, trace, task)
+        gradients = backpropagation(params, trace, task)
+        layers = zip(trace.x, params.R, deltas, gradients, strict=True)
+        for layer, arrays in enumerate(layers, start=1):
+            values = _measures(*map(_at_least_float32, arrays))
+            row |= {f"{name}_{layer}": float(value) for name, value in zip(MEASURES, values, strict=True)}
+    return row
+
+
+def _measures(x: Array, R: Array, delta: Array, gradient: Array) -> tuple[Array, ...]:
+    """Return the measures of one layer in the order of `MEASURES`, with C formed once."""
+    scaled = _largest_to_one(x, namespace(x))  # neither energy nor condition depends on the scale of C
+    C = mean_outer(scaled, scaled)
+    energy, condition = energy_of_moment(C), condition_of_moment(C)
+    return energy, asymmetry(R), log_abs_det(R), condition, dead_share(x), angle(delta, gradient)
 
 
 def off_diagonal_energy(x: Array) -> Array:
@@ -30,10 +89,154 @@ def energy_of_moment(C: Array) -> Array:
     xp = _checks.arrays(C=(C, "KK"))
     _checks.not_exact("off_diagonal_energy", C)
     on_diagonal = xp.eye(C.shape[-1], dtype=C.dtype, device=device_of(C)) == 1
-    scale = xp.max(xp.where(on_diagonal, C, C * 0), axis=(-2, -1), keepdims=True)
-    scaled = C / xp.where(scale == 0, scale + 1, scale)  # else the squares of small inputs underflow
+    scaled = _largest_to_one(C, xp)  # else the squares of small inputs underflow
     # Squares are summed apart: ‖C‖² − ‖diag C‖² would lose a small off-diagonal part to rounding.
-    square = scaled * scaled
-    off = xp.sum(xp.where(on_diagonal, square * 0, square), axis=(-2, -1))
-    diagonal = xp.sum(xp.where(on_diagonal, square, square * 0), axis=(-2, -1))
-    return xp.sqrt(off / xp.where(diagonal == 0, diagonal + 1, diagonal))
+    off = _norm(xp.where(on_diagonal, scaled * 0, scaled), xp)
+    return off / _not_zero(_norm(xp.where(on_diagonal, scaled, scaled * 0), xp), xp)
+
+
+def condition_number(x: Array) -> Array:
+    """Return the condition number λmax/λmin of C = E[x xᵀ] (not centred): 1 if all inputs are white.
+
+    Infinite where C is singular to working precision, λmin ≤ K ε λmax with ε of the dtype: where inputs depend on each
+    other linearly or are dead (all of them too), or samples are fewer than inputs.
+
+    Args:
+        x: (…, N, K), inputs of a layer; rows are samples.
+
+    Returns:
+        (…), without a unit, at least 1.
+
+    Raises:
+        TypeError: `x` is no floating array, or exact (eigenvalues are not rational).
+        ValueError: `x` has fewer than two axes.
+
+    Not checked: that x is finite.
+    """
+    xp = _checks.arrays(x=(x, "NK"))
+    _checks.not_exact("condition_number", x)
+    x = _largest_to_one(x, xp)  # so that C neither under- nor overflows
+    return condition_of_moment(mean_outer(x, x))
+
+
+def condition_of_moment(C: Array) -> Array:
+    """Return λmax/λmin of a second moment C, (…, K, K); result and errors as `condition_number`."""
+    xp = _checks.arrays(C=(C, "KK"))
+    _checks.not_exact("condition_number", C)
+    eigenvalues = xp.linalg.eigvalsh(_largest_to_one(C, xp))  # in ascending order
+    smallest, largest = eigenvalues[..., 0], eigenvalues[..., -1]
+    # Rounding leaves an eigenvalue that is 0 slightly above or below 0.
+    singular = smallest <= C.shape[-1] * float(xp.finfo(C.dtype).eps) * largest
+    return xp.where(singular, largest * 0 + math.inf, largest / xp.where(singular, largest * 0 + 1, smallest))
+
+
+def dead_share(x: Array) -> Array:
+    """Return the share of inputs that are dead: 0 in all samples, E[x²] = 0.
+
+    Args:
+        x: (…, N, K), inputs of a layer; rows are samples.
+
+    Returns:
+        (…), from 0 to 1; a Fraction from exact arrays.
+
+    Raises:
+        TypeError: `x` is no floating array.
+        ValueError: `x` has fewer than two axes.
+    """
+    xp = _checks.arrays(x=(x, "NK"))
+    dead = xp.all(x == 0, axis=-2)  # and not E[x²] = 0, which tiny inputs reach by underflow
+    zero = x[..., 0, :] * 0
+    return xp.sum(xp.where(dead, zero + 1, zero), axis=-1) / x.shape[-1]
+
+
+def asymmetry(R: Array) -> Array:
+    """Return how far R is from being symmetric: ‖R − Rᵀ‖_F / ‖R‖_F (see `copi_ref.decorrelation` on §2.4).
+
+    0 where R is symmetric, and where R is 0; 2 at most, where R = −Rᵀ.
+
+    Args:
+        R: (…, K, K), lateral weights.
+
+    Returns:
+        (…), without a unit.
+
+    Raises:
+        TypeError: `R` is no floating array, or exact (a root is not rational).
+        ValueError: `R` is not square.
+    """
+    xp = _checks.arrays(R=(R, "KK"))
+    _checks.not_exact("asymmetry", R)
+    scaled = _largest_to_one(R, xp)
+    return _norm(scaled - scaled.mT, xp) / _not_zero(_norm(scaled, xp), xp)
+
+
+def log_abs_det(R: Array) -> Array:
+    """Return log |det R|, the logarithm of how much R changes volumes.
+
+    Decorrelation alone leaves it as it is in the limit of small steps (tr C_off = 0 in §2.4).
+
+    Args:
+        R: (…, K, K), lateral weights.
+
+    Returns:
+        (…), −∞ where elimination meets a pivot of 0: R is singular. Rounding can hide that behind a large negative
+        number.
+
+    Raises:
+        TypeError: `R` is no floating array, or exact (a logarithm is not rational).
+        ValueError: `R` is not square.
+    """
+    xp = _checks.arrays(R=(R, "KK"))
+    _checks.not_exact("log_abs_det", R)
+    return xp.linalg.slogdet(R)[1]
+
+
+def angle(delta: Array, reference: Array) -> Array:
+    """Return the angle between two perturbations, each taken as one vector over all samples and units.
+
+    2 atan2(‖u − v‖, ‖u + v‖), with u = δ/‖δ‖ and v = reference/‖reference‖: Kahan's formula, which is accurate near 0°
+    and 180°, where the arccosine of a rounded cosine loses half of the digits.
+
+    Args:
+        delta: (…, N, M).
+        reference: (…, N, M), such as backpropagation's δ.
+
+    Returns:
+        (…), in degrees, from 0 to 180; nan where one of the two is 0, and there is no angle.
+
+    Raises:
+        TypeError: arrays of different libraries or dtypes, not floating, or exact (an angle is not rational).
+        ValueError: shapes that don't fit.
+    """
+    xp = _checks.arrays(delta=(delta, "NM"), reference=(reference, "NM"))
+    _checks.not_exact("angle", delta)
+    (u, delta_is_zero), (v, reference_is_zero) = _direction(delta, xp), _direction(reference, xp)
+    degrees = 2 * xp.atan2(_norm(u - v, xp), _norm(u + v, xp)) * (180 / math.pi)
+    return xp.where(delta_is_zero | reference_is_zero, degrees * 0 + math.nan, degrees)
+
+
+def _direction(array: Array, xp: Namespace) -> tuple[Array, Array]:
+    """Return an array (…, N, M) divided by its norm, and where that is 0, (…)."""
+    scaled = _largest_to_one(array, xp)
+    norm = _norm(scaled, xp)
+    return scaled / _not_zero(norm, xp)[..., None, None], norm == 0
+
+
+def _norm(array: Array, xp: Namespace) -> Array:
+    return xp.sqrt(xp.sum(array * array, axis=(-2, -1)))
+
+
+def _largest_to_one(array: Array, xp: Namespace) -> Array:
+    """Divide each matrix by its largest entry in size, so that squares neither under- nor overflow; 0 stays 0."""
+    return array / _not_zero(xp.max(xp.abs(array), axis=(-2, -1), keepdims=True), xp)
+
+
+def _not_zero(array: Array, xp: Namespace) -> Array:
+    """Put 1 for 0: masked before a division, since ``where(v == 0, 0, 1/v)`` still divides."""
+    return xp.where(array == 0, array + 1, array)
+
+
+def _at_least_float32(array: Array) -> Array:
+    """Widen half precision, whose sums are coarse and which the linear algebra of most libraries refuses."""
+    xp = namespace(array)
+    return array if xp.finfo(array.dtype).bits >= 32 else xp.astype(array, xp.float32)

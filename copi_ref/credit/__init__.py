@@ -1,31 +1,54 @@
 """Who gets the blame: one credit method a file, all with the signature ``(params, trace, task) -> deltas``."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from copi_ref import _checks
-from copi_ref.backend import Array, Namespace, default_namespace
+from copi_ref.backend import Array, Namespace, default_namespace, from_numpy
 from copi_ref.credit.backpropagation import backpropagation
-from copi_ref.credit.feedback_alignment import draw_feedback, feedback_alignment
+from copi_ref.credit.difference_target_propagation import DifferenceTargetPropagation
+from copi_ref.credit.direct_feedback_alignment import direct_feedback_alignment
+from copi_ref.credit.feedback_alignment import feedback_alignment
+from copi_ref.credit.gait_prop import GaitProp
+from copi_ref.credit.inference_learning import InferenceLearning, ProximalInferenceLearning
+from copi_ref.credit.node_perturbation import NodePerturbation
+from copi_ref.credit.target_propagation import TargetPropagation, target_propagation_as_printed
 from copi_ref.credit.task import OUTPUTS, CreditMethod, Task
-from copi_ref.network import check_sizes
+from copi_ref.network import check_sizes, xavier_normal
 
 __all__ = [
     "CREDIT",
     "OUTPUTS",
     "CreditMethod",
+    "DifferenceTargetPropagation",
+    "GaitProp",
+    "InferenceLearning",
+    "NodePerturbation",
+    "ProximalInferenceLearning",
+    "TargetPropagation",
     "Task",
     "backpropagation",
+    "direct_feedback_alignment",
     "feedback_alignment",
     "find_credit",
     "init_feedback",
+    "target_propagation_as_printed",
 ]
 
 CREDIT: dict[str, CreditMethod] = {
     "bp": backpropagation,
     "fa": feedback_alignment,
+    "dfa": direct_feedback_alignment,
+    "tp-printed": target_propagation_as_printed,
+    "tp": TargetPropagation(),
+    "dtp": DifferenceTargetPropagation(),
+    "gait": GaitProp(),
+    "node": NodePerturbation(),
+    "il": InferenceLearning(),
+    "il-prox": ProximalInferenceLearning(),
 }
 """Credit methods by name."""
 
@@ -37,7 +60,9 @@ def init_feedback(
     dtype: Any = "float32",
     xp: Namespace | None = None,
 ) -> tuple[Array, ...] | None:
-    """Draw the fixed feedback weights of a method, or return None if it has none.
+    """Draw the feedback weights with which a method starts, Xavier-normal, or return None if it has none.
+
+    B_2 … B_L: B_{l+1} is (K_l, K_{l+1}); for direct feedback alignment (K_l, K_L).
 
     Args:
         method: a name in `CREDIT`, or a credit method itself.
@@ -53,8 +78,19 @@ def init_feedback(
     """
     check_sizes(sizes)
     _checks.generator("rng", rng)
-    if find_credit(method) is feedback_alignment:
-        return draw_feedback(sizes, rng, dtype, default_namespace(xp))
+    shapes = _feedback_shapes(find_credit(method), tuple(sizes))
+    if shapes is None:
+        return None
+    xp = default_namespace(xp)
+    return tuple(from_numpy(xavier_normal(*shape, rng), xp, dtype) for shape in shapes)
+
+
+def _feedback_shapes(method: CreditMethod, sizes: tuple[int, ...]) -> list[tuple[int, int]] | None:
+    if method is direct_feedback_alignment:
+        return [(units, sizes[-1]) for units in sizes[1:-1]]
+    layer_by_layer = method in (feedback_alignment, target_propagation_as_printed)
+    if layer_by_layer or isinstance(method, (TargetPropagation, DifferenceTargetPropagation)):
+        return list(itertools.pairwise(sizes[1:]))
     return None
 
 

@@ -20,7 +20,7 @@ OUTPUTS: dict[str, Callable[[Trace], Array]] = {
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """The target y* (…, N, K_L), the loss and f; fixed feedback weights and a generator, for methods that use them.
+    """The target y* (…, N, K_L), the loss and f; feedback weights and a generator, for methods that use them.
 
     `output` says what is compared with the target: a name in `OUTPUTS`.
     """
@@ -47,3 +47,15 @@ def output_perturbation(params: Params, trace: Trace, task: Task) -> Array:
     _checks.same_length(trace=(trace.a, len(params.W)))
     prediction = _checks.choice("output", task.output, OUTPUTS)(trace)
     return task.loss.perturbation(prediction, trace.a[-1], task.target, task.activation)
+
+
+def required_feedback(params: Params, task: Task, method: str) -> tuple[Array, ...]:
+    """Return the task's feedback weights, one array per layer above the first.
+
+    Raises:
+        ValueError: there are none, or not so many.
+    """
+    if task.feedback is None:
+        raise ValueError(f"feedback is None: {method} needs weights, as init_feedback makes them")
+    _checks.same_length(feedback=(task.feedback, len(params.W) - 1))
+    return task.feedback

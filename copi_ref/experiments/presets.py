@@ -5,17 +5,34 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from copi_ref import _checks
+from copi_ref.credit import CREDIT
 from copi_ref.losses import half_quadratic, quadratic
 from copi_ref.optimizers import Adam, adam, adam_tmlr
 from copi_ref.recipe import Recipe
+
+PAPER_METHODS = ("copi-bp", "copi-fa", "bp-decorrelated", "bp-adam")
+"""What COPI's paper compares."""
+
+_NO_LATERAL: dict[str, Any] = {"lateral_rule": "none", "eta_r": 0, "error_scale": 1}
+
+_INFERENCE_LEARNING = {"states": "inferred", "optimizer": adam, "eta_w": 1e-3, **_NO_LATERAL}
 
 METHODS: dict[str, dict[str, Any]] = {
     "copi-bp": {"credit": "bp", "weight_rule": "copi"},
     "copi-fa": {"credit": "fa", "weight_rule": "copi"},
     "bp-decorrelated": {"credit": "bp", "weight_rule": "sgd"},
-    "bp-adam": {"credit": "bp", "weight_rule": "sgd", "lateral_rule": "none", "eta_r": 0, "error_scale": 1},
+    "bp-adam": {"credit": "bp", "weight_rule": "sgd", **_NO_LATERAL},
+    **{f"copi-{credit}": {"credit": credit, "weight_rule": "copi"} for credit in CREDIT},
+    **{f"sgd-{credit}": {"credit": credit, "weight_rule": "sgd"} for credit in CREDIT if credit != "bp"},
+    "il": {"credit": "il", "weight_rule": "sgd", **_INFERENCE_LEARNING},
+    "il-prox": {"credit": "il-prox", "weight_rule": "nlms", **_INFERENCE_LEARNING},
 }
-"""What each method changes in a preset's recipe; `bp-adam` has the preset's own Adam besides."""
+"""What each method changes in a preset's recipe; `bp-adam` has the preset's own Adam besides.
+
+`copi-X` and `sgd-X` take δ from the credit method X, and learn with COPI's rule or gradient descent on decorrelated
+inputs (`sgd-bp` is called `bp-decorrelated`). `il` and `il-prox` are Inference Learning by itself: its own update, from
+the inferred states, without R, and with Adam, as its paper does for batches of more than one sample.
+"""
 
 
 @dataclass(frozen=True)
@@ -32,7 +49,7 @@ def experiment(preset: str, method: str, dataset: str) -> Experiment:
     Args:
         preset: "paper" (the text of arXiv 2203.13203), "tmlr" (the experiments of the later version) or "demo"
             (this project's own, chosen for digits).
-        method: "copi-bp", "copi-fa", "bp-decorrelated" or "bp-adam".
+        method: a name in `METHODS`.
         dataset: "mnist" or "cifar10"; for any other name the published settings are those of MNIST.
 
     Raises:

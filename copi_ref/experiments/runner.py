@@ -9,14 +9,16 @@ from copi_ref.analysis.diagnostics import energy_of_moment
 from copi_ref.backend import HostArray, to_numpy
 from copi_ref.data.dataset import Dataset
 from copi_ref.experiments.presets import Experiment
-from copi_ref.training import State, fit, init_state
+from copi_ref.network import Params
+from copi_ref.training import Diagnostics, State, fit, init_state
 
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What a training run left: metrics per epoch, and E[x xᵀ] of the first layer before and after.
+    """What a training run left: metrics per epoch, and what the first layer saw before and after.
 
-    The moments are of all training samples, (K, K), float64.
+    `moment_before` is E[y yᵀ] of the input y_0, `moment_after` E[x xᵀ] of the decorrelated input at the end (with
+    centring x = R (y − μ)); both of all training samples, (K, K), float64.
     """
 
     method: str
@@ -43,6 +45,7 @@ def run(
     dataset: Dataset,
     epochs: int,
     callback: Callable[[State, dict[str, float]], None] | None = None,
+    diagnostics: Diagnostics | None = None,
 ) -> Run:
     """Train a fresh network on the chosen backend.
 
@@ -53,6 +56,7 @@ def run(
         dataset: what to train and test on.
         epochs: how many.
         callback: called after each epoch with the state and the row of metrics.
+        diagnostics: what else to measure after each epoch, as for `fit`.
 
     Raises:
         NonFiniteError: a weight or a loss became infinite or NaN.
@@ -60,10 +64,17 @@ def run(
     """
     sizes = (dataset.features, *experiment.hidden, dataset.classes)
     state = init_state(experiment.recipe, sizes, np.random.default_rng(seed))
-    result = fit(experiment.recipe, state, dataset, epochs, callback)
-    # x = R y, so E[x xᵀ] = R E[y yᵀ] Rᵀ: no other pass over the data.
-    before, R = dataset.input_moment, to_numpy(result.state.params.R[0]).astype(np.float64)
-    return Run(method, seed, result.metrics, before, R @ before @ R.mT)
+    result = fit(experiment.recipe, state, dataset, epochs, callback, diagnostics)
+    return Run(method, seed, result.metrics, dataset.input_moment, _moment_of_x(result.state.params, dataset))
+
+
+def _moment_of_x(params: Params, dataset: Dataset) -> HostArray:
+    """Return E[x xᵀ] of the first layer's x = R (y − μ) from E[y yᵀ] and m = E[y], without forming x."""
+    C, R = dataset.input_moment, to_numpy(params.R[0]).astype(np.float64)
+    if params.mean is not None:
+        m, mu = dataset.x_train.mean(axis=0, dtype=np.float64), to_numpy(params.mean[0]).astype(np.float64)
+        C = C - np.outer(m, mu) - np.outer(mu, m) + np.outer(mu, mu)  # E[(y − μ)(y − μ)ᵀ]
+    return np.asarray(R @ C @ R.mT)
 
 
 def epochs_to_99_percent(run: Run) -> int:

@@ -1,0 +1,52 @@
+"""Difference target propagation: what the inverse model gets wrong is taken off (Lee et al. 2015)."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from copi_ref import _checks
+from copi_ref.backend import Array
+from copi_ref.credit.target_propagation import learn_inverse
+from copi_ref.credit.task import Task, output_perturbation, required_feedback
+from copi_ref.network import Params, Trace
+
+
+@dataclass(frozen=True)
+class DifferenceTargetPropagation:
+    """Difference target propagation (Lee et al. 2015, Eq. 15), with the pre-activations as the layers' states.
+
+    z_L = a_L + δ_L,  z_l = a_l + B_{l+1} f(z_{l+1}) − B_{l+1} f(a_{l+1}),  δ_l = z_l − a_l
+
+    The inverse model, a_l ≈ B_{l+1} f(a_{l+1}), is that of `TargetPropagation`. Its error cancels: z = a where the
+    target is the output.
+
+    ``task.feedback`` holds B_2 … B_L; B_{l+1} is (…, K_l, K_{l+1}).
+
+    Args:
+        eta_b: learning rate of the inverse model, in (0, 2) for a stable one; 0: its weights are given and stay.
+
+    Raises:
+        TypeError, ValueError: `eta_b` is no number of at least 0.
+    """
+
+    eta_b: float | Fraction = Fraction(1, 2)
+
+    def __post_init__(self) -> None:
+        _checks.one_number("eta_b", self.eta_b, minimum=0)
+
+    def __call__(self, params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
+        """Return one δ_l (…, N, K_l) per layer, the lowest first.
+
+        Raises:
+            TypeError, ValueError: the target or the feedback weights are missing or don't fit the trace.
+        """
+        feedback = required_feedback(params, task, "difference target propagation")
+        deltas = [output_perturbation(params, trace, task)]
+        layers = zip(reversed(feedback), trace.a[-2::-1], trace.a[:0:-1], trace.y[:0:-1], strict=True)
+        for B, a, a_above, y_above in layers:
+            _checks.arrays(a_above=(a_above, "NM"), a=(a, "NK"), B=(B, "KM"))
+            deltas.append((task.activation(a_above + deltas[-1]) - y_above) @ B.mT)
+        return tuple(reversed(deltas))
+
+    def learn_feedback(self, params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
+        """Return the inverse model after one step, see `learn_inverse`."""
+        return learn_inverse(required_feedback(params, task, "difference target propagation"), trace, self.eta_b)

@@ -1,0 +1,64 @@
+"""GAIT-prop: target propagation through inverses, made equal to backpropagation (Ahmad et al. 2020)."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from copi_ref import _checks
+from copi_ref.backend import Array, namespace
+from copi_ref.credit.task import Task, output_perturbation, required_feedback
+from copi_ref.network import Params, Trace
+
+
+@dataclass(frozen=True)
+class GaitProp:
+    """Gradient-adjusted incremental target propagation (Ahmad et al. 2020, arXiv 2006.06438), with D_l = diag f′(a_l).
+
+    δ_l = D_l ε_l,  ε_{l−1} = [g_l(y_l + γ D_l² ε_l) − g_l(y_l)] / γ,  g_l(y) = B_l f⁻¹(y),  ε_L = −∂ℓ/∂y_L
+
+    B_l inverts W_l R_l, so g_l inverts a layer. ε_l points from a layer's output to its target, and D_l² is the
+    gradient adjustment. To first order in γ this is δ_{l−1} = D_{l−1} B_l δ_l, which is backpropagation where
+    B_l = (W_l R_l)ᵀ: where W_l R_l is orthogonal (for a layer that narrows: has orthonormal rows). The paper keeps all
+    layers equally wide, where g_l(y_l) = y_{l−1}; with the difference, what a narrower layer lost of y_{l−1} stays.
+
+    ``task.feedback`` may hold B_2 … B_L, (…, K_{l−1}, K_l), if they are given; otherwise each B_l is the pseudo-inverse
+    of W_l R_l, found anew in every call.
+
+    Args:
+        gamma: γ, the size of the increment. Smaller is closer to first order, and leaves fewer digits: the relative
+            error from rounding is about the unit roundoff divided by γ.
+
+    Raises:
+        TypeError, ValueError: γ is no number above 0.
+    """
+
+    gamma: float | Fraction = Fraction(1, 1000)
+
+    def __post_init__(self) -> None:
+        _checks.positive_number("gamma", self.gamma)
+
+    def __call__(self, params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
+        """Return one δ_l (…, N, K_l) per layer, the lowest first.
+
+        Raises:
+            TypeError, ValueError: the target doesn't fit the trace, given feedback weights don't fit the network, or f
+                has no inverse.
+        """
+        f = task.activation
+        deltas = [output_perturbation(params, trace, task)]
+        gamma = _checks.coefficient("gamma", self.gamma, trace.a[-1])
+        layers = zip(_inverses(params, task)[::-1], trace.a[-2::-1], trace.a[:0:-1], trace.y[:0:-1], strict=True)
+        for B, a, a_above, y_above in layers:
+            _checks.arrays(a_above=(a_above, "NM"), a=(a, "NK"), B=(B, "KM"))
+            target = y_above + gamma * f.derivative(a_above) * deltas[-1]
+            shift = (f.inverse(target) - f.inverse(y_above)) @ B.mT
+            deltas.append(f.derivative(a) * shift / gamma)
+        return tuple(reversed(deltas))
+
+
+def _inverses(params: Params, task: Task) -> tuple[Any, ...]:
+    if task.feedback is not None:
+        return required_feedback(params, task, "GAIT-prop")
+    _checks.not_exact("a pseudo-inverse", params.W[-1])
+    xp = namespace(params.W[-1])
+    return tuple(xp.linalg.pinv(W @ R) for W, R in zip(params.W[1:], params.R[1:], strict=True))

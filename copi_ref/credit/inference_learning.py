@@ -1,0 +1,106 @@
+"""Inference Learning as credit assignment: the states that inference settles on are the targets."""
+
+from dataclasses import dataclass
+
+from copi_ref import _checks
+from copi_ref.backend import Array
+from copi_ref.credit.task import Task, output_perturbation
+from copi_ref.inference_learning import CONVENTIONS, WEIGHTS_LAST, infer, infer_prox, predictions, weight_errors
+from copi_ref.network import Params, Trace
+
+
+@dataclass(frozen=True)
+class InferenceLearning:
+    """Inference Learning (Alonso et al. 2022): δ_l = z_l − a_l, with z_l the state h_l after T steps of inference.
+
+    The output is clamped to h_L = a_L + δ_L, where every method starts; with ``half_quadratic`` and a linear output
+    that is the target y* itself. Then see `copi_ref.inference_learning.infer`.
+
+    As a credit method it gives targets to any weight rule. Inference Learning's own weight update takes the inferred
+    states on both sides, ΔW_l = E[e_l x_lᵀ]: a recipe with ``states="inferred"`` and ``weight_rule="sgd"``.
+
+    Args:
+        steps: T.
+        gamma: γ, step size of inference.
+        convention: a name in `copi_ref.inference_learning.CONVENTIONS`. Under "activation-after-weights" states are
+            outputs: h_L = y_L − ∂ℓ/∂y_L, and δ_l = f′(a_l) ∘ (h_l − y_l).
+
+    Raises:
+        TypeError, ValueError: settings that are none of these.
+    """
+
+    steps: int = 25
+    gamma: float = 0.02
+    convention: str = WEIGHTS_LAST
+
+    def __post_init__(self) -> None:
+        _checks.whole_number("steps", self.steps, minimum=0)
+        _checks.one_number("gamma", self.gamma, minimum=0)
+        _checks.choice("convention", self.convention, CONVENTIONS)
+
+    def __call__(self, params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
+        """Return one δ_l (…, N, K_l) per layer, the lowest first.
+
+        Raises:
+            TypeError, ValueError: the target doesn't fit the trace.
+        """
+        states, f = self._states(params, trace, task), task.activation
+        if self.convention == WEIGHTS_LAST:
+            return tuple(h - a for h, a in zip(states, trace.a, strict=True))
+        return tuple(f.derivative(a) * (h - y) for h, a, y in zip(states, trace.a, trace.y, strict=True))
+
+    def infer(self, params: Params, trace: Trace, task: Task) -> tuple[Trace, tuple[Array, ...]]:
+        """Return the inferred x_l and the predictions a_l from them, and the errors for the weights of each layer."""
+        settled = predictions(params, trace, self._states(params, trace, task), task.activation, self.convention)
+        return settled.trace, weight_errors(settled)
+
+    def _states(self, params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
+        delta_L = output_perturbation(params, trace, task)
+        if self.convention == WEIGHTS_LAST:
+            clamped = (*trace.a[:-1], trace.a[-1] + delta_L)
+        else:
+            xp = _checks.arrays(y=(trace.y[-1], "NM"), target=(task.target, "NM"))
+            clamped = (*trace.y[:-1], trace.y[-1] + task.loss.descent(trace.y[-1], task.target, xp))
+        return infer(params, trace, clamped, task.activation, self.steps, self.gamma, self.convention)
+
+
+@dataclass(frozen=True)
+class ProximalInferenceLearning:
+    """IL-prox (Alonso et al. 2022): as `InferenceLearning`, with the energy whose minimum is an implicit SGD step.
+
+    The output is not clamped but pulled by the loss, see `copi_ref.inference_learning.infer_prox`. IL-prox's own
+    weight update is ΔW_l = E[e_l x_lᵀ/‖x_l‖²]: a recipe with ``states="inferred"``, ``weight_rule="nlms"`` and
+    ``eta_w=1``; α is the learning rate then.
+
+    Args:
+        alpha: α > 0, the learning rate of the implicit step.
+        steps: T.
+        gamma: γ, step size of inference, relative to each layer's own curvature: one γ serves every α.
+
+    Raises:
+        TypeError, ValueError: settings that are none of these.
+    """
+
+    alpha: float = 1.0
+    steps: int = 25
+    gamma: float = 0.1
+
+    def __post_init__(self) -> None:
+        _checks.positive_number("alpha", self.alpha)
+        _checks.whole_number("steps", self.steps, minimum=0)
+        _checks.one_number("gamma", self.gamma, minimum=0)
+
+    def __call__(self, params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
+        """Return one δ_l = h_l − a_l (…, N, K_l) per layer, the lowest first.
+
+        Raises:
+            TypeError, ValueError: the target doesn't fit the trace.
+        """
+        states = infer_prox(params, trace, trace.a, task, self.alpha, self.steps, self.gamma)
+        return tuple(h - a for h, a in zip(states, trace.a, strict=True))
+
+    def infer(self, params: Params, trace: Trace, task: Task) -> tuple[Trace, tuple[Array, ...]]:
+        """Return the inferred x_l and the predictions a_l from them, and the errors for the weights of each layer."""
+        states = infer_prox(params, trace, trace.a, task, self.alpha, self.steps, self.gamma)
+        settled = predictions(params, trace, states, task.activation)
+        return settled.trace, weight_errors(settled)

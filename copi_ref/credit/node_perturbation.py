@@ -1,0 +1,63 @@
+"""Node perturbation: noise in the units, and how the loss answers to it (Dembo and Kailath 1990)."""
+
+from dataclasses import dataclass
+
+from copi_ref import _checks
+from copi_ref.backend import Array, device_of, from_numpy, namespace
+from copi_ref.credit.task import OUTPUTS, Task
+from copi_ref.network import Params, Trace, centred
+
+
+@dataclass(frozen=True)
+class NodePerturbation:
+    """δ_l = −(ℓ(a + ξ) − ℓ(a)) ξ_l / σ², with noise ξ ~ N(0, σ²) in all pre-activations of all layers at once.
+
+    To first order in σ its mean is −dℓ/da_l, and the variance of its component i is ‖g‖² + g_i², where g is the
+    gradient with respect to the pre-activations of all layers together. δ_L is an estimate too. With
+    ``output="pre-activation"`` it estimates the gradient itself, without the factor f′(a_L) that the other methods
+    keep there.
+
+    Noise is drawn on the host from ``task.rng``, a (…, N, K_l) array per layer, the lowest first.
+
+    Args:
+        sigma: σ, standard deviation of the noise, in units of a.
+
+    Raises:
+        TypeError, ValueError: σ is no number above 0.
+    """
+
+    sigma: float = 0.01
+
+    def __post_init__(self) -> None:
+        _checks.positive_number("sigma", self.sigma)
+
+    def __call__(self, params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
+        """Return one δ_l (…, N, K_l) per layer, the lowest first.
+
+        Raises:
+            TypeError: exact arrays (noise is not rational), or ``task.rng`` is no Generator.
+            ValueError: the target doesn't fit the trace.
+        """
+        _checks.same_length(trace=(trace.a, len(params.W)))
+        _checks.generator("rng", task.rng)
+        _checks.not_exact("node perturbation", trace.a[-1])
+        predict = _checks.choice("output", task.output, OUTPUTS)
+        noises = [self._noise(a, task) for a in trace.a]
+        noisy = _forward_with(params, trace, noises, task)
+        change = task.loss(predict(noisy), task.target) - task.loss(predict(trace), task.target)
+        return tuple(-change[..., None] * noise / self.sigma**2 for noise in noises)
+
+    def _noise(self, a: Array, task: Task) -> Array:
+        assert task.rng is not None  # checked above
+        host = task.rng.normal(0.0, self.sigma, size=tuple(a.shape))
+        return from_numpy(host, namespace(a), a.dtype, device_of(a))
+
+
+def _forward_with(params: Params, trace: Trace, noises: list[Array], task: Task) -> Trace:
+    """Run the network again with noise added to each pre-activation."""
+    as_, ys = [trace.a[0] + noises[0]], []
+    for layer in range(1, len(params.W)):
+        ys.append(task.activation(as_[-1]))
+        as_.append(centred(params, layer, ys[-1]) @ params.R[layer].mT @ params.W[layer].mT + noises[layer])
+    ys.append(task.activation(as_[-1]))
+    return Trace(x=trace.x, a=tuple(as_), y=tuple(ys))

@@ -1,0 +1,103 @@
+"""Target propagation: targets, not errors, go down through an inverse model (Le Cun 1986; Bengio 2014)."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from copi_ref import _checks
+from copi_ref.backend import Array
+from copi_ref.credit.task import Task, output_perturbation, required_feedback
+from copi_ref.moments import mean_outer, mean_square
+from copi_ref.network import Params, Trace
+
+
+def target_propagation_as_printed(params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
+    """Return the perturbations of target propagation as COPI's paper prints them (§2.5).
+
+    δ_l = f(B_{l+1} δ_{l+1}) − a_l,  δ_L = −f′(a_L) ∘ ∂ℓ/∂y_L
+
+    The inverse model f(B_{l+1} y_{l+1}) ≈ y_l was defined for outputs y, and is applied to a perturbation here: z_l =
+    a_l + δ_l = f(B_{l+1} δ_{l+1}) has forgotten a_l. See `TargetPropagation` for the standard form.
+
+    ``task.feedback`` holds B_2 … B_L; B_{l+1} is (…, K_l, K_{l+1}).
+
+    Returns:
+        One (…, N, K_l) array per layer, the lowest first.
+
+    Raises:
+        TypeError, ValueError: the target or the feedback weights are missing or don't fit the trace.
+    """
+    feedback = required_feedback(params, task, "target propagation")
+    deltas = [output_perturbation(params, trace, task)]
+    for B, a in zip(reversed(feedback), trace.a[-2::-1], strict=True):
+        _checks.arrays(delta=(deltas[-1], "NM"), a=(a, "NK"), B=(B, "KM"))
+        deltas.append(task.activation(deltas[-1] @ B.mT) - a)
+    return tuple(reversed(deltas))
+
+
+@dataclass(frozen=True)
+class TargetPropagation:
+    """Target propagation in its standard form, with the inverse model f(B_{l+1} y_{l+1}) ≈ y_l of §2.5.
+
+    z_L = a_L + δ_L,  ŷ_l = f(z_l),  z_l = B_{l+1} ŷ_{l+1},  δ_l = z_l − a_l
+
+    A target output ŷ_l = f(B_{l+1} ŷ_{l+1}) has the target state z_l = B_{l+1} ŷ_{l+1}. It agrees with
+    backpropagation where all of this is linear, B_{l+1} inverts W_{l+1} R_{l+1}, and that is orthogonal; elsewhere
+    what the inverse model gets wrong goes into δ.
+
+    ``task.feedback`` holds B_2 … B_L; B_{l+1} is (…, K_l, K_{l+1}).
+
+    Args:
+        eta_b: learning rate of the inverse model, in (0, 2) for a stable one; 0: its weights are given and stay.
+
+    Raises:
+        TypeError, ValueError: `eta_b` is no number of at least 0.
+    """
+
+    eta_b: float | Fraction = Fraction(1, 2)
+
+    def __post_init__(self) -> None:
+        _checks.one_number("eta_b", self.eta_b, minimum=0)
+
+    def __call__(self, params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
+        """Return one δ_l (…, N, K_l) per layer, the lowest first.
+
+        Raises:
+            TypeError, ValueError: the target or the feedback weights are missing or don't fit the trace.
+        """
+        feedback = required_feedback(params, task, "target propagation")
+        deltas = [output_perturbation(params, trace, task)]
+        z = trace.a[-1] + deltas[-1]
+        for B, a in zip(reversed(feedback), trace.a[-2::-1], strict=True):
+            _checks.arrays(z=(z, "NM"), a=(a, "NK"), B=(B, "KM"))
+            z = task.activation(z) @ B.mT
+            deltas.append(z - a)
+        return tuple(reversed(deltas))
+
+    def learn_feedback(self, params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
+        """Return the inverse model after one step, see `learn_inverse`."""
+        return learn_inverse(required_feedback(params, task, "target propagation"), trace, self.eta_b)
+
+
+def learn_inverse(feedback: tuple[Array, ...], trace: Trace, eta_b: Any) -> tuple[Array, ...]:
+    """Return the inverse model B_2 … B_L after one step of least mean squares on the states of a forward pass.
+
+    B_{l+1} ← B_{l+1} + η_B E[(a_l − B_{l+1} y_{l+1}) y_{l+1}ᵀ] / E‖y_{l+1}‖²
+
+    With 0 ≤ η_B ≤ 2 a step never raises E‖a_l − B_{l+1} y_{l+1}‖² of its batch.
+
+    Args:
+        feedback: B_{l+1}, (…, K_l, K_{l+1}).
+        trace: states of the network.
+        eta_b: η_B.
+
+    Raises:
+        TypeError, ValueError: arrays that don't fit together.
+    """
+    learnt = []
+    for B, a, y in zip(feedback, trace.a[:-1], trace.y[1:], strict=True):
+        xp = _checks.arrays(a=(a, "NK"), y=(y, "NM"), B=(B, "KM"))
+        power = xp.sum(mean_square(y, xp), axis=-1, keepdims=True)[..., None]
+        power = xp.where(power == 0, power + 1, power)
+        learnt.append(B + _checks.coefficient("eta_b", eta_b, B) * mean_outer(a - y @ B.mT, y) / power)
+    return tuple(learnt)

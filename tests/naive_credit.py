@@ -1,0 +1,213 @@
+"""Credit methods and Inference Learning by hand, one sample at a time, in loops on nested lists.
+
+As tests/naive.py, of which this is the second page: no line is shared with the package, and Fractions stay exact.
+Every function takes lists of one array per layer; `a` and `y` are those of a forward pass, row by row.
+"""
+
+import math
+
+from naive import F_PRIME, F
+
+F_INVERSE = {
+    "identity": lambda y: y,
+    "leaky_relu": lambda y: y if y >= 0 else y * 10,
+    "tanh": lambda y: math.log((1 + y) / (1 - y)) / 2,
+    "sigmoid": lambda y: math.log(y / (1 - y)),
+}
+
+
+def times(A, v):
+    return [sum(A[i][j] * v[j] for j in range(len(v))) for i in range(len(A))]
+
+
+def transposed_times(A, v):
+    return [sum(A[i][j] * v[i] for i in range(len(v))) for j in range(len(A[0]))]
+
+
+def plus(u, v):
+    return [u_i + v_i for u_i, v_i in zip(u, v, strict=True)]
+
+
+def minus(u, v):
+    return [u_i - v_i for u_i, v_i in zip(u, v, strict=True)]
+
+
+def both(u, v):
+    return [u_i * v_i for u_i, v_i in zip(u, v, strict=True)]
+
+
+def each(function, v):
+    return [function(v_i) for v_i in v]
+
+
+def by_sample(one, *arrays):
+    """Apply `one` to each sample's rows, and give back one array per layer."""
+    samples = range(len(arrays[0][0]))
+    results = [one(*([layer[n] for layer in array] for array in arrays)) for n in samples]
+    return [[result[layer] for result in results] for layer in range(len(results[0]))]
+
+
+def direct_feedback_alignment(B, a, delta_L, f):
+    """§2.5: δ_l = f′(a_l) ∘ B_{l+1} δ_L."""
+
+    def one(a, delta_L):
+        hidden = [both(each(F_PRIME[f], a_l), times(B_l, delta_L[0])) for B_l, a_l in zip(B, a, strict=False)]
+        return [*hidden, delta_L[0]]
+
+    return by_sample(one, a, [delta_L])
+
+
+def target_propagation_as_printed(B, a, delta_L, f):
+    """§2.5: δ_l = f(B_{l+1} δ_{l+1}) − a_l."""
+
+    def one(a, delta_L):
+        deltas = [delta_L[0]]
+        for layer in reversed(range(len(a) - 1)):
+            deltas.insert(0, minus(each(F[f], times(B[layer], deltas[0])), a[layer]))
+        return deltas
+
+    return by_sample(one, a, [delta_L])
+
+
+def target_propagation(B, a, delta_L, f):
+    """z_L = a_L + δ_L, z_l = B_{l+1} f(z_{l+1}), δ_l = z_l − a_l."""
+
+    def one(a, delta_L):
+        z = [plus(a[-1], delta_L[0])]
+        for layer in reversed(range(len(a) - 1)):
+            z.insert(0, times(B[layer], each(F[f], z[0])))
+        return [minus(z_l, a_l) for z_l, a_l in zip(z, a, strict=True)]
+
+    return by_sample(one, a, [delta_L])
+
+
+def difference_target_propagation(B, a, delta_L, f):
+    """z_L = a_L + δ_L, z_l = a_l + B_{l+1} f(z_{l+1}) − B_{l+1} f(a_{l+1}), δ_l = z_l − a_l."""
+
+    def one(a, delta_L):
+        z = [plus(a[-1], delta_L[0])]
+        for layer in reversed(range(len(a) - 1)):
+            above = times(B[layer], each(F[f], z[0]))
+            z.insert(0, minus(plus(a[layer], above), times(B[layer], each(F[f], a[layer + 1]))))
+        return [minus(z_l, a_l) for z_l, a_l in zip(z, a, strict=True)]
+
+    return by_sample(one, a, [delta_L])
+
+
+def learn_inverse(B, a, y, eta):
+    """B_{l+1} ← B_{l+1} + η E[(a_l − B_{l+1} y_{l+1}) y_{l+1}ᵀ] / E‖y_{l+1}‖²."""
+    learnt = []
+    for layer, B_l in enumerate(B):
+        inputs, targets = y[layer + 1], a[layer]
+        count = len(inputs)
+        power = sum(sum(y_i**2 for y_i in row) for row in inputs) / count
+        errors = [minus(target, times(B_l, row)) for target, row in zip(targets, inputs, strict=True)]
+        learnt.append(
+            [
+                [
+                    B_l[i][j] + eta * sum(errors[n][i] * inputs[n][j] for n in range(count)) / count / power
+                    for j in range(len(B_l[0]))
+                ]
+                for i in range(len(B_l))
+            ]
+        )
+    return learnt
+
+
+def gait_prop(B, a, y, delta_L, f, gamma):
+    """δ = D ε; the target y + γ D² ε and y go through the inverse B f⁻¹; between them is γ ε of the layer below."""
+
+    def one(a, y, delta_L):
+        deltas = [delta_L[0]]
+        for layer in reversed(range(len(a) - 1)):
+            slopes = each(F_PRIME[f], a[layer + 1])
+            target = [y_i + gamma * s_i * d_i for y_i, s_i, d_i in zip(y[layer + 1], slopes, deltas[0], strict=True)]
+            upper, lower = (times(B[layer], each(F_INVERSE[f], point)) for point in (target, y[layer + 1]))
+            epsilon = [shift / gamma for shift in minus(upper, lower)]
+            deltas.insert(0, both(each(F_PRIME[f], a[layer]), epsilon))
+        return deltas
+
+    return by_sample(one, a, y, [delta_L])
+
+
+def node_perturbation(W, R, a, noise, target, f, loss, sigma):
+    """δ_l = −(ℓ(a + ξ) − ℓ(a)) ξ_l / σ² for the quadratic loss; the noise of every layer adds to its a."""
+
+    def one(a, noise, target):
+        z = plus(a[0], noise[0])
+        for layer in range(1, len(a)):
+            z = plus(times(W[layer], times(R[layer], each(F[f], z))), noise[layer])
+        change = loss(each(F[f], z), target[0]) - loss(each(F[f], a[-1]), target[0])
+        return [[-change * xi / sigma**2 for xi in layer] for layer in noise]
+
+    return by_sample(one, a, noise, [target])
+
+
+# --- Inference Learning, for one sample ------------------------------------------------------------------------------
+
+PHI_PSI = {"weights-after-activation": lambda f: (f, "identity"), "activation-after-weights": lambda f: ("identity", f)}
+
+
+def inputs_and_predictions(W, R, y0, h, phi, psi):
+    """x_l = R_l φ(h_{l−1}) (φ not of the input), a_l = W_l x_l, p_l = ψ(a_l)."""
+    x = [times(R[0], y0)] + [times(R[layer], each(F[phi], h[layer - 1])) for layer in range(1, len(W))]
+    a = [times(W_l, x_l) for W_l, x_l in zip(W, x, strict=True)]
+    return x, a, [each(F[psi], a_l) for a_l in a]
+
+
+def il_energy(W, R, y0, h, f, convention):
+    """½ Σ ‖h_l − p_l‖²."""
+    _, _, p = inputs_and_predictions(W, R, y0, h, *PHI_PSI[convention](f))
+    return sum(sum(e_i**2 for e_i in minus(h_l, p_l)) for h_l, p_l in zip(h, p, strict=True)) / 2
+
+
+def il_states(W, R, y0, h, f, convention, steps, gamma):
+    """h_l ← h_l − γ (e_l − φ′(h_l) ∘ R_{l+1}ᵀ W_{l+1}ᵀ (ψ′(a_{l+1}) ∘ e_{l+1})) for the hidden layers, T times."""
+    phi, psi = PHI_PSI[convention](f)
+    for _ in range(steps):
+        _, a, p = inputs_and_predictions(W, R, y0, h, phi, psi)
+        e = [minus(h_l, p_l) for h_l, p_l in zip(h, p, strict=True)]
+        new = []
+        for layer in range(len(h) - 1):
+            above = both(each(F_PRIME[psi], a[layer + 1]), e[layer + 1])
+            down = transposed_times(R[layer + 1], transposed_times(W[layer + 1], above))
+            gradient = minus(e[layer], both(each(F_PRIME[phi], h[layer]), down))
+            new.append([h_i - gamma * g_i for h_i, g_i in zip(h[layer], gradient, strict=True)])
+        h = [*new, h[-1]]
+    return h
+
+
+def prox_energy(W, R, y0, h, f, o, loss, target, alpha):
+    """ℓ(o(h_L)) + Σ ‖h_l − W_l x_l‖² / (2α ‖x_l‖²)."""
+    x, a, _ = inputs_and_predictions(W, R, y0, h, f, "identity")
+    distance = 0
+    for h_l, a_l, x_l in zip(h, a, x, strict=True):
+        distance += sum(e_i**2 for e_i in minus(h_l, a_l)) / (2 * alpha * sum(x_i**2 for x_i in x_l))
+    return loss(each(F[o], h[-1]), target) + distance
+
+
+def prox_states(W, R, y0, h, f, descent, target, alpha, steps, gamma):
+    """Gradient descent on F_α; layer l at the rate γ α ‖x_l‖², the output at γ / (1/(α ‖x_L‖²) + 2)."""
+    for _ in range(steps):
+        x, a, _ = inputs_and_predictions(W, R, y0, h, f, "identity")
+        e = [minus(h_l, a_l) for h_l, a_l in zip(h, a, strict=True)]
+        n = [sum(x_i**2 for x_i in x_l) for x_l in x]
+        new = []
+        for layer in range(len(h)):
+            own = [e_i / (alpha * n[layer]) for e_i in e[layer]]
+            if layer == len(h) - 1:
+                down = both(each(F_PRIME[f], h[-1]), descent(each(F[f], h[-1]), target))
+                rate = gamma / (1 / (alpha * n[layer]) + 2)
+            else:
+                n_up, e_up, x_up = n[layer + 1], e[layer + 1], x[layer + 1]
+                size = sum(e_i**2 for e_i in e_up)
+                pull = transposed_times(W[layer + 1], e_up)
+                both_terms = [
+                    p_j / (alpha * n_up) + size * x_j / (alpha * n_up**2) for p_j, x_j in zip(pull, x_up, strict=True)
+                ]
+                down = both(each(F_PRIME[f], h[layer]), transposed_times(R[layer + 1], both_terms))
+                rate = gamma * alpha * n[layer]
+            gradient = minus(own, down)
+            new.append([h_i - rate * g_i for h_i, g_i in zip(h[layer], gradient, strict=True)])
+        h = new
+    return h
