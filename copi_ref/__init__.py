@@ -14,7 +14,7 @@ from copi_ref.activations import (
     tanh,
 )
 from copi_ref.backend import BackendError, use_backend
-from copi_ref.convergence import NotConvergedError, infer_prox_to_convergence, infer_to_convergence
+from copi_ref.convergence import infer_prox_to_convergence, infer_to_convergence
 from copi_ref.credit import (
     CREDIT,
     DifferenceTargetPropagation,
@@ -52,6 +52,7 @@ from copi_ref.learning_rules import (
     sgd_update,
 )
 from copi_ref.losses import LOSSES, Loss, half_quadratic, quadratic, softmax_cross_entropy
+from copi_ref.minimise import NotConvergedError
 from copi_ref.network import Params, Trace, forward, init_params
 from copi_ref.optimizers import (
     OPTIMIZERS,

@@ -94,11 +94,13 @@ def step(recipe: Recipe, state: State, y0: Array, target: Array) -> State:
     for layer in reversed(range(len(W))):  # line 13
         if learns_W:  # line 14
             update = find_weight_rule(recipe.weight_rule)(seen.x[layer], seen.a[layer], deltas[layer], W[layer])
+            _check_update("W", layer, W[layer], update)
             direction, memory[layer] = recipe.optimizer(update, memory[layer])
             direction = _decayed(recipe, direction, W[layer])
             W[layer] = W[layer] + _rate("eta_w", recipe.eta_w, state.epoch, W[layer]) * direction
         if learns_R:  # line 15
             update = find_lateral_rule(recipe.lateral_rule)(trace.x[layer], R[layer])
+            _check_update("R", layer, R[layer], update)
             R[layer] = R[layer] + _rate("eta_r", recipe.eta_r, state.epoch, R[layer]) * update
             R[layer] = _scaled(recipe, centred(params, layer, inputs[layer]), R[layer])
 
@@ -124,6 +126,11 @@ def _perturbations(recipe: Recipe, params: Params, trace: Trace, task: Task) -> 
         _checks.arrays(**{f"a of layer {layer}": (a, "NM"), f"δ of layer {layer}": (delta, "NM")})
     scale = _checks.coefficient("error_scale", recipe.error_scale, trace.a[-1])
     return seen, tuple(scale * delta for delta in deltas)
+
+
+def _check_update(name: str, layer: int, array: Array, update: Array) -> None:
+    """Refuse an update of another shape or dtype, which would broadcast or be cast silently: rules may be a user's."""
+    _checks.arrays(**{f"{name} of layer {layer + 1}": (array, "MK"), f"Δ{name} of layer {layer + 1}": (update, "MK")})
 
 
 def _decayed(recipe: Recipe, direction: Array, W: Array) -> Array:

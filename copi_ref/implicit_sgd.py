@@ -1,15 +1,14 @@
 """Implicit SGD: the proximal step, which takes the gradient where it arrives and not where it starts."""
 
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from copi_ref import _checks
-from copi_ref.backend import Array, HostArray, device_of, from_numpy, namespace, to_numpy
-from copi_ref.convergence import NotConvergedError, minimise
+from copi_ref.backend import Array, HostArray, device_of
+from copi_ref.convergence import host_params
 from copi_ref.credit import Task, backpropagation
-from copi_ref.credit.task import OUTPUTS
 from copi_ref.learning_rules import sgd_update
+from copi_ref.minimise import NotConvergedError, minimise_arrays, on_host
 from copi_ref.moments import mean_outer
 from copi_ref.network import Params, forward
 
@@ -73,34 +72,21 @@ def implicit_sgd_step(params: Params, y0: Array, task: Task, alpha: float, toler
         raise ValueError(f"output is {task.output!r}: needs 'activation', where δ is the gradient of the loss")
     if params.W[-1].ndim != 2:
         raise ValueError(f"W of the last layer has shape {tuple(params.W[-1].shape)}: needs one network")
-    start = tuple(to_numpy(W).astype(np.float64) for W in params.W)
-    R = tuple(to_numpy(R).astype(np.float64) for R in params.R)
-    mean = None if params.mean is None else tuple(to_numpy(m).astype(np.float64) for m in params.mean)
-    x0, target = (to_numpy(array).astype(np.float64) for array in (y0, task.target))
+    start, (host_y0, target) = host_params(params), on_host((y0, task.target))
     host_task = Task(target, task.loss, task.activation)
-    ends = np.cumsum([W.size for W in start])
-    base = np.concatenate([W.ravel() for W in start])
 
-    def network(theta: HostArray) -> Params:
-        parts = zip(np.split(theta, ends[:-1]), start, strict=True)
-        return Params(tuple(part.reshape(W.shape) for part, W in parts), R, mean)
-
-    def value_and_gradient(theta: HostArray) -> tuple[float, HostArray]:
-        """α L + ½‖θ − θ_b‖² and its gradient: in units of θ, whatever α is."""
-        there = network(theta)
-        trace = forward(there, x0, task.activation)
+    def value_and_gradient(W: tuple[HostArray, ...]) -> tuple[Any, tuple[HostArray, ...]]:
+        """α L + ½‖θ − θ_b‖² and its gradient θ − θ_b + α ∇L: in units of θ, whatever α is."""
+        there = replace(start, W=W)
+        trace = forward(there, host_y0, task.activation)
         deltas = backpropagation(there, trace, host_task)
-        descent = [sgd_update(x, delta).ravel() for x, delta in zip(trace.x, deltas, strict=True)]
-        loss = np.mean(task.loss(OUTPUTS["activation"](trace), target))
-        shift = theta - base
-        return float(alpha * loss + shift @ shift / 2), shift - alpha * np.concatenate(descent)
-
-    def back(theta: HostArray) -> Params:
-        pairs = zip(network(theta).W, params.W, strict=True)
-        W = tuple(from_numpy(new, namespace(old), old.dtype, device_of(old)) for new, old in pairs)
-        return Params(W, params.R, params.mean)
+        shifts = tuple(new - old for new, old in zip(W, start.W, strict=True))
+        layers = zip(shifts, trace.x, deltas, strict=True)
+        gradient = tuple(shift - alpha * sgd_update(x, delta) for shift, x, delta in layers)
+        distance = sum((shift * shift).sum() for shift in shifts)
+        return alpha * task.loss(trace.y[-1], target).mean() + distance / 2, gradient
 
     try:
-        return back(minimise(value_and_gradient, base, tolerance))
+        return replace(params, W=minimise_arrays(value_and_gradient, params.W, tolerance))
     except NotConvergedError as error:
-        raise NotConvergedError(str(error), back(error.point), error.residual) from None
+        raise NotConvergedError(str(error), replace(params, W=error.point), error.residual) from None

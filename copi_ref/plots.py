@@ -140,6 +140,8 @@ def _layers(run: Run) -> list[int]:
 
 def _layer_curves(axes: Axes, runs: Sequence[Run], measure: str) -> None:
     """Draw a measure of one method, and note what can't be drawn."""
+    if measure == "condition":
+        axes.set_yscale("log")  # before the lines: matplotlib refuses it afterwards where none of them is finite
     missing: dict[str, list[str]] = {}
     for layer in _layers(runs[0]):
         curves = np.array([[row[f"{measure}_{layer}"] for row in run.metrics] for run in runs])
@@ -161,15 +163,13 @@ def _layer_curves(axes: Axes, runs: Sequence[Run], measure: str) -> None:
 
 
 def _limit(axes: Axes, measure: str) -> None:
-    """Set the scale of a measure, after all methods that share the axis were drawn."""
-    if measure == "condition":
-        axes.set_yscale("log")
-    elif measure == "angle":
+    """Set the limits of a measure, after all methods that share the axis were drawn."""
+    if measure == "angle":
         top = axes.get_ylim()[1]
         most = 180 if top > 100 else 90
         axes.set_ylim(-most / 30, max(top, most * 31 / 30))
         axes.set_yticks(range(0, most + 1, most // 3))
-    elif measure != "log_det":
+    elif measure not in ("log_det", "condition"):
         axes.set_ylim(bottom=-axes.get_ylim()[1] / 30)  # none is negative, and many lines lie on 0
 
 

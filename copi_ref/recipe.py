@@ -43,7 +43,7 @@ class Recipe:
         lateral_gain: "none", or "power": R is scaled after each step so that x keeps the power of y, see
             `preserving_gain`.
         centring: rate at which a running mean μ of each layer's input follows the batches, μ ← μ + rate (E[y] − μ);
-            it is subtracted before R. 0: nothing is, as in the paper.
+            it is subtracted before R. 0: nothing is, as in the paper (a state that has means keeps them as they are).
         states: "forward": weights learn from the x and a of the forward pass; "inferred": from those that the credit
             method settled on, for methods that infer states (Inference Learning).
         optimizer: how ΔW becomes a step. R always takes the plain one.

@@ -144,7 +144,9 @@ def test_inverse_gives_the_pre_activation_back(name, xp, rng):
 @pytest.mark.parametrize("slope", [Fraction(1, 3), 0.25])
 def test_inverse_of_a_leak_of_ones_own(slope, xp):
     f = copi.leaky_relu_with(slope)
-    np.testing.assert_allclose(xp.numpy(f.inverse(xp.asarray([[-1.0, 0.0, 2.0]]))), [[-float(1 / slope), 0, 2]], rtol=1e-15)
+    np.testing.assert_allclose(
+        xp.numpy(f.inverse(xp.asarray([[-1.0, 0.0, 2.0]]))), [[-float(1 / slope), 0, 2]], rtol=1e-15
+    )
 
 
 @pytest.mark.parametrize("name", ["identity", "leaky_relu"])

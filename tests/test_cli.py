@@ -12,9 +12,10 @@ import pytest
 
 import copi_ref as copi
 from copi_ref import cli
+from copi_ref.analysis.diagnostics import MEASURES, layer_diagnostics
 from copi_ref.backend import to_numpy
 from copi_ref.experiments import results, runner
-from copi_ref.experiments.presets import METHODS, Experiment, experiment
+from copi_ref.experiments.presets import METHODS, PAPER_METHODS, Experiment, experiment
 from copi_ref.training import NonFiniteError
 
 pytest.importorskip("rich")
@@ -63,9 +64,12 @@ def test_demo_writes_table_metrics_and_figure(tmp_path, capsys):
     out = tmp_path / "results"
     assert run("demo", "--seeds", 2, "--epochs", 5, "--out", out) == 0
     printed = capsys.readouterr().out
-    assert all(method in printed for method in METHODS)
+    assert all(method in printed for method in PAPER_METHODS)
+    assert {path.name for path in out.iterdir() if path.is_dir()} == {
+        f"{method}-seed{seed}" for method in PAPER_METHODS for seed in (0, 1)
+    }
     assert (out / "figure.png").read_bytes().startswith(b"\x89PNG")
-    for method in METHODS:
+    for method in PAPER_METHODS:
         for seed in (0, 1):
             rows = table(out / f"{method}-seed{seed}" / "metrics.csv")
             assert list(rows[0]) == ["epoch", "train_accuracy", "train_loss", "test_accuracy", "test_loss", "seconds"]
@@ -76,7 +80,9 @@ def test_demo_writes_table_metrics_and_figure(tmp_path, capsys):
     assert float(summary["copi-bp"]["test_accuracy_std"]) == np.std(last, ddof=1)
     record = json.loads((out / "run.json").read_text())
     assert record["settings"]["methods"]["copi-bp"]["lateral_rule"] == "symmetric"
+    assert record["settings"]["diagnostics"] is False
     assert record["environment"]["numpy"] == np.__version__
+    assert not (out / "diagnostics.png").exists()
     assert not list(out.rglob(".*")), "a temporary file was left behind"
 
 
@@ -103,6 +109,45 @@ def test_train_on_ones_own_npz(own_npz, tmp_path, capsys):
     assert "±" not in capsys.readouterr().out.splitlines()[5], "one seed has no deviation"
 
 
+def test_demo_measures_every_layer_if_asked(tmp_path):
+    pytest.importorskip("sklearn")
+    out = tmp_path / "out"
+    assert run("demo", "--seeds", 1, "--epochs", 1, "--diagnostics", "--out", out) == 0
+    assert (out / "diagnostics.png").read_bytes().startswith(b"\x89PNG")
+    assert all("energy_3" in table(out / f"{method}-seed0" / "metrics.csv")[0] for method in PAPER_METHODS)
+
+
+def test_train_measures_every_layer_if_asked(own_npz, tmp_path, capsys):
+    out = tmp_path / "out"
+    arguments = ["train", own_npz, "--method", "copi-fa", "--epochs", 2, "--hidden", 5, "--out", out]
+    assert run(*arguments, "--diagnostics") == 0
+    assert (out / "diagnostics.png").read_bytes().startswith(b"\x89PNG")
+    assert json.loads((out / "run.json").read_text())["settings"]["diagnostics"] is True
+    rows = table(out / "copi-fa-seed0" / "metrics.csv")
+    plain = ["epoch", "train_accuracy", "train_loss", "test_accuracy", "test_loss", "seconds"]
+    assert list(rows[0]) == plain + [f"{measure}_{layer}" for layer in (1, 2) for measure in MEASURES]
+
+    from copi_ref.data import load_npz
+
+    settings = experiment("demo", "copi-fa", "own")
+    again = runner.run(Experiment((5,), settings.recipe), "copi-fa", 0, load_npz(own_npz), 2, None, layer_diagnostics)
+    for row, expected in zip(rows, again.metrics, strict=True):
+        assert {name: float(value) for name, value in row.items() if name != "seconds"} == {
+            name: value for name, value in expected.items() if name != "seconds"
+        }
+    assert run(*arguments) == 2, "results with and without these columns don't mix"
+    assert "holds something else" in capsys.readouterr().err
+
+
+def test_the_help_lists_the_methods_and_breaks_no_name(capsys):
+    with pytest.raises(SystemExit) as exit:
+        run("train", "--help")
+    assert exit.value.code == 0
+    usage, _, listed = capsys.readouterr().out.partition("the paper's methods:")
+    assert {word.strip(",") for word in listed.split()} >= set(METHODS)
+    assert "bp-adam" not in usage, "with all names in it, the usage would be a wall"
+
+
 def test_train_records_rates_that_were_given_and_those_that_change(own_npz, tmp_path):
     arguments = ["train", own_npz, "--preset", "paper", "--epochs", 3, "--hidden", 5, "--out", tmp_path / "out"]
     assert run(*arguments, "--eta-r", 0.001) == 0
@@ -127,7 +172,7 @@ def test_when_every_run_explodes_only_the_settings_are_left(own_npz, tmp_path):
 
 
 def test_the_finished_epochs_of_a_run_that_explodes_are_kept(own_npz, tmp_path, monkeypatch):
-    def explode(settings, method, seed, dataset, epochs, callback):
+    def explode(settings, method, seed, dataset, epochs, callback, diagnostics):
         rows = ({"epoch": 0, "train_accuracy": 0.5}, {"epoch": 1, "train_accuracy": 0.75})
         raise NonFiniteError("training became non-finite", None, rows)
 
@@ -215,6 +260,7 @@ def test_data_that_are_not_there(arguments, message, tmp_path, monkeypatch, caps
         [],
         ["train"],
         ["train", "digits", "--preset", "papre"],
+        ["train", "digits", "--method", "copi-pb"],
         ["train", "digits", "--hidden", "5,x"],
         ["train", "digits", "--eta-w", "-1"],
         ["demo", "--seeds", "0"],
@@ -332,6 +378,22 @@ def test_a_run_has_the_moments_of_the_first_layers_input(own_npz):
     np.testing.assert_allclose(done.moment_before, dataset.x_train.T @ dataset.x_train / len(x), rtol=1e-12)
 
 
+@pytest.mark.parametrize("rule", ["left", "none"])
+def test_with_centring_the_moment_is_of_what_the_layer_sees(rule, own_npz):
+    from copi_ref.data import load_npz
+
+    loaded, states = load_npz(own_npz), []
+    dataset = replace(loaded, x_train=loaded.x_train + np.linspace(-2, 3, 6))
+    recipe = replace(experiment("demo", "copi-bp", "own").recipe, lateral_rule=rule, centring=0.1, dtype="float64")
+    settings = Experiment((5,), recipe)
+    done = runner.run(settings, "copi-bp", 0, dataset, 1, lambda state, row: states.append(state))
+    params, y = states[-1].params, dataset.x_train
+    assert np.abs(y.mean(axis=0) - params.mean[0]).max() > 0.1, "a running mean lags behind"
+    x = copi.forward(params, y).x[0]
+    np.testing.assert_allclose(done.moment_after, x.T @ x / len(x), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(done.moment_before, y.T @ y / len(y), rtol=1e-12)
+
+
 def example_runs():
     """Two seeds; the last epoch is not the best one."""
     before, after = np.array([[4.0, 1.0], [1.0, 1.0]]), np.array([[1.0, 0.5], [0.5, 4.0]])
@@ -374,7 +436,132 @@ def test_figure_shows_means_spread_and_both_correlations():
     band = panels["train accuracy"].collections[0].get_paths()[0].get_extents()
     spread = np.std([[0.1, 1.0, 0.9], [0.3, 0.7, 0.5]], axis=0, ddof=1)
     np.testing.assert_allclose((band.y0, band.y1), ((0.2 - spread[0]), (0.85 + spread[1])))
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["m"]
     shown = [axes.images[0].get_array() for axes in figure.axes if axes.images]
     np.testing.assert_allclose(shown[0], [[1, 0.5], [0.5, 1]])
     np.testing.assert_allclose(shown[1], [[1, 0.25], [0.25, 1]])
     assert correlation(np.array([[0.0, 0.0], [0.0, 9.0]])).tolist() == [[0, 0], [0, 1]]
+
+
+def test_figure_of_more_methods_than_colours():
+    from copi_ref.plots import training_figure
+
+    runs = [replace(run, method=f"method {number}") for number in range(25) for run in example_runs()]
+    figure = training_figure(runs, "title")
+    lines = figure.axes[0].lines
+    assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == len(lines) == 25
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [f"method {number}" for number in range(25)]
+
+
+# --- the figure of the diagnostics -----------------------------------------------------------------------------------
+
+PANELS = ["energy", "asymmetry", "det R", "condition", "angle", "dead"]
+
+
+def measured_run(method, seed, layers=2, epochs=3, **changed):
+    """A run whose measures are epoch + layer + seed, but those in `changed`: a list over epochs."""
+    rows = [
+        {f"{measure}_{layer}": epoch + layer + seed for layer in range(1, layers + 1) for measure in MEASURES}
+        for epoch in range(epochs)
+    ]
+    for name, values in changed.items():
+        for row, value in zip(rows, values, strict=True):
+            row[name] = value
+    return runner.Run(method, seed, tuple(rows), np.eye(2), np.eye(2))
+
+
+def panel(figure, heading):
+    """The panels of a measure, one per method: those in the column of that heading."""
+    headed = [axes for axes in figure.axes if axes.get_title()]
+    (column,) = [number for number, axes in enumerate(headed) if heading in axes.get_title()]
+    return figure.axes[column :: len(headed)]
+
+
+def notes(axes):
+    return "" if axes.get_legend() is None else axes.get_legend().get_texts()[0].get_text()
+
+
+def test_diagnostics_figure_has_a_row_a_method_and_a_line_a_layer():
+    from copi_ref.plots import diagnostics_figure
+
+    figure = diagnostics_figure([measured_run(method, seed) for method in ("a", "b") for seed in (0, 4)], "title")
+    assert len(figure.axes) == 2 * len(PANELS)
+    assert [axes.get_ylabel() for axes in panel(figure, "energy")] == ["a", "b"]
+    assert "mean over 2 seeds" in figure.get_suptitle()
+    for heading in PANELS:
+        for axes in panel(figure, heading):
+            one, two = axes.lines
+            assert one.get_xdata().tolist() == [1, 2, 3]
+            assert (one.get_ydata().tolist(), two.get_ydata().tolist()) == ([3, 4, 5], [4, 5, 6])
+            assert one.get_color() != two.get_color()
+            assert one.get_linestyle() != two.get_linestyle()
+            assert axes.get_yscale() == ("log" if heading == "condition" else "linear")
+            assert notes(axes) == ""
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["layer 1", "layer 2"]
+
+
+def test_each_panel_shows_the_measure_in_its_heading():
+    from copi_ref.plots import diagnostics_figure
+
+    values = {"energy": 1, "asymmetry": 2, "log_det": 3, "condition": 4, "angle": 5, "dead": 6}
+    run = measured_run("m", 0, layers=1, **{f"{measure}_1": [value] * 3 for measure, value in values.items()})
+    figure = diagnostics_figure([run], "title")
+    assert figure.get_suptitle() == "m: title"
+    for heading, value in zip(PANELS, values.values(), strict=True):
+        (axes,) = panel(figure, heading)
+        assert axes.lines[0].get_ydata().tolist() == [value] * 3
+
+
+def test_values_that_are_not_finite_are_left_out_and_noted():
+    from copi_ref.plots import diagnostics_figure
+
+    inf, nan = np.inf, np.nan
+    runs = [
+        measured_run("m", 0, 3, condition_1=[inf] * 3, condition_2=[inf, 2, inf], angle_3=[nan, 1, 2]),
+        measured_run("m", 1, 3, condition_1=[inf] * 3, log_det_3=[1, 2, -inf]),
+        measured_run("other", 0, 3),
+    ]
+    figure = diagnostics_figure(runs, "title")
+    condition, other = panel(figure, "condition")
+    np.testing.assert_array_equal(condition.lines[1].get_ydata(), [nan, 3, nan])
+    dots = [line for line in condition.lines if line.get_marker() == "."]
+    assert [(line.get_xdata().tolist(), line.get_ydata().tolist()) for line in dots] == [([2], [3])]
+    assert notes(condition) == "not drawn, C singular to rounding:\nlayer 1: all epochs\nlayer 2: 2 of 3 epochs"
+    assert notes(other) == ""
+    assert notes(panel(figure, "det R")[0]) == "not drawn, R singular:\nlayer 3: 1 of 3 epochs"
+    assert notes(panel(figure, "angle")[0]) == "not drawn, no angle (δ = 0):\nlayer 3: 1 of 3 epochs"
+
+
+def test_a_figure_without_a_finite_value_or_with_one_epoch_can_be_drawn(tmp_path):
+    from copi_ref.plots import diagnostics_figure, save
+
+    nothing = {f"{measure}_{layer}": [np.nan] for measure in MEASURES for layer in (1, 2)}
+    save(diagnostics_figure([measured_run("m", 0, epochs=1, **nothing)], "title"), tmp_path / "nothing.png")
+    figure = diagnostics_figure([measured_run("m", 0, epochs=1)], "title")
+    save(figure, tmp_path / "one.png")
+    assert [line.get_marker() for line in panel(figure, "energy")[0].lines] == ["None", ".", "None", "."]
+
+
+def test_angles_are_seen_whole():
+    from copi_ref.plots import diagnostics_figure
+
+    for largest in (3, 92.5, 180):
+        (axes,) = panel(diagnostics_figure([measured_run("m", 0, angle_2=[0, largest, 1])], "title"), "angle")
+        bottom, top = axes.get_ylim()
+        assert bottom < 0
+        assert top > max(largest, 90)
+        assert list(axes.get_yticks())[-1] == (180 if largest > 100 else 90)
+
+
+def test_methods_of_different_depth_share_the_legend():
+    from copi_ref.plots import diagnostics_figure
+
+    figure = diagnostics_figure([measured_run("a", 0, 1), measured_run("b", 0, 9), measured_run("c", 0, 2)], "title")
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [f"layer {number}" for number in range(1, 10)]
+
+
+def test_a_run_without_diagnostics_can_not_be_drawn():
+    from copi_ref.plots import diagnostics_figure
+
+    with pytest.raises(ValueError, match="m, seed 0 has no diagnostics: train with diagnostics=layer_diagnostics"):
+        diagnostics_figure(example_runs(), "title")

@@ -16,7 +16,6 @@ from compare import N, assert_close, draw, fractions
 from test_network_and_credit import network, scaled
 
 import copi_ref as copi
-from copi_ref.convergence import minimise
 from copi_ref.inference_learning import (
     CONVENTIONS,
     il_energy,
@@ -29,6 +28,7 @@ from copi_ref.inference_learning import (
     prox_energy,
     prox_gradient,
 )
+from copi_ref.minimise import minimise
 
 
 def settled_at(W, R, y0, h, f, convention="weights-after-activation", mean=None):

@@ -7,7 +7,14 @@ from test_equations import EQUATIONS, arguments_of
 from test_network_and_credit import SIZES, network, scaled
 
 import copi_ref as copi
-from copi_ref.analysis.diagnostics import off_diagonal_energy
+from copi_ref.analysis.diagnostics import (
+    angle,
+    asymmetry,
+    condition_number,
+    dead_share,
+    log_abs_det,
+    off_diagonal_energy,
+)
 
 pytestmark = pytest.mark.interop
 jax = pytest.importorskip("jax")
@@ -72,5 +79,11 @@ def test_a_step_with_everything_around_it_can_be_traced(weight_rule, rng):
 
 
 def test_the_diagnostics_can_be_traced(rng):
-    x = jax.numpy.asarray(draw(rng, N, K))
-    assert_close(jax.jit(off_diagonal_energy)(x), off_diagonal_energy(x))
+    x, delta, reference = (jax.numpy.asarray(draw(rng, *shape)) for shape in ((N, K), (N, M), (N, M)))
+    for function in (off_diagonal_energy, dead_share):
+        assert_close(jax.jit(function)(x), function(x))
+    # The condition number multiplies rounding by itself.
+    np.testing.assert_allclose(jax.jit(condition_number)(x), condition_number(x), rtol=1e-9)
+    for function in (asymmetry, log_abs_det):
+        assert_close(jax.jit(function)(x[:K, :]), function(x[:K, :]))
+    assert_close(jax.jit(angle)(delta, reference), angle(delta, reference))

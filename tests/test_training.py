@@ -332,6 +332,20 @@ def test_deltas_of_the_wrong_shape_are_refused(wrong, message, rng):
         copi.step(recipe, state_of(W, R), y0, target)
 
 
+@pytest.mark.parametrize(
+    ("field", "wrong", "error", "message"),
+    [
+        ("weight_rule", lambda x, a, delta, W: W[:1], ValueError, r"ΔW of layer 3 has shape \(1, 6\)"),
+        ("weight_rule", lambda x, a, delta, W: W.astype("float32"), TypeError, "ΔW of layer 3 has dtype float32"),
+        ("lateral_rule", lambda x, R: R[:, :1], ValueError, r"ΔR of layer 3 has shape \(6, 1\)"),
+    ],
+)
+def test_updates_of_the_wrong_shape_or_dtype_are_refused(field, wrong, error, message, rng):
+    W, R, _, y0, target = network(rng, scaled)
+    with pytest.raises(error, match=message):
+        copi.step(replace(RECIPE, **{field: wrong}), state_of(W, R), y0, target)
+
+
 class CountingArray(np.ndarray):
     """A NumPy array that notes the multiply-adds of every matrix product."""
 
