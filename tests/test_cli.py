@@ -384,7 +384,9 @@ def test_with_centring_the_moment_is_of_what_the_layer_sees(rule, own_npz):
 
     loaded, states = load_npz(own_npz), []
     dataset = replace(loaded, x_train=loaded.x_train + np.linspace(-2, 3, 6))
-    recipe = replace(experiment("demo", "copi-bp", "own").recipe, lateral_rule=rule, centring=0.1, dtype="float64")
+    recipe = replace(
+        experiment("demo", "copi-bp", "own").recipe, lateral_rule=rule, centring=0.1, dtype="float64", batch_size=10
+    )
     settings = Experiment((5,), recipe)
     done = runner.run(settings, "copi-bp", 0, dataset, 1, lambda state, row: states.append(state))
     params, y = states[-1].params, dataset.x_train
@@ -545,12 +547,24 @@ def test_a_figure_without_a_finite_value_or_with_one_epoch_can_be_drawn(tmp_path
 def test_angles_are_seen_whole():
     from copi_ref.plots import diagnostics_figure
 
-    for largest in (3, 92.5, 180):
+    for largest in (3, 94.5, 180):
         (axes,) = panel(diagnostics_figure([measured_run("m", 0, angle_2=[0, largest, 1])], "title"), "angle")
         bottom, top = axes.get_ylim()
         assert bottom < 0
         assert top > max(largest, 90)
         assert list(axes.get_yticks())[-1] == (180 if largest > 100 else 90)
+
+
+def test_lines_at_0_and_those_of_other_methods_are_seen():
+    from copi_ref.plots import diagnostics_figure
+
+    high = {f"{measure}_1": [100] * 3 for measure in ("energy", "asymmetry", "dead")}
+    runs = [measured_run("a", 0, 1, **{name: [0] * 3 for name in high}), measured_run("b", 0, 1, **high)]
+    figure = diagnostics_figure(runs, "title")
+    for heading in ("energy", "asymmetry", "dead"):
+        for axes in panel(figure, heading):
+            assert -10 < axes.get_ylim()[0] < 0
+            assert axes.get_ylim()[1] > 100
 
 
 def test_methods_of_different_depth_share_the_legend():

@@ -418,6 +418,17 @@ def test_the_pseudo_inverse_is_what_gait_prop_uses_by_default(xp, rng):
         assert_close(xp.numpy(other), xp.numpy(one), 2.0**-27 * scale)
 
 
+def test_gait_prop_in_a_network_that_diverged_gives_nan(xp, rng):
+    """An inverse of infinite weights raises in some libraries; `fit` has to hear of it as it does of other methods."""
+    W, R, _, y0, target = network(rng, scaled)
+    W[1][0, 0] = np.inf
+    with np.errstate(invalid="ignore"):
+        _, deltas = perturbations(
+            copi.GaitProp(), *(xp.asarray(a) for a in (W, R)), None, xp.asarray(y0), xp.asarray(target), copi.leaky_relu
+        )
+    assert np.isnan(xp.numpy(deltas[0])).all()
+
+
 def test_dfa_of_two_layers_with_the_transposed_weights_is_bp(rng):
     W, R, _, y0, target = network(rng, fractions)
     W, R = W[:2], R[:2]

@@ -495,6 +495,7 @@ def test_tiny_inputs_beside_large_ones_are_not_dead(rng):
     row = layer_diagnostics(replace(RECIPE, activation=copi.tanh), replace(state, params=params), samples)
     assert row["dead_1"] == 0
     assert row["condition_1"] == np.inf
+    assert 0 <= row["energy_1"] < 1e-100, "C overflowed"
 
 
 def test_a_perturbation_that_overflows_has_no_angle_and_stops_nothing(rng):

@@ -123,7 +123,7 @@ def condition_of_moment(C: Array) -> Array:
     """Return λmax/λmin of a second moment C, (…, K, K); result and errors as `condition_number`."""
     xp = _checks.arrays(C=(C, "KK"))
     _checks.not_exact("condition_number", C)
-    eigenvalues = xp.linalg.eigvalsh(_largest_to_one(C, xp))  # in ascending order
+    eigenvalues = xp.linalg.eigvalsh(C)  # in ascending order
     smallest, largest = eigenvalues[..., 0], eigenvalues[..., -1]
     # Rounding leaves an eigenvalue that is 0 slightly above or below 0.
     singular = smallest <= C.shape[-1] * float(xp.finfo(C.dtype).eps) * largest

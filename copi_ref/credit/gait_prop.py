@@ -1,5 +1,6 @@
 """GAIT-prop: target propagation through inverses, made equal to backpropagation (Ahmad et al. 2020)."""
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -60,5 +61,15 @@ def _inverses(params: Params, task: Task) -> tuple[Any, ...]:
     if task.feedback is not None:
         return required_feedback(params, task, "GAIT-prop")
     _checks.not_exact("a pseudo-inverse", params.W[-1])
-    xp = namespace(params.W[-1])
-    return tuple(xp.linalg.pinv(W @ R) for W, R in zip(params.W[1:], params.R[1:], strict=True))
+    return tuple(_pseudo_inverse(W @ R) for W, R in zip(params.W[1:], params.R[1:], strict=True))
+
+
+def _pseudo_inverse(G: Array) -> Array:
+    """Return G⁺, or NaN throughout where G is not finite: training has diverged, and `fit` finds out where.
+
+    Handed infinite numbers, LAPACK raises, or never comes back.
+    """
+    xp = namespace(G)
+    finite = xp.all(xp.isfinite(G), axis=(-2, -1), keepdims=True)
+    inverse = xp.linalg.pinv(xp.where(finite, G, xp.zeros_like(G)))
+    return xp.where(finite, inverse, xp.full_like(inverse, math.nan))
