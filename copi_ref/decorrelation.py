@@ -113,14 +113,15 @@ def safe_eta_r(x: Array) -> Array:
     """Return the largest η_R that is known to be safe for ever under `left`: 2/(3 tr C), C = E[x xᵀ].
 
     With η λmax(C) ≤ 2/3 a step never raises ‖C_off‖, and it never raises tr C ≥ λmax(C) either, so the rate of the
-    first step stays safe for all later ones (on the same samples; leave room where batches differ). For
-    `symmetric` and `right` no such rate is known.
+    first step stays safe for all later ones: on the same inputs y, as of the first layer over all data. Leave room
+    where batches differ, or where layers below learn. For `symmetric` and `right` no such rate is known.
 
     Args:
         x: (…, N, K), decorrelated inputs x = R y at the start; rows are samples.
 
     Returns:
-        (…), in units of 1/x²; 0 where all inputs are always 0, and there is nothing to learn.
+        (…), in units of 1/x²; 0 where E[x²] is 0 for all inputs, and there is nothing to learn. As a rate of an
+        ensemble it needs two more axes: ``safe_eta_r(x)[..., None, None]``.
 
     Raises:
         TypeError: `x` is no floating array.

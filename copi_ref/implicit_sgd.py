@@ -39,10 +39,15 @@ def implicit_sgd_layer(x: Array, W: Array, target: Array, alpha: Any) -> Array:
     _checks.positive_number("alpha", alpha)
     alpha = _checks.coefficient("alpha", alpha, x)
     error = target - x @ W.mT
-    identity = xp.eye(x.shape[-1], dtype=x.dtype, device=device_of(x))
-    # ΔW (E[x xᵀ] + I/α) = E[e xᵀ], solved from the other side as the matrix is symmetric; times α, so that it is
-    # well-conditioned for small α.
-    return W + alpha * xp.linalg.solve(alpha * mean_outer(x, x) + identity, mean_outer(x, error)).mT
+    samples, features = x.shape[-2:]
+    identity = xp.eye(min(samples, features), dtype=x.dtype, device=device_of(x))
+    if samples > features:
+        # ΔW (α E[x xᵀ] + I) = α E[e xᵀ], solved from the other side, as the matrix is symmetric
+        return W + alpha * xp.linalg.solve(alpha * mean_outer(x, x) + identity, mean_outer(x, error)).mT
+    # The same by (α XᵀX/N + I)⁻¹ Xᵀ = Xᵀ (α XXᵀ/N + I)⁻¹: that matrix is regular for large α too (for one sample it is
+    # the number 1 + α‖x‖²), where the one above loses all digits.
+    share = alpha / samples
+    return W + share * xp.linalg.solve(share * (x @ x.mT) + identity, error).mT @ x
 
 
 def implicit_sgd_step(params: Params, y0: Array, task: Task, alpha: float, tolerance: float = 1e-8) -> Params:
@@ -70,8 +75,9 @@ def implicit_sgd_step(params: Params, y0: Array, task: Task, alpha: float, toler
     _checks.not_exact("implicit_sgd_step", y0)
     if task.output != "activation":
         raise ValueError(f"output is {task.output!r}: needs 'activation', where δ is the gradient of the loss")
-    if params.W[-1].ndim != 2:
-        raise ValueError(f"W of the last layer has shape {tuple(params.W[-1].shape)}: needs one network")
+    for name, array in (("W of the last layer", params.W[-1]), ("y0", y0)):
+        if array.ndim != 2:
+            raise ValueError(f"{name} has shape {tuple(array.shape)}: needs one network and one batch")
     start, (host_y0, target) = host_params(params), on_host((y0, task.target))
     host_task = Task(target, task.loss, task.activation)
 

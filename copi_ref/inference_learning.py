@@ -9,7 +9,7 @@ only the first layer's x and a are used: they depend on the input alone.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from copi_ref import _checks
 from copi_ref.activations import Activation, identity
@@ -127,10 +127,12 @@ def infer(
         convention: a name in `CONVENTIONS`.
 
     Raises:
-        TypeError, ValueError: arrays that don't fit the network, or an unknown convention.
+        TypeError, ValueError: arrays that don't fit the network, an unknown convention, or T no whole number of at
+            least 0.
 
     Not checked: that γ is small enough for the energy to fall.
     """
+    _check_inference(steps, gamma)
     rate = _checks.coefficient("gamma", gamma, trace.a[-1])
     for _ in range(steps):
         gradients = il_gradient(params, predictions(params, trace, states, activation, convention))
@@ -143,7 +145,8 @@ def prox_energy(settled: Settled, task: "Task", alpha: float) -> Array:
     """Return F_α = ℓ(h_L) + Σ_l ‖e_l‖² / (2α ‖x_l‖²) of each sample, (…, N), for weights after activation.
 
     ℓ(h_L) is the loss of the prediction that the output's state h_L makes: f(h_L), or with
-    ``output="pre-activation"`` h_L itself. A layer with x_l = 0 is taken as if ‖x_l‖² were 1.
+    ``output="pre-activation"`` h_L itself. Where x_l = 0 no weight can move a_l, and h_l has to stay at it, e_l = 0:
+    the energy does not say so, `infer_prox` sees to it.
 
     Raises:
         TypeError, ValueError: the target doesn't fit.
@@ -159,8 +162,9 @@ def prox_energy(settled: Settled, task: "Task", alpha: float) -> Array:
 def prox_gradient(params: Params, settled: Settled, task: "Task", alpha: float) -> States:
     """Return ∂F_α/∂h_l of every layer, for weights after activation.
 
-    With c_l = 1/(α ‖x_l‖²):  c_l e_l − f′(h_l) ∘ R_{l+1}ᵀ [c_{l+1} W_{l+1}ᵀ e_{l+1} + α c_{l+1}² ‖e_{l+1}‖² x_{l+1}],
+    With c_l = 1/(α ‖x_l‖²):  c_l e_l − f′(h_l) ∘ R_{l+1}ᵀ c_{l+1} [W_{l+1}ᵀ e_{l+1} + ‖e_{l+1}‖²/‖x_{l+1}‖² x_{l+1}],
     and c_L e_L + ∂ℓ/∂h_L at the top. The second term in the bracket is there because ‖x_{l+1}‖ depends on h_l too.
+    0 where x_l = 0: h_l can't move there.
 
     Raises:
         TypeError, ValueError: the target doesn't fit.
@@ -168,14 +172,15 @@ def prox_gradient(params: Params, settled: Settled, task: "Task", alpha: float) 
     xp = _checks.floating("states", settled.states[-1])
     alpha = _checks.coefficient("alpha", alpha, settled.states[-1])
     o, h_L, errors = _output_function(task), settled.states[-1], settled.errors
-    c = tuple(1 / (alpha * _power(x, xp)) for x in settled.trace.x)
-    gradients = [c[-1] * errors[-1] - task.loss.perturbation(o(h_L), h_L, task.target, o)]
+    powers = tuple(_power(x, xp) for x in settled.trace.x)
+    gradients = [errors[-1] / (alpha * powers[-1]) - task.loss.perturbation(o(h_L), h_L, task.target, o)]
     for layer in reversed(range(len(params.W) - 1)):
-        e, x, c_above = errors[layer + 1], settled.trace.x[layer + 1], c[layer + 1]
-        down = c_above * (e @ params.W[layer + 1]) + alpha * c_above**2 * _square(e, xp) * x
-        down = down @ params.R[layer + 1]
-        gradients.append(c[layer] * errors[layer] - settled.phi.derivative(settled.states[layer]) * down)
-    return tuple(reversed(gradients))
+        e, x, power = errors[layer + 1], settled.trace.x[layer + 1], powers[layer + 1]
+        down = (e @ params.W[layer + 1] + _square(e, xp) / power * x) @ params.R[layer + 1] / (alpha * power)
+        own = errors[layer] / (alpha * powers[layer])
+        gradients.append(own - settled.phi.derivative(settled.states[layer]) * down)
+    layers = zip(reversed(gradients), settled.trace.x, strict=True)
+    return tuple(xp.where(_square(x, xp) == 0, gradient * 0, gradient) for gradient, x in layers)
 
 
 def il_prox_update(settled: Settled) -> tuple[Array, ...]:
@@ -191,10 +196,11 @@ def infer_prox(
 ) -> States:
     """Lower F_α over all states, the output's too: T steps of gradient descent, each layer at a rate of its own.
 
-    h_l ← h_l − γ α ‖x_l‖² ∂F_α/∂h_l,  h_L ← h_L − γ (1/(α ‖x_L‖²) + 2)⁻¹ ∂F_α/∂h_L
+    h_l ← h_l − γ (c_l + c_{l+1} s_{l+1})⁻¹ ∂F_α/∂h_l,  h_L ← h_L − γ (c_L + 2)⁻¹ ∂F_α/∂h_L,  c_l = 1/(α ‖x_l‖²)
 
-    The rates divide by the curvature of each layer's own error term, and at the output of the quadratic loss, so that
-    one γ serves every α.
+    s_l ≥ λmax(G_l G_lᵀ), G_l = W_l R_l, is the largest row sum of |G_l G_lᵀ|, and 2 is the curvature of the quadratic
+    loss. As ‖u − v‖² ≤ 2‖u‖² + 2‖v‖², twice the inverse of these rates bounds the curvature of F_α where f is linear
+    with f′ ≤ 1 and ‖x_l‖ is held fixed: for γ < 1 the energy falls there, whatever α is.
 
     Args:
         params: the network.
@@ -206,21 +212,36 @@ def infer_prox(
         gamma: γ.
 
     Raises:
-        TypeError, ValueError: arrays that don't fit the network.
+        TypeError, ValueError: arrays that don't fit the network, α not above 0, or T no whole number of at least 0.
 
-    Not checked: that γ is small enough for the energy to fall.
+    Not checked: that the energy falls.
     """
     xp = _checks.floating("states", states[-1])
+    _check_inference(steps, gamma)
+    _checks.positive_number("alpha", alpha)
     alpha = _checks.coefficient("alpha", alpha, states[-1])
     gamma = _checks.coefficient("gamma", gamma, states[-1])
+    stiffness = [_largest_row_sum(W @ R, xp) for W, R in zip(params.W[1:], params.R[1:], strict=True)]
     for _ in range(steps):
         settled = predictions(params, trace, states, task.activation)
         gradients = prox_gradient(params, settled, task, alpha)
-        rates: list[Any] = [gamma * alpha * _power(x, xp) for x in settled.trace.x]
-        rates[-1] = gamma / (1 / (alpha * _power(settled.trace.x[-1], xp)) + 2)
-        moved = zip(states, rates, gradients, strict=True)
-        states = tuple(h - rate * gradient for h, rate, gradient in moved)
+        c = [1 / (alpha * _power(x, xp)) for x in settled.trace.x]
+        above = [c_above * s for c_above, s in zip(c[1:], stiffness, strict=True)]
+        curvatures = [own + more for own, more in zip(c, [*above, 2], strict=True)]
+        moved = zip(states, curvatures, gradients, strict=True)
+        states = tuple(h - gamma / curvature * gradient for h, curvature, gradient in moved)
     return states
+
+
+def _largest_row_sum(G: Array, xp: Namespace) -> Array:
+    """Return the largest row sum of |G Gᵀ| or |Gᵀ G|, the smaller one: (…, 1, 1), at least the largest eigenvalue."""
+    gram = G @ G.mT if G.shape[-2] <= G.shape[-1] else G.mT @ G
+    return xp.max(xp.sum(xp.abs(gram), axis=-1, keepdims=True), axis=-2, keepdims=True)
+
+
+def _check_inference(steps: int, gamma: float) -> None:
+    _checks.whole_number("steps", steps, minimum=0)
+    _checks.one_number("gamma", gamma, minimum=0)
 
 
 def _square(e: Array, xp: Namespace) -> Array:
@@ -229,7 +250,7 @@ def _square(e: Array, xp: Namespace) -> Array:
 
 
 def _power(x: Array, xp: Namespace) -> Array:
-    """‖x‖² of each sample, 1 where it is 0: no weight can change e there, and nothing is divided by 0."""
+    """‖x‖² of each sample, 1 where it is 0: e and the gradient are 0 there, and nothing is divided by 0."""
     square = _square(x, xp)
     return xp.where(square == 0, square + 1, square)
 

@@ -8,6 +8,7 @@ import numpy as np
 from copi_ref.backend import Array, HostArray, device_of, from_numpy, namespace, to_numpy
 
 _ITERATIONS = 20_000
+_DENSE = 1000  # above so many unknowns a full Jacobian is not formed
 
 
 class NotConvergedError(RuntimeError):
@@ -70,7 +71,8 @@ def minimise(
     """Return a vector near `start` where every entry of the gradient is at most `tolerance` in size.
 
     L-BFGS first; its line search compares values, which stops it near the square root of the unit roundoff, so where
-    that is not enough Powell's hybrid method goes on with the gradient alone.
+    that is not enough Powell's hybrid method goes on with the gradient alone (up to 1000 unknowns). What comes back
+    is stationary, and no higher than where the first search ended; that it is a minimum is not checked.
 
     Raises:
         NotConvergedError: no such point was found; it carries the best one.
@@ -82,7 +84,7 @@ def minimise(
 
     options = {"gtol": tolerance, "ftol": 0, "maxiter": _ITERATIONS, "maxfun": _ITERATIONS, "maxcor": 30}
     best = optimize.minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", options=options).x
-    if _largest(gradient(best)) > tolerance:
+    if _largest(gradient(best)) > tolerance and best.size <= _DENSE:
         polished = optimize.root(gradient, best, method="hybr", options={"xtol": 1e-15}).x
         # A root of the gradient may be a saddle or a top: it counts only if it is no higher, up to rounding.
         low, here = value_and_gradient(polished)[0], value_and_gradient(best)[0]

@@ -50,7 +50,8 @@ class Recipe:
         weight_decay: λ in W ← W + η_W (d − λ W), with d the optimizer's direction (decoupled decay).
         error_scale: every δ is multiplied by it before it goes into the update.
         output: what is compared with the target: "activation", y_L, or "pre-activation", a_L.
-        lateral_only_epochs: in so many epochs at the start only R learns.
+        lateral_only_epochs: in so many epochs at the start W stays, and only what is beside it learns: R, the running
+            means, and an inverse model.
         batch_size: samples of a step; the last batch of an epoch may be smaller.
         dtype: of the parameters that `init_state` draws.
 
@@ -86,8 +87,8 @@ class Recipe:
         if not (callable(self.optimizer) and hasattr(self.optimizer, "init")):
             raise TypeError(f"optimizer is {self.optimizer!r}: needs one such as copi_ref.plain")
         find_weight_rule(self.weight_rule)
-        if not callable(self.lateral_rule):
-            _checks.choice("lateral_rule", self.lateral_rule, {**LATERAL_RULES, "none": None})
+        if self.lateral_rule != "none":
+            find_lateral_rule(self.lateral_rule)
         _checks.choice("lateral_gain", self.lateral_gain, LATERAL_GAINS)
         _checks.choice("states", self.states, STATES)
         if self.states == "inferred" and not hasattr(find_credit(self.credit), "infer"):
@@ -117,6 +118,8 @@ def find_lateral_rule(rule: str | LateralRule) -> LateralRule:
     Raises:
         ValueError: an unknown name.
     """
+    if isinstance(rule, type):
+        raise TypeError(f"lateral_rule is the class {rule.__name__}: needs an instance, as {rule.__name__}()")
     if callable(rule):
         return rule
     _checks.choice("lateral_rule", rule, LATERAL_RULES)

@@ -186,8 +186,18 @@ def prox_energy(W, R, y0, h, f, o, loss, target, alpha):
     return loss(each(F[o], h[-1]), target) + distance
 
 
+def product(A, B):
+    return [[sum(A[i][k] * B[k][j] for k in range(len(B))) for j in range(len(B[0]))] for i in range(len(A))]
+
+
+def largest_row_sum(G):
+    """Of |G Gᵀ|, or of |Gᵀ G| where that is smaller."""
+    rows = G if len(G) <= len(G[0]) else [list(column) for column in zip(*G, strict=True)]
+    return max(sum(abs(sum(a * b for a, b in zip(u, v, strict=True))) for v in rows) for u in rows)
+
+
 def prox_states(W, R, y0, h, f, descent, target, alpha, steps, gamma):
-    """Gradient descent on F_α; layer l at the rate γ α ‖x_l‖², the output at γ / (1/(α ‖x_L‖²) + 2)."""
+    """Gradient descent on F_α; a hidden layer at γ / (c_l + c_{l+1} s_{l+1}), the output at γ / (c_L + 2)."""
     for _ in range(steps):
         x, a, _ = inputs_and_predictions(W, R, y0, h, f, "identity")
         e = [minus(h_l, a_l) for h_l, a_l in zip(h, a, strict=True)]
@@ -206,7 +216,8 @@ def prox_states(W, R, y0, h, f, descent, target, alpha, steps, gamma):
                     p_j / (alpha * n_up) + size * x_j / (alpha * n_up**2) for p_j, x_j in zip(pull, x_up, strict=True)
                 ]
                 down = both(each(F_PRIME[f], h[layer]), transposed_times(R[layer + 1], both_terms))
-                rate = gamma * alpha * n[layer]
+                stiff = largest_row_sum(product(W[layer + 1], R[layer + 1]))
+                rate = gamma / (1 / (alpha * n[layer]) + stiff / (alpha * n_up))
             gradient = minus(own, down)
             new.append([h_i - rate * g_i for h_i, g_i in zip(h[layer], gradient, strict=True)])
         h = new

@@ -86,7 +86,7 @@ METHODS = {
         lambda W, R, B, y0, target, x, a, y, delta_L, f: naive_credit.difference_target_propagation(B, a, delta_L, f),
     ),
     "gait": (
-        copi.GaitProp(gamma=QUARTER),
+        copi.GaitProp(gamma=QUARTER, inverse="given"),
         lambda W, R, B, y0, target, x, a, y, delta_L, f: naive_credit.gait_prop(B, a, y, delta_L, f, QUARTER),
     ),
     "node": (copi.NodePerturbation(sigma=SIGMA), node_credit),
@@ -236,7 +236,10 @@ def test_the_inverse_model_learns_as_by_hand(method, rng):
 
 @pytest.mark.parametrize("eta", [Fraction(1, 3), 1, 2])
 def test_the_inverse_model_never_gets_worse_on_its_batch(eta, rng):
-    """E‖a − B y‖² changes by −η/p (2 − η E[…]/p …) ≤ 0 for η ≤ 2, as λmax(E[y yᵀ]) ≤ tr E[y yᵀ] = p; exactly."""
+    """E‖a − B y‖² changes by −(2η/p) ‖G‖² + (η²/p²) tr(G C Gᵀ), with G = E[(a − B y) yᵀ], C = E[y yᵀ] and p = tr C.
+
+    As λmax(C) ≤ p, that is at most −(η/p) (2 − η) ‖G‖² ≤ 0 for η ≤ 2: exactly, on Fractions.
+    """
     W, R, B, y0, _ = network(rng, fractions)
     trace = copi.forward(copi.Params(W, R), y0)
 
@@ -247,6 +250,12 @@ def test_the_inverse_model_never_gets_worse_on_its_batch(eta, rng):
     learnt = learn_inverse(B, trace, eta)
     for before, after in zip(errors(B), errors(learnt), strict=True):
         assert after < before or (eta == 2 and after == before)
+
+
+def test_an_inverse_model_without_inputs_stays(rng):
+    B = (draw(rng, 4, 3),)
+    trace = copi.Trace(x=(), a=(draw(rng, N, 4), draw(rng, N, 3)), y=(draw(rng, N, 4), np.zeros((N, 3))))
+    np.testing.assert_array_equal(learn_inverse(B, trace, 0.5)[0], B[0])
 
 
 @pytest.mark.parametrize("method", ["tp", "dtp"])
@@ -370,7 +379,7 @@ def test_gait_prop_is_bp_exactly_where_f_is_linear_on_the_way(rng):
     """Leaky ReLU has no curvature: with γ so small that no state crosses its kink, there is no difference at all."""
     W, R = square_network(rng, orthogonal=True)
     y0, target = fractions(rng, N, 4), fractions(rng, N, 4)
-    method = copi.GaitProp(Fraction(1, 10**6))
+    method = copi.GaitProp(Fraction(1, 10**6), inverse="given")
     trace, deltas = perturbations(method, W, R, inverses(W, R), y0, target, copi.leaky_relu)
     bp = copi.backpropagation(copi.Params(W, R), trace, copi.Task(target))
     clear = [all(abs(a[n]).min() > Fraction(1, 1000) for a in trace.a) for n in range(N)]
@@ -384,7 +393,7 @@ def test_gait_prop_is_bp_in_a_layer_that_narrows_with_orthonormal_rows(rng):
     W = (fractions(rng, 5, 3), wide[:2])
     R = tuple(np.array([[Fraction(int(i == j)) for j in range(k)] for i in range(k)], dtype=object) for k in (3, 5))
     y0, target = fractions(rng, N, 3), fractions(rng, N, 2)
-    method = copi.GaitProp(Fraction(1, 10**6))
+    method = copi.GaitProp(Fraction(1, 10**6), inverse="given")
     trace, deltas = perturbations(method, W, R, (W[1].T,), y0, target, copi.identity)
     bp = copi.backpropagation(copi.Params(W, R), trace, copi.Task(target, activation=copi.identity))
     for ours, theirs in zip(deltas, bp, strict=True):
@@ -410,7 +419,7 @@ def test_the_pseudo_inverse_is_what_gait_prop_uses_by_default(xp, rng):
     W, R, _, y0, target = network(rng, scaled)
     inverse = tuple(np.linalg.pinv(W_l @ R_l) for W_l, R_l in zip(W[1:], R[1:], strict=True))
     arrays = [xp.asarray(part) for part in (W, R, inverse, y0, target)]
-    _, given = perturbations(copi.GaitProp(), *arrays, copi.leaky_relu)
+    _, given = perturbations(copi.GaitProp(inverse="given"), *arrays, copi.leaky_relu)
     _, found = perturbations(copi.GaitProp(), *arrays[:2], None, *arrays[3:], copi.leaky_relu)
     for one, other in zip(given, found, strict=True):
         scale = np.abs(xp.numpy(one)).max()
@@ -488,11 +497,10 @@ def test_node_perturbation_has_the_gradient_as_its_mean(rng):
 
 @pytest.mark.parametrize("name", ["node", "il", "il-prox"])
 def test_centring_goes_with_the_states(name, rng):
-    """Subtracting μ is adding −W R μ to a: the δ of a centred network is that of one with such biases, by hand.
+    """In a linear network the means only shift the states: δ is that of the network without means and a shifted target.
 
-    The loss and inference see only what comes out: with f = identity, biases are one more input that is always 1. Its
-    weight is −W R μ and its state is clamped, so the same network without `mean` gives the same δ where nothing else
-    changes: here in the last layer but one for IL, and everywhere for node perturbation.
+    For IL-prox, which looks at ‖x‖² of the centred inputs, only this is tested: a forward pass has no errors, and all
+    layers get a δ.
     """
     W, R, _, y0, target = problem(name, rng)
     mean = tuple(draw(rng, r.shape[-1]) for r in R)
@@ -528,6 +536,19 @@ def test_node_perturbation_draws_from_the_task_and_is_reproducible(rng):
         copi.CREDIT["node"](copi.Params(W, R), trace, copi.Task(target))
 
 
+@pytest.mark.parametrize("sigma", [np.float64(0.25), np.array(0.25), Fraction(1, 4)])
+def test_the_kind_of_number_that_sigma_is_does_not_matter(sigma, rng):
+    W, R, _, y0, target = (
+        tuple(a.astype("float32") for a in part) if isinstance(part, tuple) else part.astype("float32")
+        for part in network(rng, scaled)
+    )
+    _, deltas = perturbations(copi.NodePerturbation(sigma), W, R, None, y0, target, copi.leaky_relu)
+    _, expected = perturbations(copi.NodePerturbation(0.25), W, R, None, y0, target, copi.leaky_relu)
+    for ours, theirs in zip(deltas, expected, strict=True):
+        assert ours.dtype == np.float32
+        np.testing.assert_array_equal(ours, theirs)
+
+
 def test_node_perturbation_follows_the_output(rng):
     """With output="pre-activation" the loss is of a_L, and its gradient has no factor f′(a_L)."""
     W, R, _, y0, target = network(rng, scaled)
@@ -558,6 +579,13 @@ def naive_noisy(W, R, a, noise):
     [
         (lambda: copi.NodePerturbation(sigma=0), ValueError, "sigma is 0: needs a number above 0"),
         (lambda: copi.NodePerturbation(sigma=-1), ValueError, "sigma is -1: needs at least 0"),
+        (lambda: copi.GaitProp(inverse="exact"), ValueError,
+         "inverse is 'exact': choose one of 'pseudo-inverse', 'given'"),
+        (lambda: copi.TargetPropagation(eta_b=3), ValueError, "eta_b is 3: needs at most 2"),
+        (lambda: copi.Recipe(eta_w=1, eta_r=1, credit=copi.GaitProp), TypeError,
+         r"credit is the class GaitProp: needs an instance, as GaitProp\(\)"),
+        (lambda: copi.Recipe(eta_w=1, eta_r=1, lateral_rule=copi.Whitening), TypeError,
+         r"lateral_rule is the class Whitening: needs an instance, as Whitening\(\)"),
         (lambda: copi.GaitProp(gamma=0), ValueError, "gamma is 0: needs a number above 0"),
         (lambda: copi.GaitProp(gamma="small"), TypeError, "gamma is 'small': needs a number"),
         (lambda: copi.TargetPropagation(eta_b=-1), ValueError, "eta_b is -1: needs at least 0"),
@@ -581,6 +609,14 @@ def test_gait_prop_needs_an_inverse_of_f(rng):
     W, R, B, y0, target = network(rng, scaled)
     with pytest.raises(ValueError, match="activation is relu: needs one with an inverse"):
         perturbations(copi.CREDIT["gait"], W, R, B, y0, target, copi.relu)
+
+
+def test_states_that_are_outputs_need_an_output_that_is_one(rng):
+    W, R, _, y0, target = network(rng, scaled)
+    method = copi.InferenceLearning(convention="activation-after-weights")
+    task = copi.Task(target, output="pre-activation")
+    with pytest.raises(ValueError, match="output is 'pre-activation': needs 'activation' where states are outputs"):
+        method(copi.Params(W, R), copi.forward(copi.Params(W, R), y0), task)
 
 
 def test_what_is_not_rational_says_so(rng):

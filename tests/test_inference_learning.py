@@ -142,14 +142,37 @@ def test_a_forward_pass_is_a_state_without_errors(rng):
 
 
 def test_an_input_of_zero_moves_no_weight_and_divides_nothing(xp):
+    """Without an input no weight can change what a layer does: all states stay, and the implicit step is 0 too."""
     W, R = (np.ones((3, 2)), np.ones((1, 3))), (np.eye(2), np.eye(3))
     params = copi.Params(xp.asarray(W), xp.asarray(R))
     y0, target = xp.asarray([[0.0, 0.0]]), xp.asarray([[1.0]])
     trace, task = copi.forward(params, y0), copi.Task(target)
-    states = infer_prox(params, trace, trace.a, task, 0.5, 3, 0.1)
-    updates = il_prox_update(predictions(params, trace, states, copi.leaky_relu))
-    assert all(np.isfinite(xp.numpy(h)).all() for h in states)
-    assert (xp.numpy(updates[0]) == 0).all()
+    implicit = copi.implicit_sgd_step(params, y0, task, 0.5)
+    for states in (
+        infer_prox(params, trace, trace.a, task, 0.5, 25, 0.5),
+        copi.infer_prox_to_convergence(params, trace, trace.a, task, 0.5),
+    ):
+        assert all((xp.numpy(h) == 0).all() for h in states)
+        for update in il_prox_update(predictions(params, trace, states, copi.leaky_relu)):
+            assert (xp.numpy(update) == 0).all()
+    assert all((xp.numpy(new) == old).all() for new, old in zip(implicit.W, W, strict=True))
+
+
+def test_a_dead_layer_keeps_what_is_above_it(rng):
+    """All units of layer 1 below the kink of relu: x_2 = 0, so h_2 can't move, and no weight does."""
+    params = copi.Params((-np.ones((3, 2)), draw(rng, 2, 3)), (np.eye(2), np.eye(3)))
+    y0, task = np.ones((1, 2)), copi.Task(np.ones((1, 2)), activation=copi.relu)
+    trace = copi.forward(params, y0, copi.relu)
+    states = infer_prox(params, trace, trace.a, task, 0.5, 25, 0.5)
+    for h, a in zip(states, trace.a, strict=True):
+        np.testing.assert_array_equal(h, a)
+
+
+def test_tiny_inputs_do_not_overflow():
+    params = copi.init_params((4, 3, 2), np.random.default_rng(0), "float32", np)
+    y0, task = np.full((1, 4), 1e-12, "float32"), copi.Task(np.ones((1, 2), "float32"))
+    trace = copi.forward(params, y0)
+    assert all(np.isfinite(h).all() for h in infer_prox(params, trace, trace.a, task, 0.5, 25, 0.5))
 
 
 # --- inference -------------------------------------------------------------------------------------------------------
@@ -181,20 +204,20 @@ def test_inference_lowers_the_energy_to_its_minimum(convention, xp, rng):
 
 @pytest.mark.parametrize("alpha", [0.01, 0.5, 10])
 def test_prox_inference_lowers_the_energy_to_its_minimum(alpha, rng):
-    """One γ serves every α: the energy falls, and ends at the converged minimum."""
-    params, f = copi.init_params((5, 4, 6, 3), rng, "float64", np), copi.tanh
-    trace = copi.forward(params, draw(rng, N, 5), f)
-    task = copi.Task(draw(rng, N, 3) / 4, activation=f)
+    """The default γ serves every α, layers that narrow among them: the energy falls in each step, to the minimum."""
+    params, f, gamma = copi.init_params((12, 4, 6, 2), rng, "float64", np), copi.tanh, 0.5
+    trace = copi.forward(params, 2 * draw(rng, N, 12), f)
+    task = copi.Task(draw(rng, N, 2) / 4, activation=f)
     energies, h = [], trace.a
-    for _ in range(60):
+    for _ in range(40):
         energies.append(prox_energy(predictions(params, trace, h, f), task, alpha))
-        h = infer_prox(params, trace, h, task, alpha, 50, 0.02)
-    assert all((late <= early * (1 + 1e-12)).all() for early, late in itertools.pairwise(energies))
-    assert (energies[1] < energies[0]).all()
+        h = infer_prox(params, trace, h, task, alpha, 1, gamma)
+    assert all((late < early).all() for early, late in itertools.pairwise(energies))
+    h = infer_prox(params, trace, h, task, alpha, 3000, gamma)
     converged = copi.infer_prox_to_convergence(params, trace, h, task, alpha, 1e-9)
     least = prox_energy(predictions(params, trace, converged, f), task, alpha)
-    assert (least <= energies[-1] * (1 + 1e-9)).all()
-    np.testing.assert_allclose(energies[-1], least, rtol=1e-2)
+    # Where tanh is saturated the energy is flat, and the last of the way long: energies are compared, not states.
+    np.testing.assert_allclose(prox_energy(predictions(params, trace, h, f), task, alpha), least, rtol=2e-2)
 
 
 def test_what_can_not_converge_says_so_and_gives_its_best(rng):
@@ -214,11 +237,11 @@ def test_what_can_not_converge_says_so_and_gives_its_best(rng):
 
 
 def test_a_stationary_point_that_is_higher_is_no_minimum():
-    """A kink at 0 stops the first search there; |x| (2 − |x|) is stationary at ±1 only, at its top."""
+    """|x| (2 − |x|) has its minimum at the kink, 0; stationary it is at ±1 only, at the top, where Newton leads."""
 
     def hill(x):
-        size = np.abs(x).item()
-        return size * (2 - size), np.sign(x) * (2 - 2 * size)
+        size, side = np.abs(x).item(), np.where(x < 0, -1.0, 1.0)
+        return size * (2 - size), side * (2 - 2 * size)
 
     with pytest.raises(copi.NotConvergedError) as caught:
         minimise(hill, np.array([0.3]), 1e-8)
@@ -255,6 +278,46 @@ def test_the_update_of_il_prox_makes_the_states_the_networks_own(rng):
     assert all((a == h_l).all() for a, h_l in zip(copi.forward(copi.Params(new, R), y0).a, h, strict=True))
 
 
+@pytest.mark.parametrize("f", [copi.leaky_relu, copi.tanh], ids=lambda f: f.name)
+@pytest.mark.parametrize("convention", CONVENTIONS)
+def test_what_the_weights_see_is_what_inference_settled_on(convention, f, rng):
+    """`infer` of the credit method: the settled inputs and predictions, and ψ′ ∘ e, under both conventions."""
+    W, R, _, y0, target = network(rng, scaled)
+    params, task = copi.Params(W, R), copi.Task(target, activation=f)
+    trace = copi.forward(params, y0, f)
+    seen, deltas = copi.InferenceLearning(3, 0.25, convention).infer(params, trace, task)
+    outputs = convention != "weights-after-activation"
+    delta_L = copi.backpropagation(params, trace, task)[-1]
+    top = trace.y[-1] + 2 * (target - trace.y[-1]) if outputs else trace.a[-1] + delta_L
+    start = (*(trace.y if outputs else trace.a)[:-1], top)
+    h = infer(params, trace, start, f, 3, 0.25, convention)
+    x, a, p = [trace.x[0]], [trace.a[0]], []
+    for layer in (1, 2):
+        x.append((h[layer - 1] if outputs else f(h[layer - 1])) @ R[layer].T)
+        a.append(x[-1] @ W[layer].T)
+    p = [f(a_l) for a_l in a] if outputs else a
+    slope = [f.derivative(a_l) for a_l in a] if outputs else [1, 1, 1]
+    for l in range(3):  # noqa: E741
+        assert_close(seen.x[l], x[l])
+        assert_close(seen.a[l], a[l])
+        assert_close(deltas[l], slope[l] * (h[l] - p[l]))
+
+
+def test_converged_states_and_implicit_steps_know_the_means(rng):
+    """The theorem with centring: both solvers agree on a network that subtracts means, and both keep them."""
+    params, y0, task = one_sample(0, 3, copi.tanh)
+    params = copi.Params(params.W, params.R, tuple(draw(rng, len(r)) / 2 for r in params.R))
+    trace = copi.forward(params, y0, copi.tanh)
+    h = copi.infer_prox_to_convergence(params, trace, trace.a, task, 0.5, TOLERANCE)
+    updates = il_prox_update(predictions(params, trace, h, copi.tanh))
+    after = copi.implicit_sgd_step(params, y0, task, 0.5, TOLERANCE)
+    assert after.mean is params.mean
+    for new, old, dW in zip(after.W, params.W, updates, strict=True):
+        np.testing.assert_allclose(new - old, dW, rtol=0, atol=1e-6)
+    plain, _ = prox_step(copi.Params(params.W, params.R), y0, task, 0.5)
+    assert np.abs(plain.W[1] - after.W[1]).max() > 1e-3
+
+
 @pytest.mark.parametrize("name", ["il", "il-prox"])
 def test_a_recipe_with_inferred_states_takes_these_updates(name, rng):
     """The general step, told to learn from inferred states, makes IL's and IL-prox's own updates, exactly."""
@@ -280,22 +343,23 @@ def test_a_recipe_with_inferred_states_takes_these_updates(name, rng):
 # --- implicit SGD ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("alpha", [0.01, 0.5, 10, 1000])
+@pytest.mark.parametrize("alpha", [0.01, 0.5, 10, 1e20])
 def test_the_closed_form_for_one_sample(alpha, xp, rng):
-    """W + α/(1 + α‖x‖²) (y* − W x) xᵀ, as printed; the matrix that is solved has the condition 1 + α‖x‖² ≤ 2¹⁵."""
+    """W + α/(1 + α‖x‖²) (y* − W x) xᵀ, as printed, and stable for every α > 0."""
     x, W, target = draw(rng, 1, 5), draw(rng, 3, 5), draw(rng, 1, 3)
     ours = copi.implicit_sgd_layer(*(xp.asarray(array) for array in (x, W, target)), alpha)
     by_hand = W + alpha / (1 + alpha * np.sum(x**2)) * np.outer(target[0] - W @ x[0], x[0])
-    assert 1 + alpha * np.sum(x**2) < 2**15
-    assert_close(xp.numpy(ours), by_hand, 2.0**-53 * 2**15 * 2**5)
+    assert_close(xp.numpy(ours), by_hand)
 
 
-def test_the_closed_form_is_stationary_for_a_batch_and_stacks(xp, rng):
-    """θ⁺ = θ_b − α ∇L(θ⁺), with the mean loss ½‖W x − y*‖²."""
-    x, W, target = draw(rng, 2, N, 5), draw(rng, 2, 3, 5), draw(rng, 2, N, 3)
+@pytest.mark.parametrize("many", [True, False])
+def test_the_closed_form_is_stationary_for_a_batch_and_stacks(many, xp, rng):
+    """θ⁺ = θ_b − α ∇L(θ⁺), with the mean loss ½‖W x − y*‖², for more samples than features and for fewer."""
+    samples = N if many else 4
+    x, W, target = draw(rng, 2, samples, 5), draw(rng, 2, 3, 5), draw(rng, 2, samples, 3)
     new = xp.numpy(copi.implicit_sgd_layer(*(xp.asarray(array) for array in (x, W, target)), 0.5))
     for member in range(2):
-        gradient = (new[member] @ x[member].T - target[member].T) @ x[member] / N
+        gradient = (new[member] @ x[member].T - target[member].T) @ x[member] / samples
         assert_close(new[member], W[member] - 0.5 * gradient, 2.0**-36)
 
 
@@ -413,7 +477,7 @@ def test_il_prox_at_convergence_is_an_implicit_sgd_step(f, layers, alpha):
         left = residuals(params, after, y0, task, alpha)
         for residual, bound in zip(left, bound_of_residuals(params, after, y0, task, alpha), strict=True):
             assert np.linalg.norm(residual) <= bound + 1e-13 * (1 + alpha)  # and rounding
-    assert smooth >= (12 if f is copi.tanh else 6)
+    assert smooth >= (12 if f is copi.tanh else 3)
 
 
 @pytest.mark.parametrize("alpha", ALPHAS)
@@ -421,8 +485,8 @@ def test_il_prox_at_convergence_is_an_implicit_sgd_step(f, layers, alpha):
 def test_a_solver_that_never_sees_a_state_finds_the_same_weights(layers, alpha):
     """Where both reach the same value of L + ‖Δθ‖²/2α they are at the same θ⁺; for large α there are other minima.
 
-    Two stationary points with residuals ρ in a valley with curvature μ are within 2ρ/μ of each other. At α ≤ 1/2 the
-    objective is convex here (μ > 1/10 is measured at θ⁺ by differences), and all cases have to agree.
+    Two stationary points with residuals ρ = 10⁻⁹ in one valley of curvature μ are within 2ρ √n/μ of each other: 1e-6 is
+    allowed, for μ > 0.02. That α ≤ 1/2 has only one valley in all these cases is what was found, not a theorem.
     """
     same = 0
     for seed in range(12):
@@ -456,16 +520,18 @@ def test_states_on_a_kink_satisfy_the_inclusion():
         try:
             copi.infer_prox_to_convergence(params, trace, trace.a, task, 10, 1e-7)
         except copi.NotConvergedError as error:
-            on_kink = [np.abs(h) < 1e-4 for h in error.point]
-            assert sum(int(on.sum()) for on in on_kink) == 1, "one state at its kink"
+            states_and_layers = enumerate(error.point)
+            places = [(layer, tuple(at)) for layer, h in states_and_layers for at in np.argwhere(np.abs(h) < 1e-4)]
+            assert places, "no state at its kink"
             kinks += 1
-            layer = next(layer for layer, on in enumerate(on_kink) if on.any())
-            slopes_at = []
-            for side in (-1, 1):
-                h = tuple(np.where(on, side * 1e-9, h_l) for on, h_l in zip(on_kink, error.point, strict=True))
-                settled = predictions(params, trace, h, copi.leaky_relu)
-                slopes_at.append(prox_gradient(params, settled, task, 10)[layer][on_kink[layer]].item())
-            assert slopes_at[0] < 0 < slopes_at[1]
+            for layer, at in places:
+                slopes_at = []
+                for side in (-1, 1):
+                    h = [h_l.copy() for h_l in error.point]
+                    h[layer][at] = side * 1e-9
+                    settled = predictions(params, trace, tuple(h), copi.leaky_relu)
+                    slopes_at.append(prox_gradient(params, settled, task, 10)[layer][at])
+                assert slopes_at[0] < 0 < slopes_at[1]
     assert kinks >= 1
 
 
@@ -489,10 +555,10 @@ def test_for_one_linear_layer_il_prox_is_the_closed_form_and_il_overshoots(alpha
 
 @pytest.mark.parametrize("layers", SIZES_OF)
 def test_standard_il_is_not_the_proximal_step(layers):
-    """By how much: its residual, in units of the step itself, is above 1/4 at α = 1/2 for every sample; IL-prox's is 0.
+    """By how much: at α = 1/2 its residual was 0.38 to 1.8 times its own step over these samples; IL-prox's is 0.
 
     Standard IL has fixed precisions; its own step at learning rate α is α e xᵀ, from states that converged with the
-    output clamped to h_L with ψ(h_L) = y* in the linear sense: h_L = a_L + δ_L.
+    output clamped to h_L = a_L + δ_L. For one linear layer the excess is derived, in the test above.
     """
     alpha, shares = 0.5, []
     for seed in range(12):
@@ -505,8 +571,7 @@ def test_standard_il_is_not_the_proximal_step(layers):
         left = np.sqrt(sum(np.sum(r**2) for r in residuals(params, after, y0, task, alpha)))
         step = np.sqrt(sum(np.sum((alpha * dW) ** 2) for dW in updates))
         shares.append(left / step)
-    print(layers, "layers: residual of IL over its step", np.round(shares, 2))
-    assert min(shares) > 0.25
+    assert min(shares) > 0.1
 
 
 # --- stability -------------------------------------------------------------------------------------------------------

@@ -98,6 +98,9 @@ def find_credit(method: str | CreditMethod) -> CreditMethod:
     """Return the credit method of that name, or `method` itself if it is callable.
 
     Raises:
+        TypeError: a class and not an instance of it.
         ValueError: an unknown name.
     """
+    if isinstance(method, type):
+        raise TypeError(f"credit is the class {method.__name__}: needs an instance, as {method.__name__}()")
     return method if callable(method) else _checks.choice("credit", method, CREDIT)

@@ -12,7 +12,7 @@ from copi_ref.network import Params, Trace
 
 @dataclass(frozen=True)
 class DifferenceTargetPropagation:
-    """Difference target propagation (Lee et al. 2015, Eq. 15), with the pre-activations as the layers' states.
+    """Difference target propagation (Lee et al. 2015), with the pre-activations as the layers' states.
 
     z_L = a_L + δ_L,  z_l = a_l + B_{l+1} f(z_{l+1}) − B_{l+1} f(a_{l+1}),  δ_l = z_l − a_l
 
@@ -22,16 +22,16 @@ class DifferenceTargetPropagation:
     ``task.feedback`` holds B_2 … B_L; B_{l+1} is (…, K_l, K_{l+1}).
 
     Args:
-        eta_b: learning rate of the inverse model, in (0, 2) for a stable one; 0: its weights are given and stay.
+        eta_b: learning rate of the inverse model, at most 2 (see `learn_inverse`); 0: its weights are given and stay.
 
     Raises:
-        TypeError, ValueError: `eta_b` is no number of at least 0.
+        TypeError, ValueError: `eta_b` is no number from 0 to 2.
     """
 
     eta_b: float | Fraction = Fraction(1, 2)
 
     def __post_init__(self) -> None:
-        _checks.one_number("eta_b", self.eta_b, minimum=0)
+        _checks.one_number("eta_b", self.eta_b, minimum=0, maximum=2)
 
     def __call__(self, params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
         """Return one δ_l (…, N, K_l) per layer, the lowest first.

@@ -1,9 +1,9 @@
 """GAIT-prop: target propagation through inverses, made equal to backpropagation (Ahmad et al. 2020)."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 from copi_ref import _checks
 from copi_ref.backend import Array, namespace
@@ -22,21 +22,25 @@ class GaitProp:
     B_l = (W_l R_l)ᵀ: where W_l R_l is orthogonal (for a layer that narrows: has orthonormal rows). The paper keeps all
     layers equally wide, where g_l(y_l) = y_{l−1}; with the difference, what a narrower layer lost of y_{l−1} stays.
 
-    ``task.feedback`` may hold B_2 … B_L, (…, K_{l−1}, K_l), if they are given; otherwise each B_l is the pseudo-inverse
-    of W_l R_l, found anew in every call.
-
     Args:
-        gamma: γ, the size of the increment. Smaller is closer to first order, and leaves fewer digits: the relative
-            error from rounding is about the unit roundoff divided by γ.
+        gamma: γ, the size of the increment. Smaller is closer to first order, and leaves fewer digits: rounding adds
+            about u ‖y_l‖ / γ to an error δ_l, however small that is, with u the unit roundoff.
+        inverse: "pseudo-inverse": each B_l is that of W_l R_l, found anew in every call; "given": ``task.feedback``
+            holds B_2 … B_L, (…, K_{l−1}, K_l).
 
     Raises:
-        TypeError, ValueError: γ is no number above 0.
+        TypeError, ValueError: γ is no number above 0, or an unknown kind of inverse.
+
+    Not checked: that f is not saturated. Where y_l is at the end of f's range (±1 for tanh), or γ leads beyond it,
+    δ_{l−1} is NaN.
     """
 
     gamma: float | Fraction = Fraction(1, 1000)
+    inverse: str = "pseudo-inverse"
 
     def __post_init__(self) -> None:
         _checks.positive_number("gamma", self.gamma)
+        _checks.choice("inverse", self.inverse, INVERSES)
 
     def __call__(self, params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
         """Return one δ_l (…, N, K_l) per layer, the lowest first.
@@ -48,7 +52,9 @@ class GaitProp:
         f = task.activation
         deltas = [output_perturbation(params, trace, task)]
         gamma = _checks.coefficient("gamma", self.gamma, trace.a[-1])
-        layers = zip(_inverses(params, task)[::-1], trace.a[-2::-1], trace.a[:0:-1], trace.y[:0:-1], strict=True)
+        layers = zip(
+            INVERSES[self.inverse](params, task)[::-1], trace.a[-2::-1], trace.a[:0:-1], trace.y[:0:-1], strict=True
+        )
         for B, a, a_above, y_above in layers:
             _checks.arrays(a_above=(a_above, "NM"), a=(a, "NK"), B=(B, "KM"))
             target = y_above + gamma * f.derivative(a_above) * deltas[-1]
@@ -57,9 +63,7 @@ class GaitProp:
         return tuple(reversed(deltas))
 
 
-def _inverses(params: Params, task: Task) -> tuple[Any, ...]:
-    if task.feedback is not None:
-        return required_feedback(params, task, "GAIT-prop")
+def _pseudo_inverses(params: Params, task: Task) -> tuple[Array, ...]:
     _checks.not_exact("a pseudo-inverse", params.W[-1])
     return tuple(_pseudo_inverse(W @ R) for W, R in zip(params.W[1:], params.R[1:], strict=True))
 
@@ -73,3 +77,10 @@ def _pseudo_inverse(G: Array) -> Array:
     finite = xp.all(xp.isfinite(G), axis=(-2, -1), keepdims=True)
     inverse = xp.linalg.pinv(xp.where(finite, G, xp.zeros_like(G)))
     return xp.where(finite, inverse, xp.full_like(inverse, math.nan))
+
+
+INVERSES: dict[str, Callable[[Params, Task], tuple[Array, ...]]] = {
+    "pseudo-inverse": _pseudo_inverses,
+    "given": lambda params, task: required_feedback(params, task, "GAIT-prop"),
+}
+"""Where B_2 … B_L come from."""

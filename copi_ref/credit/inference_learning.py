@@ -14,7 +14,8 @@ class InferenceLearning:
     """Inference Learning (Alonso et al. 2022): δ_l = z_l − a_l, with z_l the state h_l after T steps of inference.
 
     The output is clamped to h_L = a_L + δ_L, where every method starts; with ``half_quadratic`` and a linear output
-    that is the target y* itself. Then see `copi_ref.inference_learning.infer`.
+    that is the target y* itself (with ``quadratic``, whose gradient is twice as large, as far beyond it again). Then
+    see `copi_ref.inference_learning.infer`.
 
     As a credit method it gives targets to any weight rule. Inference Learning's own weight update takes the inferred
     states on both sides, ΔW_l = E[e_l x_lᵀ]: a recipe with ``states="inferred"`` and ``weight_rule="sgd"``.
@@ -23,7 +24,7 @@ class InferenceLearning:
         steps: T.
         gamma: γ, step size of inference.
         convention: a name in `copi_ref.inference_learning.CONVENTIONS`. Under "activation-after-weights" states are
-            outputs: h_L = y_L − ∂ℓ/∂y_L, and δ_l = f′(a_l) ∘ (h_l − y_l).
+            outputs: h_L = y_L − ∂ℓ/∂y_L, δ_l = f′(a_l) ∘ (h_l − y_l), and the task's output has to be "activation".
 
     Raises:
         TypeError, ValueError: settings that are none of these.
@@ -55,9 +56,12 @@ class InferenceLearning:
         return settled.trace, weight_errors(settled)
 
     def _states(self, params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
-        delta_L = output_perturbation(params, trace, task)
         if self.convention == WEIGHTS_LAST:
-            clamped = (*trace.a[:-1], trace.a[-1] + delta_L)
+            clamped = (*trace.a[:-1], trace.a[-1] + output_perturbation(params, trace, task))
+        elif task.output != "activation":
+            raise ValueError(
+                f"output is {task.output!r}: needs 'activation' where states are outputs ({self.convention})"
+            )
         else:
             xp = _checks.arrays(y=(trace.y[-1], "NM"), target=(task.target, "NM"))
             clamped = (*trace.y[:-1], trace.y[-1] + task.loss.descent(trace.y[-1], task.target, xp))
@@ -68,14 +72,16 @@ class InferenceLearning:
 class ProximalInferenceLearning:
     """IL-prox (Alonso et al. 2022): as `InferenceLearning`, with the energy whose minimum is an implicit SGD step.
 
-    The output is not clamped but pulled by the loss, see `copi_ref.inference_learning.infer_prox`. IL-prox's own
+    The output is not clamped but pulled by the loss, see `copi_ref.inference_learning.infer_prox`. T steps stop short
+    of the minimum, and of the implicit step with it (docs/equations.md says how far); for the step itself see
+    `copi_ref.infer_prox_to_convergence`. IL-prox's own
     weight update is ΔW_l = E[e_l x_lᵀ/‖x_l‖²]: a recipe with ``states="inferred"``, ``weight_rule="nlms"`` and
     ``eta_w=1``; α is the learning rate then.
 
     Args:
         alpha: α > 0, the learning rate of the implicit step.
         steps: T.
-        gamma: γ, step size of inference, relative to each layer's own curvature: one γ serves every α.
+        gamma: γ, step size of inference, relative to a bound of each layer's curvature; below 1 for every α.
 
     Raises:
         TypeError, ValueError: settings that are none of these.
@@ -83,7 +89,7 @@ class ProximalInferenceLearning:
 
     alpha: float = 1.0
     steps: int = 25
-    gamma: float = 0.1
+    gamma: float = 0.5
 
     def __post_init__(self) -> None:
         _checks.positive_number("alpha", self.alpha)

@@ -45,11 +45,12 @@ class NodePerturbation:
         noises = [self._noise(a, task) for a in trace.a]
         noisy = _forward_with(params, trace, noises, task)
         change = task.loss(predict(noisy), task.target) - task.loss(predict(trace), task.target)
-        return tuple(-change[..., None] * noise / self.sigma**2 for noise in noises)
+        sigma = _checks.coefficient("sigma", self.sigma, trace.a[-1])
+        return tuple(-change[..., None] * noise / sigma**2 for noise in noises)
 
     def _noise(self, a: Array, task: Task) -> Array:
         assert task.rng is not None  # checked above
-        host = task.rng.normal(0.0, self.sigma, size=tuple(a.shape))
+        host = task.rng.normal(0.0, float(self.sigma), size=tuple(a.shape))
         return from_numpy(host, namespace(a), a.dtype, device_of(a))
 
 

@@ -48,16 +48,16 @@ class TargetPropagation:
     ``task.feedback`` holds B_2 … B_L; B_{l+1} is (…, K_l, K_{l+1}).
 
     Args:
-        eta_b: learning rate of the inverse model, in (0, 2) for a stable one; 0: its weights are given and stay.
+        eta_b: learning rate of the inverse model, at most 2 (see `learn_inverse`); 0: its weights are given and stay.
 
     Raises:
-        TypeError, ValueError: `eta_b` is no number of at least 0.
+        TypeError, ValueError: `eta_b` is no number from 0 to 2.
     """
 
     eta_b: float | Fraction = Fraction(1, 2)
 
     def __post_init__(self) -> None:
-        _checks.one_number("eta_b", self.eta_b, minimum=0)
+        _checks.one_number("eta_b", self.eta_b, minimum=0, maximum=2)
 
     def __call__(self, params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
         """Return one δ_l (…, N, K_l) per layer, the lowest first.
