@@ -37,7 +37,7 @@ class Settled:
 
     Args:
         states: h_l.
-        trace: x_l, a_l = W_l x_l and p_l = ψ(a_l) in the place of y_l, from the states below.
+        trace: x_l, a_l = W_l x_l and, in the place of y_l, the prediction p_l = ψ(a_l); all from the states below.
         errors: e_l = h_l − p_l.
         phi: φ.
         psi: ψ.

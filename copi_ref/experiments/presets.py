@@ -22,7 +22,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "copi-fa": {"credit": "fa", "weight_rule": "copi"},
     "bp-decorrelated": {"credit": "bp", "weight_rule": "sgd"},
     "bp-adam": {"credit": "bp", "weight_rule": "sgd", **_NO_LATERAL},
-    **{f"copi-{credit}": {"credit": credit, "weight_rule": "copi"} for credit in CREDIT},
+    **{f"copi-{credit}": {"credit": credit, "weight_rule": "copi"} for credit in CREDIT if credit not in ("bp", "fa")},
     **{f"sgd-{credit}": {"credit": credit, "weight_rule": "sgd"} for credit in CREDIT if credit != "bp"},
     "il": {"credit": "il", "weight_rule": "sgd", **_INFERENCE_LEARNING},
     "il-prox": {"credit": "il-prox", "weight_rule": "nlms", **_INFERENCE_LEARNING},
@@ -31,7 +31,8 @@ METHODS: dict[str, dict[str, Any]] = {
 
 `copi-X` and `sgd-X` take δ from the credit method X, and learn with COPI's rule or gradient descent on decorrelated
 inputs (`sgd-bp` is called `bp-decorrelated`). `il` and `il-prox` are Inference Learning by itself: its own update, from
-the inferred states, without R, and with Adam, as its paper does for batches of more than one sample.
+the inferred states, without R, and with Adam, as its paper does for batches of more than one sample. Like `bp-adam`
+they wait while in other methods only R learns, so that W learns equally long in all.
 """
 
 
