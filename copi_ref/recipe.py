@@ -87,8 +87,10 @@ class Recipe:
         if not (callable(self.optimizer) and hasattr(self.optimizer, "init")):
             raise TypeError(f"optimizer is {self.optimizer!r}: needs one such as copi_ref.plain")
         find_weight_rule(self.weight_rule)
-        if self.lateral_rule != "none":
+        if callable(self.lateral_rule):
             find_lateral_rule(self.lateral_rule)
+        else:
+            _checks.choice("lateral_rule", self.lateral_rule, {**LATERAL_RULES, "none": None})
         _checks.choice("lateral_gain", self.lateral_gain, LATERAL_GAINS)
         _checks.choice("states", self.states, STATES)
         if self.states == "inferred" and not hasattr(find_credit(self.credit), "infer"):
