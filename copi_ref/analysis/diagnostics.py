@@ -171,7 +171,7 @@ def asymmetry(R: Array) -> Array:
 
 
 def log_abs_det(R: Array) -> Array:
-    """Return log |det R|, the logarithm of how much R changes volumes.
+    """Return ``log |det R|``, the logarithm of how much R changes volumes.
 
     Decorrelation alone leaves it as it is in the limit of small steps (tr C_off = 0 in §2.4).
 
