@@ -199,8 +199,8 @@ def infer_prox(
     h_l ← h_l − γ (c_l + c_{l+1} s_{l+1})⁻¹ ∂F_α/∂h_l,  h_L ← h_L − γ (c_L + 2)⁻¹ ∂F_α/∂h_L,  c_l = 1/(α ‖x_l‖²)
 
     s_l ≥ λmax(G_l G_lᵀ), G_l = W_l R_l, is the largest row sum of absolute values in G_l G_lᵀ, and 2 is the curvature
-    of the quadratic loss. As ‖u − v‖² ≤ 2‖u‖² + 2‖v‖², twice the inverse of these rates bounds the curvature of F_α where f is linear
-    with f′ ≤ 1 and ‖x_l‖ is held fixed: for γ < 1 the energy falls there, whatever α is.
+    of the quadratic loss. As ‖u − v‖² ≤ 2‖u‖² + 2‖v‖², twice the inverse of these rates bounds the curvature of F_α
+    where f is linear with f′ ≤ 1 and ‖x_l‖ is held fixed: for γ < 1 the energy falls there, whatever α is.
 
     Args:
         params: the network.
