@@ -65,7 +65,7 @@ def _symmetric(x: Array, R: Array, xp: Namespace) -> Array:
 
 
 def _whitening(x: Array, R: Array, xp: Namespace) -> Array:
-    return _whiten(x, R, _checks.coefficient("kappa", Fraction(1, 2), x), xp)
+    return _whiten(x, R, _checks.coefficient("kappa", Whitening.kappa, x), xp)
 
 
 def _whiten(x: Array, R: Array, kappa: Any, xp: Namespace) -> Array:

@@ -9,13 +9,14 @@ only the first layer's x and a are used: they depend on the input alone.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from copi_ref import _checks
 from copi_ref.activations import Activation, identity
 from copi_ref.backend import Array, Namespace
 from copi_ref.learning_rules import nlms_update, sgd_update
-from copi_ref.network import Params, Trace, centred
+from copi_ref.network import Params, Trace, decorrelated
 
 if TYPE_CHECKING:  # the credit methods import this module
     from copi_ref.credit.task import Task
@@ -49,6 +50,12 @@ class Settled:
     phi: Activation
     psi: Activation
 
+    @cached_property
+    def powers(self) -> States:
+        """‖x_l‖² of each sample, (…, N, 1), layer by layer; IL-prox needs them in each step for more than one thing."""
+        xp = _checks.floating("x", self.trace.x[0])
+        return tuple(_square(x, xp) for x in self.trace.x)
+
 
 def predictions(
     params: Params, trace: Trace, states: States, activation: Activation, convention: str = WEIGHTS_LAST
@@ -71,7 +78,7 @@ def predictions(
         _checks.arrays(**{f"a of layer {layer}": (a, "NK"), f"states of layer {layer}": (h, "NK")})
     xs, as_ = [trace.x[0]], [trace.a[0]]
     for layer in range(1, len(params.W)):
-        xs.append(centred(params, layer, phi(states[layer - 1])) @ params.R[layer].mT)
+        xs.append(decorrelated(params, layer, phi(states[layer - 1])))
         as_.append(xs[-1] @ params.W[layer].mT)
     ps = tuple(psi(a) for a in as_)
     errors = tuple(h - p for h, p in zip(states, ps, strict=True))
@@ -153,8 +160,8 @@ def prox_energy(settled: Settled, task: "Task", alpha: float) -> Array:
     """
     xp = _checks.floating("states", settled.states[-1])
     alpha = _checks.coefficient("alpha", alpha, settled.states[-1])
-    squares = zip(settled.errors, settled.trace.x, strict=True)
-    distance = sum(_square(e, xp) / (2 * alpha * _power(x, xp)) for e, x in squares)
+    pairs = zip(settled.errors, settled.powers, strict=True)
+    distance = sum(_square(e, xp) / (2 * alpha * _divisor(power, xp)) for e, power in pairs)
     o, h_L = _output_function(task), settled.states[-1]
     return task.loss(o(h_L), task.target) + distance[..., 0]
 
@@ -172,15 +179,15 @@ def prox_gradient(params: Params, settled: Settled, task: "Task", alpha: float) 
     xp = _checks.floating("states", settled.states[-1])
     alpha = _checks.coefficient("alpha", alpha, settled.states[-1])
     o, h_L, errors = _output_function(task), settled.states[-1], settled.errors
-    powers = tuple(_power(x, xp) for x in settled.trace.x)
+    powers = tuple(_divisor(power, xp) for power in settled.powers)
     gradients = [errors[-1] / (alpha * powers[-1]) - task.loss.perturbation(o(h_L), h_L, task.target, o)]
     for layer in reversed(range(len(params.W) - 1)):
         e, x, power = errors[layer + 1], settled.trace.x[layer + 1], powers[layer + 1]
         down = (e @ params.W[layer + 1] + _square(e, xp) / power * x) @ params.R[layer + 1] / (alpha * power)
         own = errors[layer] / (alpha * powers[layer])
         gradients.append(own - settled.phi.derivative(settled.states[layer]) * down)
-    layers = zip(reversed(gradients), settled.trace.x, strict=True)
-    return tuple(xp.where(_square(x, xp) == 0, gradient * 0, gradient) for gradient, x in layers)
+    layers = zip(reversed(gradients), settled.powers, strict=True)
+    return tuple(xp.where(power == 0, gradient * 0, gradient) for gradient, power in layers)
 
 
 def il_prox_update(settled: Settled) -> tuple[Array, ...]:
@@ -225,7 +232,7 @@ def infer_prox(
     for _ in range(steps):
         settled = predictions(params, trace, states, task.activation)
         gradients = prox_gradient(params, settled, task, alpha)
-        c = [1 / (alpha * _power(x, xp)) for x in settled.trace.x]
+        c = [1 / (alpha * _divisor(power, xp)) for power in settled.powers]
         above = [c_above * s for c_above, s in zip(c[1:], stiffness, strict=True)]
         curvatures = [own + more for own, more in zip(c, [*above, 2], strict=True)]
         moved = zip(states, curvatures, gradients, strict=True)
@@ -249,10 +256,9 @@ def _square(e: Array, xp: Namespace) -> Array:
     return xp.sum(e * e, axis=-1, keepdims=True)
 
 
-def _power(x: Array, xp: Namespace) -> Array:
-    """‖x‖² of each sample, 1 where it is 0: e and the gradient are 0 there, and nothing is divided by 0."""
-    square = _square(x, xp)
-    return xp.where(square == 0, square + 1, square)
+def _divisor(power: Array, xp: Namespace) -> Array:
+    """‖x‖², but 1 where it is 0: e and the gradient are 0 there, and nothing is divided by 0."""
+    return xp.where(power == 0, power + 1, power)
 
 
 def _output_function(task: "Task") -> Activation:

@@ -84,13 +84,21 @@ def forward(params: Params, y0: Array, activation: Activation = leaky_relu) -> T
         _checks.arrays(
             **{f"y{layer - 1}": (y, "NK"), f"R of layer {layer}": (R, "KK"), f"W of layer {layer}": (W, "MK")}
         )
-        x = centred(params, layer - 1, y) @ R.mT  # x_l = R_l y_{l−1}; rows are samples, so Rᵀ stands on the right
+        x = decorrelated(params, layer - 1, y)  # x_l = R_l y_{l−1}
         a = x @ W.mT  # a_l = W_l x_l
         y = activation(a)  # y_l = f(a_l)
         xs.append(x)
         as_.append(a)
         ys.append(y)
     return Trace(x=tuple(xs), a=tuple(as_), y=tuple(ys))
+
+
+def decorrelated(params: Params, index: int, y: Array) -> Array:
+    """Return x = R (y − μ) for the input y of layer `index` (from 0); errors as `centred`.
+
+    Not checked: that R fits.
+    """
+    return centred(params, index, y) @ params.R[index].mT  # rows are samples, so the transpose of R stands on the right
 
 
 def centred(params: Params, index: int, y: Array) -> Array:

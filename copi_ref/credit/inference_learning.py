@@ -74,9 +74,10 @@ class ProximalInferenceLearning:
 
     The output is not clamped but pulled by the loss, see `copi_ref.inference_learning.infer_prox`. T steps stop short
     of the minimum, and of the implicit step with it (docs/equations.md says how far); for the step itself see
-    `copi_ref.infer_prox_to_convergence`. IL-prox's own
-    weight update is ΔW_l = E[e_l x_lᵀ/‖x_l‖²]: a recipe with ``states="inferred"``, ``weight_rule="nlms"`` and
-    ``eta_w=1``; α is the learning rate then.
+    `copi_ref.infer_prox_to_convergence`.
+
+    IL-prox's own weight update is ΔW_l = E[e_l x_lᵀ/‖x_l‖²]: a recipe with ``states="inferred"``,
+    ``weight_rule="nlms"`` and ``eta_w=1``; α is the learning rate then.
 
     Args:
         alpha: α > 0, the learning rate of the implicit step.
@@ -102,11 +103,12 @@ class ProximalInferenceLearning:
         Raises:
             TypeError, ValueError: the target doesn't fit the trace.
         """
-        states = infer_prox(params, trace, trace.a, task, self.alpha, self.steps, self.gamma)
-        return tuple(h - a for h, a in zip(states, trace.a, strict=True))
+        return tuple(h - a for h, a in zip(self._states(params, trace, task), trace.a, strict=True))
 
     def infer(self, params: Params, trace: Trace, task: Task) -> tuple[Trace, tuple[Array, ...]]:
         """Return the inferred x_l and the predictions a_l from them, and the errors for the weights of each layer."""
-        states = infer_prox(params, trace, trace.a, task, self.alpha, self.steps, self.gamma)
-        settled = predictions(params, trace, states, task.activation)
+        settled = predictions(params, trace, self._states(params, trace, task), task.activation)
         return settled.trace, weight_errors(settled)
+
+    def _states(self, params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
+        return infer_prox(params, trace, trace.a, task, self.alpha, self.steps, self.gamma)
