@@ -1,5 +1,6 @@
 """Backpropagation: the exact gradient with respect to every pre-activation."""
 
+from copi_ref.activations import Activation
 from copi_ref.backend import Array
 from copi_ref.credit.task import Task, output_perturbation
 from copi_ref.network import Params, Trace
@@ -18,6 +19,13 @@ def backpropagation(params: Params, trace: Trace, task: Task) -> tuple[Array, ..
     """
     deltas = [output_perturbation(params, trace, task)]
     for W, R, a in zip(params.W[:0:-1], params.R[:0:-1], trace.a[-2::-1], strict=True):
-        delta = (deltas[-1] @ W) @ R  # R_{l+1}ᵀ W_{l+1}ᵀ δ_{l+1}, in rows; the batch first, so N K² and not K³
-        deltas.append(task.activation.derivative(a) * delta)
+        deltas.append(backpropagated(deltas[-1], W, R, a, task.activation))
     return tuple(reversed(deltas))
+
+
+def backpropagated(delta: Array, W: Array, R: Array, a: Array, activation: Activation) -> Array:
+    """Return δ_l from δ_{l+1}, W_{l+1}, R_{l+1} and a_l: f′(a_l) ∘ (R_{l+1}ᵀ W_{l+1}ᵀ δ_{l+1}).
+
+    Not checked: that the shapes fit.
+    """
+    return activation.derivative(a) * ((delta @ W) @ R)  # in rows; the batch first, so N K² and not K³

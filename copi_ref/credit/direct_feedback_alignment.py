@@ -1,7 +1,7 @@
 """Direct feedback alignment: fixed random weights carry the output's error to every layer (Nøkland 2016)."""
 
-from copi_ref import _checks
 from copi_ref.backend import Array
+from copi_ref.credit.feedback_alignment import fed_back
 from copi_ref.credit.task import Task, output_perturbation, required_feedback
 from copi_ref.network import Params, Trace
 
@@ -21,8 +21,5 @@ def direct_feedback_alignment(params: Params, trace: Trace, task: Task) -> tuple
     """
     feedback = required_feedback(params, task, "direct feedback alignment")
     delta_L = output_perturbation(params, trace, task)
-    deltas = []
-    for B, a in zip(feedback, trace.a[:-1], strict=True):
-        _checks.arrays(delta=(delta_L, "NM"), a=(a, "NK"), B=(B, "KM"))
-        deltas.append(task.activation.derivative(a) * (delta_L @ B.mT))
-    return (*deltas, delta_L)
+    hidden = (fed_back(delta_L, B, a, task.activation) for B, a in zip(feedback, trace.a[:-1], strict=True))
+    return (*hidden, delta_L)

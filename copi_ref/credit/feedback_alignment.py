@@ -1,6 +1,7 @@
 """Feedback alignment: fixed random weights carry the error down (Lillicrap et al. 2016)."""
 
 from copi_ref import _checks
+from copi_ref.activations import Activation
 from copi_ref.backend import Array
 from copi_ref.credit.task import Task, output_perturbation, required_feedback
 from copi_ref.network import Params, Trace
@@ -23,6 +24,15 @@ def feedback_alignment(params: Params, trace: Trace, task: Task) -> tuple[Array,
     feedback = required_feedback(params, task, "feedback alignment")
     deltas = [output_perturbation(params, trace, task)]
     for B, a in zip(reversed(feedback), trace.a[-2::-1], strict=True):
-        _checks.arrays(delta=(deltas[-1], "NM"), a=(a, "NK"), B=(B, "KM"))
-        deltas.append(task.activation.derivative(a) * (deltas[-1] @ B.mT))
+        deltas.append(fed_back(deltas[-1], B, a, task.activation))
     return tuple(reversed(deltas))
+
+
+def fed_back(delta: Array, B: Array, a: Array, activation: Activation) -> Array:
+    """Return f′(a_l) ∘ (B_{l+1} δ), δ that of the layer above (FA) or of the output (DFA).
+
+    Raises:
+        TypeError, ValueError: the feedback weights don't fit.
+    """
+    _checks.arrays(delta=(delta, "NM"), a=(a, "NK"), B=(B, "KM"))
+    return activation.derivative(a) * (delta @ B.mT)

@@ -1,0 +1,24 @@
+"""The oracle: says whether an implementation is COPI, and which mistake it is if not.
+
+from copi_ref.oracle import Conventions, check
+check(my_implementation, conventions=Conventions(lateral_rule="left"), precision="float32").raise_if_failed()
+"""
+
+from copi_ref.oracle.catalogue import VARIANTS, Variant
+from copi_ref.oracle.checks import check
+from copi_ref.oracle.conventions import Conventions
+from copi_ref.oracle.functions import FUNCTIONS
+from copi_ref.oracle.report import OracleError, Report, Result
+from copi_ref.oracle.rounding import PRECISIONS
+
+__all__ = [
+    "FUNCTIONS",
+    "PRECISIONS",
+    "VARIANTS",
+    "Conventions",
+    "OracleError",
+    "Report",
+    "Result",
+    "Variant",
+    "check",
+]

@@ -1,0 +1,217 @@
+"""`check`: run an implementation on every case, compare, and say what is wrong."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from copi_ref import _checks
+from copi_ref.backend import Namespace, default_namespace, from_numpy
+from copi_ref.oracle.calling import Caller
+from copi_ref.oracle.cases import EXACT, ROUNDING, draw_cases
+from copi_ref.oracle.comparison import Outcome, catches, run_case
+from copi_ref.oracle.conventions import AS_PRINTED, SAMPLES, Conventions
+from copi_ref.oracle.diagnosis import Diagnosis, diagnose
+from copi_ref.oracle.functions import FUNCTIONS, Function
+from copi_ref.oracle.report import EXPECTED_FAILURE, FAILED, NOT_IMPLEMENTED, PASSED, Report, Result
+from copi_ref.oracle.reproducer import reproducer
+from copi_ref.oracle.rounding import PRECISIONS, Precision
+from copi_ref.oracle.trajectory import run_trajectory
+
+
+def check(
+    implementation: Any,
+    *,
+    conventions: Conventions = AS_PRINTED,
+    precision: str = "float64",
+    expected_failures: Mapping[str, str] | None = None,
+    only: tuple[str, ...] = (),
+    xp: Namespace | None = None,
+    device: Any = None,
+    seed: int = 0,
+) -> Report:
+    """Say whether an implementation is COPI, and if not, which mistake it is.
+
+    Args:
+        implementation: any object or module that has some of ``copi_update(x, z, W)``, ``sgd_update(x, delta)``,
+            ``decorrelation_update(x, R)``, ``forward(W, R, y0) -> (x, a, y)``,
+            ``perturbations(W, R, x, a, y, target) -> deltas`` and ``step(W, R, y0, target, eta_w, eta_r) -> (W, R)``,
+            on arrays and lists of them per layer. `step` may return a dict with some of x, a, y and delta third.
+        conventions: what it chose where COPI leaves a choice.
+        precision: what it computes in: "float64", "float32", "tf32", "float16" or "bfloat16".
+        expected_failures: names of functions that are known to fail, each with the reason. One that passes fails.
+        only: names of functions to check; all of these have to be there. By default, those that are there.
+        xp: the array library of its arguments and results (``torch``, ``jax.numpy``, ``cupy`` …); by default the
+            chosen backend.
+        device: where its arrays have to lie; by default where that library puts them.
+        seed: another seed draws other inputs.
+
+    Returns:
+        The report. Nothing that the implementation does raises here: it becomes a verdict.
+
+    Raises:
+        TypeError, ValueError: an argument of `check` itself is wrong.
+        BackendError: the array library can't be used, or lacks the precision.
+    """
+    if not isinstance(conventions, Conventions):
+        raise TypeError(f"conventions is {conventions!r}: needs a copi_ref.oracle.Conventions")
+    format_ = _checks.choice("precision", precision, PRECISIONS)
+    expected = dict(expected_failures or {})
+    for name in (*expected, *only):
+        _checks.choice("a function's name", name, FUNCTIONS)
+    for name, reason in expected.items():
+        if not (isinstance(reason, str) and reason.strip()):
+            raise ValueError(f"expected_failures[{name!r}] is {reason!r}: needs the reason")
+    _checks.whole_number("seed", seed, minimum=0)
+    caller = Caller(implementation, conventions, format_, _usable(xp, format_), device)
+    results: list[Result] = []
+    for function in FUNCTIONS.values():
+        if only and function.name not in only:
+            continue
+        if not caller.has(function.name):
+            results.append(Result(function.name, "", function.equation, NOT_IMPLEMENTED))
+            continue
+        found = _check_function(caller, function, seed)
+        results += _as_expected(found, expected.get(function.name))
+    library = caller.xp.__name__.removeprefix("array_api_compat.").partition(".")[0]
+    return Report(tuple(results), conventions, precision, library, only)
+
+
+def _usable(xp: Namespace | None, precision: Precision) -> Namespace:
+    """Return the array library, after making an array of that precision with it."""
+    xp = default_namespace(xp)
+    from_numpy(np.ones(1), xp, precision.dtype)
+    return xp
+
+
+def _as_expected(results: list[Result], reason: str | None) -> list[Result]:
+    if reason is None:
+        return results
+    if any(result.status == FAILED for result in results):
+        return [
+            replace(result, status=EXPECTED_FAILURE, diagnosis=f"{reason} ({result.diagnosis})")
+            if result.status == FAILED
+            else result
+            for result in results
+        ]
+    says = f"was expected to fail ({reason}), but passes: take it off expected_failures"
+    return [replace(result, status=FAILED, diagnosis=says) for result in results]
+
+
+# --- one function -----------------------------------------------------------------------------------------------------
+
+
+def _check_function(caller: Caller, function: Function, seed: int) -> list[Result]:
+    """Return a result for each tier that has cases, the exact one first."""
+    cases = draw_cases(function, caller.conventions, caller.precision, seed)
+    outcomes = [run_case(caller, function, case) for case in cases]
+    leak = _leak(outcomes[0], run_case(caller, function, cases[0])) if cases else None
+    diagnosis = leak or _diagnosis(caller, function, outcomes)
+    tiers = {tier: [one for one in outcomes if one.case.tier == tier] for tier in (EXACT, ROUNDING)}
+    results = [_result(caller, function, tier, mine, diagnosis) for tier, mine in tiers.items() if mine]
+    if leak and results:
+        results[0] = replace(results[0], status=FAILED, diagnosis=leak.says, variant=leak.name)
+    if function.name == "step" and tiers[ROUNDING]:
+        results.append(_steps(caller, seed))
+    return results
+
+
+def _leak(first: Outcome, again: Outcome) -> Diagnosis | None:
+    """Say that the same inputs gave something wrong only after other calls."""
+    if first.failed or not again.failed:
+        return None
+    return Diagnosis(
+        "state-leak", "state leaks between calls: the first inputs, given again after others, have another result"
+    )
+
+
+def _diagnosis(caller: Caller, function: Function, outcomes: list[Outcome]) -> Diagnosis | None:
+    """Name the variant that explains every value that came, unless the first failure is a verdict already."""
+    failed = [outcome for outcome in outcomes if outcome.failed]
+    if not failed:
+        return None
+    if failed[0].verdict is not None:
+        return Diagnosis("verdict", _with_hint(caller, function, failed[0]))
+    # Failed ones first: they refute most candidates at once.
+    ordered = failed + [outcome for outcome in outcomes if not outcome.failed]
+    observations = [outcome.observation for outcome in ordered if outcome.observation is not None]
+    return diagnose(function, caller.conventions, caller.precision, observations)
+
+
+def _with_hint(caller: Caller, function: Function, failed: Outcome) -> str:
+    """Return the verdict; where samples on the other axis would explain it, say so."""
+    assert failed.verdict is not None
+    if failed.verdict.shape_or_raised:
+        (other,) = SAMPLES.keys() - {caller.conventions.samples}
+        turned = replace(caller, conventions=replace(caller.conventions, samples=other))
+        if not run_case(turned, function, failed.case).failed:
+            return f"matches samples={other!r}: pass it in Conventions (else: {failed.verdict})"
+    return str(failed.verdict)
+
+
+# --- results ----------------------------------------------------------------------------------------------------------
+
+
+def _result(
+    caller: Caller, function: Function, tier: str, outcomes: list[Outcome], diagnosis: Diagnosis | None
+) -> Result:
+    elements = [outcome.worst for outcome in outcomes if outcome.worst is not None]
+    worst = max(elements, key=lambda element: element.ratio, default=None)
+    result = Result(
+        check=function.name,
+        tier=tier,
+        equation=function.equation,
+        status=PASSED,
+        cases=len(outcomes),
+        worst=worst.error if worst else 0.0,
+        allowed=worst.allowed if worst else 0.0,
+        catches=min(catches(outcome, caller.precision) for outcome in outcomes),
+    )
+    failed = next((outcome for outcome in outcomes if outcome.failed), None)
+    return _with_failure(result, caller, function, failed, diagnosis) if failed else _if_sharp(result, caller.precision)
+
+
+def _with_failure(
+    result: Result, caller: Caller, function: Function, failed: Outcome, diagnosis: Diagnosis | None
+) -> Result:
+    if diagnosis is None:
+        diagnosis = Diagnosis("", f"matches no catalogued variant; {failed.verdict or failed.worst}")
+    element = f": {failed.worst}" if failed.worst else ""
+    return replace(
+        result,
+        status=FAILED,
+        worst=failed.worst.error if failed.worst else result.worst,
+        allowed=failed.worst.allowed if failed.worst else result.allowed,
+        diagnosis=str(diagnosis),
+        variant=diagnosis.name,
+        where=f"On the case {failed.case.name!r}{element}",
+        reproducer=reproducer(caller, function, failed.case, failed.worst),
+    )
+
+
+def _if_sharp(result: Result, precision: Precision) -> Result:
+    """Fail a check that would miss a relative error that this project promises to catch."""
+    if precision.limit is None or result.catches <= precision.limit:
+        return result
+    return replace(
+        result, status=FAILED, diagnosis=f"not sharp enough: would miss a relative error of {result.catches:.1e}"
+    )
+
+
+def _steps(caller: Caller, seed: int) -> Result:
+    """Return the result of several steps in a row, each from the implementation's own weights."""
+    trajectory = run_trajectory(caller, seed)
+    step = FUNCTIONS["step"]
+    outcomes = [outcome for name, outcome in trajectory.outcomes if name == "step"]
+    failed = trajectory.failed
+    if failed is None:
+        result = _result(caller, step, "steps", outcomes, None)
+        return replace(result, skipped=trajectory.skipped)
+    name, outcome = failed
+    mine = [one for of, one in trajectory.outcomes if of == name]
+    diagnosis = _diagnosis(caller, FUNCTIONS[name], mine[::-1])
+    result = _result(caller, FUNCTIONS[name], "steps", mine, diagnosis)
+    at = f"{outcome.worst.quantity} at {outcome.case.name}" if outcome.worst else f"{name} at {outcome.case.name}"
+    says = f"{result.diagnosis}; first in {at}"
+    return replace(result, check="step", diagnosis=says, skipped=trajectory.skipped)

@@ -1,0 +1,164 @@
+"""COPI in exchangeable pieces: each is the library's own function, and a wrong variant exchanges one of them.
+
+The composition below runs on `Tracked` arrays, which gives expected values with their allowances, and on NumPy
+arrays, which gives what a variant would have computed. A test holds that it is `copi_ref.step`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from copi_ref.backend import Array
+from copi_ref.credit.backpropagation import backpropagated
+from copi_ref.credit.feedback_alignment import fed_back
+from copi_ref.decorrelation import decorrelation_update
+from copi_ref.learning_rules import copi_update, sgd_update
+from copi_ref.network import Params, decorrelated
+from copi_ref.oracle.conventions import Conventions
+from copi_ref.oracle.rounding import Tracked
+
+Inputs = dict[str, Any]
+"""Arguments by name: arrays, tuples of arrays (one a layer), numbers."""
+
+Quantities = dict[str, Array]
+"""Results by name, as "ΔW" or "x of layer 2", in the order in which they are computed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pieces:
+    """The parts of a step. Layers are counted from 1.
+
+    Args:
+        conventions: what was chosen.
+        decorrelate: ``(y, R, layer) -> x``.
+        preactivate: ``(x, y, W) -> a``, y the layer's input before R.
+        activate: ``(a, layer, layers) -> y``.
+        output_delta: ``(a, y, target) -> δ_L``.
+        hidden_delta: ``(above, a, y, W, R, B, a_above) -> δ_l``, all but a and y of the layer above; for "dfa" `above`
+            is δ_L.
+        target_state: ``(a, y, delta) -> z``.
+        copi: ``(x, z, W) -> ΔW``.
+        sgd: ``(x, delta) -> ΔW``.
+        lateral: ``(x, R) -> ΔR``.
+        step: ``(pieces, inputs, own) -> quantities``: how a step is put together.
+    """
+
+    conventions: Conventions
+    decorrelate: Callable[[Array, Array, int], Array]
+    preactivate: Callable[[Array, Array, Array], Array]
+    activate: Callable[[Array, int, int], Array]
+    output_delta: Callable[[Array, Array, Array], Array]
+    hidden_delta: Callable[..., Array]
+    target_state: Callable[[Array, Array, Array], Array]
+    copi: Callable[[Array, Array, Array], Array]
+    sgd: Callable[[Array, Array], Array]
+    lateral: Callable[[Array, Array], Array]
+    step: Callable[["Pieces", Inputs, Quantities], Quantities]
+
+    def with_changes(self, **pieces: Any) -> "Pieces":
+        """Return a copy with some pieces exchanged."""
+        return replace(self, **pieces)
+
+
+def right_pieces(conventions: Conventions) -> Pieces:
+    """Return the pieces that the conventions call right: the library's functions."""
+    f, loss = conventions.f(), conventions.loss()
+
+    def output_delta(a: Array, y: Array, target: Array) -> Array:
+        prediction = y if conventions.output == "activation" else a
+        return scaled(loss.perturbation(prediction, a, target, f), conventions.error_scale)
+
+    def hidden_delta(above: Array, a: Array, y: Array, W: Array, R: Array, B: Array, a_above: Array) -> Array:
+        if conventions.credit == "bp":
+            return backpropagated(above, W, R, a, f)
+        return fed_back(above, B, a, f)
+
+    return Pieces(
+        conventions=conventions,
+        decorrelate=lambda y, R, layer: decorrelated(Params(W=(R,), R=(R,)), 0, y),
+        preactivate=lambda x, y, W: x @ W.mT,
+        activate=lambda a, layer, layers: f(a),
+        output_delta=output_delta,
+        hidden_delta=hidden_delta,
+        target_state=lambda a, y, delta: a + delta,
+        copi=lambda x, z, W: reduced(conventions, x, copi_update(x, z, W)),
+        sgd=lambda x, delta: reduced(conventions, x, sgd_update(x, delta)),
+        lateral=lambda x, R: reduced(conventions, x, decorrelation_update(x, R, conventions.lateral_rule)),
+        step=whole_step,
+    )
+
+
+def reduced(conventions: Conventions, x: Array, update: Array) -> Array:
+    """Return a mean over samples as it is, or made a sum."""
+    return scaled(update, x.shape[-2] if conventions.reduction == "sum" else 1)
+
+
+def scaled(array: Array, factor: float) -> Array:
+    """Return factor · array; 1 costs no rounding."""
+    return array if factor == 1 else factor * array
+
+
+def forward(pieces: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+    """Return x, a and y of all layers, each from the implementation's own upstream value where `own` has it."""
+    found: Quantities = {}
+    y, layers = inputs["y0"], len(inputs["W"])
+    for layer, (W, R) in enumerate(zip(inputs["W"], inputs["R"], strict=True), start=1):
+        x = _own(own, found, f"x of layer {layer}", pieces.decorrelate(y, R, layer))
+        a = _own(own, found, f"a of layer {layer}", pieces.preactivate(x, y, W))
+        y = _own(own, found, f"y of layer {layer}", pieces.activate(a, layer, layers))
+    return found
+
+
+def perturbations(pieces: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+    """Return δ of all layers, the highest first; each from the implementation's own δ above where `own` has it."""
+    found: Quantities = {}
+    a, y, layers = inputs["a"], inputs["y"], len(inputs["W"])
+    delta_L = delta = _own(
+        own, found, f"δ of layer {layers}", pieces.output_delta(a[-1], y[-1], inputs["target"])
+    )  # fmt: skip
+    for layer in range(layers - 1, 0, -1):  # W[layer] is that of the layer above
+        above = delta_L if pieces.conventions.credit == "dfa" else delta
+        B = inputs["B"][layer - 1] if "B" in inputs else None
+        W, R = inputs["W"][layer], inputs["R"][layer]
+        delta = pieces.hidden_delta(above, a[layer - 1], y[layer - 1], W, R, B, a[layer])
+        delta = _own(own, found, f"δ of layer {layer}", delta)
+    return found
+
+
+def whole_step(pieces: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+    """Return x, a, y, δ, ΔW and ΔR of all layers (Algorithm 1, lines 4 to 16)."""
+    states = forward(pieces, inputs, own)
+    return {**states, **after_forward(pieces, inputs, {**states, **own}, own)}
+
+
+def after_forward(pieces: Pieces, inputs: Inputs, states: Quantities, own: Quantities) -> Quantities:
+    """Return δ, ΔW and ΔR of all layers, given x, a and y."""
+    layers = range(1, len(inputs["W"]) + 1)
+    x, a, y = ([states[f"{name} of layer {layer}"] for layer in layers] for name in "xay")
+    found = perturbations(pieces, {**inputs, "a": a, "y": y}, own)
+    deltas = {**found, **own}
+    for layer in reversed(layers):
+        at = layer - 1
+        z = pieces.target_state(a[at], y[at], deltas[f"δ of layer {layer}"])
+        found[f"ΔW of layer {layer}"] = pieces.copi(x[at], z, inputs["W"][at])
+        found[f"ΔR of layer {layer}"] = pieces.lateral(x[at], inputs["R"][at])
+    return found
+
+
+def recovered(quantities: Quantities, inputs: Inputs) -> Quantities:
+    """Return expected ΔW and ΔR with what it costs to recover them from the new weights, as (W⁺ − W)/η."""
+    return {name: _recovered(name, quantity, inputs) for name, quantity in quantities.items()}
+
+
+def _recovered(name: str, update: Array, inputs: Inputs) -> Array:
+    if not (name.startswith("Δ") and isinstance(update, Tracked)):
+        return update
+    letter, layer = name[1], int(name.rpartition(" ")[2])
+    eta = inputs["eta_w" if letter == "W" else "eta_r"]
+    new = inputs[letter][layer - 1] + eta * update
+    return replace(update, magnitude=new.magnitude / eta, roundings=new.roundings + 1, largest=new.largest)
+
+
+def _own(own: Quantities, found: Quantities, name: str, expected: Array) -> Array:
+    found[name] = expected
+    return own.get(name, expected)

@@ -1,0 +1,162 @@
+"""What came out: one `Result` per check, and the `Report` of all of them."""
+
+import math
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from copi_ref.oracle.conventions import Conventions
+
+PASSED, FAILED = "passed", "failed"
+NOT_IMPLEMENTED, EXPECTED_FAILURE = "not implemented", "expected failure"
+
+
+class OracleError(AssertionError):
+    """The implementation is not COPI by the conventions that it was checked against; the text is the summary."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One check: a function, in one tier.
+
+    Args:
+        check: name of the function.
+        tier: "exact" (whole numbers, on which nothing is rounded), "rounding", or "steps" (several in a row).
+        equation: with its place in the paper.
+        status: "passed", "failed", "not implemented" or "expected failure".
+        cases: how many inputs were tried.
+        worst: the error that is largest in units of its allowance.
+        allowed: the allowance there.
+        where: of which element that is, on which input, and its actual and expected value.
+        catches: the smallest error that it would have caught anywhere, relative to the quantity's largest entry; 0 if
+            only equality passes.
+        skipped: inputs that were left out because rounding decides on which side of a kink they are.
+        diagnosis: what is wrong, in words; the name of a variant first, in brackets, if one matches.
+        variant: the name of the matching variant of the catalogue, or the conventions that fit, or "".
+        reproducer: Python code that shows the first failure.
+    """
+
+    check: str
+    tier: str
+    equation: str
+    status: str
+    cases: int = 0
+    worst: float = 0.0
+    allowed: float = 0.0
+    where: str = ""
+    catches: float = 0.0
+    skipped: int = 0
+    diagnosis: str = ""
+    variant: str = ""
+    reproducer: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """The verdict on an implementation.
+
+    Args:
+        results: one per function and tier, in the order of the algorithm.
+        conventions: against which it was checked.
+        precision: in which it computes.
+        library: its array library.
+        asked: functions that had to be there.
+    """
+
+    results: tuple[Result, ...]
+    conventions: Conventions
+    precision: str
+    library: str
+    asked: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many results have each status."""
+        return dict(Counter(result.status for result in self.results))
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Functions that were asked for and are not there."""
+        absent = {result.check for result in self.results if result.status == NOT_IMPLEMENTED}
+        return tuple(name for name in self.asked if name in absent)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed, something ran, and all ran that had to."""
+        ran = self.counts.get(PASSED, 0) + self.counts.get(EXPECTED_FAILURE, 0)
+        return not self.counts.get(FAILED) and ran > 0 and not self.missing
+
+    @property
+    def diagnosis(self) -> str:
+        """That of the first failed result; or why nothing else is wrong and it is still not ok; or ""."""
+        failed = self._first_failed()
+        if failed:
+            return f"{failed.check}: {failed.diagnosis}"
+        if self.missing:
+            return f"not implemented, though asked for: {', '.join(self.missing)}"
+        return "" if self.ok else "nothing was checked: the implementation has none of the functions"
+
+    @property
+    def variant(self) -> str:
+        """Name of the catalogued variant that the first failed result is, or the conventions that fit it, or ""."""
+        failed = self._first_failed()
+        return failed.variant if failed else ""
+
+    def summary(self) -> str:
+        """Return the report as text, at most one screen; its first line is the verdict."""
+        differing = ", ".join(f"{name}={value!r}" for name, value in self.conventions.differing().items())
+        lines = [
+            "copi_ref: OK" if self.ok else f"copi_ref: FAILED: {self.diagnosis}",
+            f"{self.library} {self.precision}, conventions: {differing or 'Algorithm 1 as printed'}",
+            "",
+            f"{'check':21} {'tier':9} {'status':17} {'cases':>5}  {'worst error':>11}  {'catches':>8}",
+            *(self._line(result) for result in self.results),
+            "",
+            "worst error: in units of what rounding allows; catches: the smallest relative error that would show",
+        ]
+        failed = self._first_failed()
+        if failed and failed.where:
+            lines += ["", failed.where]
+        if failed and failed.reproducer:
+            lines += ["", "To reproduce:", *("    " + line for line in failed.reproducer.splitlines())]
+        return "\n".join(lines)
+
+    def raise_if_failed(self) -> "Report":
+        """Return the report itself if it is ok.
+
+        Raises:
+            OracleError: it is not; the message is the summary.
+        """
+        if not self.ok:
+            raise OracleError(self.summary())
+        return self
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as plain numbers, texts, lists and dicts, for JSON."""
+        return {
+            "ok": self.ok,
+            "diagnosis": self.diagnosis,
+            "variant": self.variant,
+            "counts": self.counts,
+            "missing": list(self.missing),
+            "precision": self.precision,
+            "library": self.library,
+            "conventions": asdict(self.conventions),
+            "results": [asdict(result) for result in self.results],
+        }
+
+    def _first_failed(self) -> Result | None:
+        return next((result for result in self.results if result.status == FAILED), None)
+
+    @staticmethod
+    def _line(result: Result) -> str:
+        if result.status == NOT_IMPLEMENTED:
+            return f"{result.check:21} {'':9} {result.status}"
+        worst = f"{result.worst / result.allowed:.3g}" if result.allowed else f"{result.worst and math.inf:.3g}"
+        catches = f"{result.catches:.0e}" if result.catches else "any"
+        if not result.cases:
+            worst = catches = "–"
+        skipped = f"  {result.skipped} skipped: at a kink" if result.skipped else ""
+        return (
+            f"{result.check:21} {result.tier:9} {result.status:17} {result.cases:5}  {worst:>11}  {catches:>8}{skipped}"
+        )

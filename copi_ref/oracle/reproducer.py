@@ -1,0 +1,48 @@
+"""Code that can be pasted, and shows one failure."""
+
+from typing import Any
+
+import numpy as np
+
+from copi_ref.backend import HostArray
+from copi_ref.oracle.calling import Caller
+from copi_ref.oracle.cases import Case
+from copi_ref.oracle.comparison import Element
+from copi_ref.oracle.functions import SAMPLES_FIRST, Function
+
+_MODULES = {
+    "numpy": "numpy",
+    "torch": "torch",
+    "jax": "jax.numpy",
+    "cupy": "cupy",
+    "array_api_strict": "array_api_strict",
+}
+
+
+def reproducer(caller: Caller, function: Function, case: Case, worst: Element | None) -> str:
+    """Return Python that calls the function on a case; `implementation` in it is the user's own."""
+    library = caller.xp.__name__.removeprefix("array_api_compat.").partition(".")[0]
+    names = function.arguments_given(case.inputs)
+    lines = [f"import {_MODULES.get(library, library)} as xp"]
+    if library == "jax" and caller.precision.dtype == "float64":
+        lines.append('import jax; jax.config.update("jax_enable_x64", True)')
+    lines += [f"{name} = {_written(caller, name, case.inputs[name])}" for name in names]
+    lines.append(f"print(implementation.{function.name}({', '.join(names)}))")
+    if worst is not None:
+        lines.append(f"# {worst.quantity}{list(worst.index)} has to be {worst.expected!r}: {function.equation}")
+    return "\n".join(lines)
+
+
+def _written(caller: Caller, name: str, value: Any) -> str:
+    if isinstance(value, (tuple, list)):
+        return "[" + ", ".join(_written(caller, name, one) for one in value) + "]"
+    if isinstance(value, np.ndarray):
+        turned = value.T if caller.conventions.samples == "columns" and name in SAMPLES_FIRST else value
+        return f"xp.asarray({_numbers(turned)}, dtype=xp.{caller.precision.dtype})"
+    return repr(value)
+
+
+def _numbers(array: HostArray) -> str:
+    if array.ndim > 1:
+        return "[" + ", ".join(_numbers(row) for row in array) + "]"
+    return "[" + ", ".join(repr(int(one)) if one == int(one) else repr(float(one)) for one in array) + "]"

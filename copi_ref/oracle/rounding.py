@@ -1,0 +1,257 @@
+"""How far rounding may move a result: the magnitude companion, as arrays that the library's own lines run on.
+
+A `Tracked` array carries beside each value the same expression on absolute values with every minus made a plus, the
+magnitude M, and the number c of roundings on the longest way from the inputs. It speaks the array-API standard, so
+`copi_ref.copi_update` and the rest give the allowance by being called; no bound stands in a second place.
+
+If every input is exact and every operation commits a relative error of at most u, then a computed value differs from
+the exact one by at most γ(c u) M, γ(e) = e/(1 − e) (by induction over the operations: products multiply magnitudes
+and add up roundings, sums add magnitudes, a contraction of n terms adds n roundings in whatever order it is summed).
+docs/tolerances.md has the derivation.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from copi_ref.backend import HostArray
+
+REFERENCE_UNIT = 2.0**-53  # of the float64 in which expected values are computed
+
+
+@dataclass(frozen=True)
+class Precision:
+    """A number format that an implementation computes in.
+
+    Args:
+        name: as the user writes it.
+        dtype: of the arrays that go in and come out.
+        significand: bits of a stored number.
+        unit: unit roundoff u of a stored result.
+        product_unit: unit roundoff of the factors of a matrix product, where it is coarser (TF32); else 0.
+        bits: integers below 2^bits, and their products, are exact everywhere.
+        tiny: an absolute error of this size may happen in an operation that underflows.
+        limit: the smallest relative error that a check may miss, where the project promises one.
+    """
+
+    name: str
+    dtype: str
+    significand: int
+    unit: float
+    product_unit: float
+    bits: int
+    tiny: float
+    limit: float | None
+
+    def representable(self, array: HostArray) -> HostArray:
+        """Round numbers to this format: both sides then see the same inputs."""
+        if self.dtype == "bfloat16":  # NumPy has none: float32 with 8 bits
+            mantissa, exponent = np.frexp(array)
+            return np.asarray(np.ldexp(np.rint(np.ldexp(mantissa, self.significand)), exponent - self.significand))
+        return np.asarray(array, dtype=self.dtype).astype(np.float64)
+
+
+PRECISIONS = {
+    precision.name: precision
+    for precision in (
+        Precision("float64", "float64", 53, 2.0**-53, 0.0, 24, 2.0**-1022, 1e-10),
+        Precision("float32", "float32", 24, 2.0**-24, 0.0, 24, 2.0**-126, 1e-4),
+        # 10 stored bits of a factor, possibly cut off instead of rounded; sums in float32.
+        Precision("tf32", "float32", 24, 2.0**-24, 2.0**-10, 11, 2.0**-126, None),
+        Precision("float16", "float16", 11, 2.0**-11, 0.0, 11, 2.0**-24, None),
+        Precision("bfloat16", "bfloat16", 8, 2.0**-8, 0.0, 8, 2.0**-126, None),
+    )
+}
+"""By name: what `check` can be told an implementation computes in."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tracked:
+    """A float64 array with its magnitude, roundings and quantum; see the module.
+
+    Args:
+        value: the array, as float64 arithmetic gives it.
+        magnitude: M, at least \\|value\\|.
+        roundings: c.
+        products: how many factors of matrix products were rounded on the way (for TF32).
+        quantum: every exact value and partial sum is a multiple of it.
+        largest: max M / quantum over all operations so far: below 2^p nothing is rounded in p bits.
+    """
+
+    value: HostArray
+    magnitude: HostArray
+    roundings: int = 0
+    products: int = 0
+    quantum: float = 0.0
+    largest: float = 0.0
+
+    __array_ufunc__ = None  # so that NumPy leaves `array * tracked` to this class
+    __hash__ = None  # type: ignore[assignment]
+
+    def __array_namespace__(self, api_version: str | None = None) -> type["TrackedNamespace"]:
+        return TrackedNamespace
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """As of any array."""
+        return self.value.shape
+
+    @property
+    def ndim(self) -> int:
+        """As of any array."""
+        return self.value.ndim
+
+    @property
+    def dtype(self) -> Any:
+        """float64."""
+        return self.value.dtype
+
+    @property
+    def mT(self) -> "Tracked":
+        """The transpose of the last two axes."""
+        return self._like(self.value.mT, self.magnitude.mT)
+
+    def __getitem__(self, key: Any) -> "Tracked":
+        return self._like(self.value[key], self.magnitude[key])
+
+    def __neg__(self) -> "Tracked":
+        return self._like(-self.value, self.magnitude)
+
+    def __add__(self, other: Any) -> "Tracked":
+        other = tracked(other)
+        value, magnitude = self.value + other.value, self.magnitude + other.magnitude
+        roundings, quantum = max(self.roundings, other.roundings) + 1, min(self.quantum, other.quantum)
+        return _made(value, magnitude, roundings, max(self.products, other.products), quantum, self, other)
+
+    def __sub__(self, other: Any) -> "Tracked":
+        return self + -tracked(other)
+
+    def __rsub__(self, other: Any) -> "Tracked":
+        return tracked(other) + -self
+
+    def __mul__(self, other: Any) -> "Tracked":
+        return self._times(tracked(other), np.multiply, roundings=1, products=0)
+
+    def __matmul__(self, other: Any) -> "Tracked":
+        return self._times(tracked(other), np.matmul, roundings=self.shape[-1], products=2)
+
+    def __truediv__(self, divisor: int) -> "Tracked":
+        # 2: an implementation may multiply by a rounded reciprocal
+        made = self._like(self.value / divisor, self.magnitude / divisor)
+        return _made(made.value, made.magnitude, self.roundings + 2, self.products, self.quantum / divisor, self)
+
+    def __pow__(self, exponent: int) -> "Tracked":
+        assert exponent == 0, "the library writes a**0 for ones of a's own kind, and nothing else"
+        return tracked(np.ones_like(self.value))
+
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+    def __lt__(self, other: float) -> HostArray:
+        return np.asarray(self.value < other)
+
+    def __eq__(self, other: object) -> HostArray:  # type: ignore[override]
+        return np.asarray(self.value == other)
+
+    def _like(self, value: HostArray, magnitude: HostArray) -> "Tracked":
+        return Tracked(value, magnitude, self.roundings, self.products, self.quantum, self.largest)
+
+    def _times(self, other: "Tracked", multiply: Callable[..., HostArray], roundings: int, products: int) -> "Tracked":
+        value = multiply(self.value, other.value)
+        magnitude = multiply(self.magnitude, other.magnitude)
+        roundings += self.roundings + other.roundings
+        products += self.products + other.products
+        return _made(value, magnitude, roundings, products, self.quantum * other.quantum, self, other)
+
+    def allowance(self, precision: Precision) -> HostArray:
+        """Return the error that a correct implementation may have, element by element; infinite if M says nothing.
+
+        Twice the roundings of the library's own order, so that it covers every way of writing the same that has
+        at most twice as many on its longest way; and the roundings of the reference itself.
+        """
+        error = 2 * (self.roundings * precision.unit + self.products * precision.product_unit)
+        if error >= 1 / 2:
+            return np.full(self.shape, np.inf)
+        of_reference = (self.roundings + 2) * REFERENCE_UNIT  # 2: M is computed in float64 too
+        relative = error / (1 - error) + of_reference / (1 - of_reference)
+        return np.asarray(relative * self.magnitude + self.roundings * precision.tiny)
+
+    def is_exact(self, bits: int) -> bool:
+        """Whether every value and partial sum on the way is a whole number of quanta below 2^bits."""
+        return self.largest < 2.0**bits
+
+
+def _made(
+    value: HostArray, magnitude: HostArray, roundings: int, products: int, quantum: float, *parents: Tracked
+) -> Tracked:
+    size = float(np.max(magnitude)) / quantum if quantum else np.inf
+    largest = max(size, *(parent.largest for parent in parents))
+    return Tracked(value, magnitude, roundings, products, quantum, largest)
+
+
+def tracked(array: Any) -> Tracked:
+    """Return exact inputs as a Tracked array. A number that is no small dyadic fraction counts as rounded once."""
+    if isinstance(array, Tracked):
+        return array
+    value = np.asarray(array, dtype=np.float64)
+    quantum = _quantum(value)
+    rounded = value.ndim == 0 and quantum < abs(float(value)) * 2.0**-8
+    magnitude = np.abs(value)
+    largest = float(np.max(magnitude)) / quantum if value.size else 0.0
+    return Tracked(value, magnitude, roundings=int(rounded), quantum=quantum, largest=largest)
+
+
+def _quantum(value: HostArray) -> float:
+    """Return the largest power of two that divides every entry; 1 for zeros."""
+    mantissa, exponent = np.frexp(value[value != 0])
+    if not mantissa.size:
+        return 1.0
+    whole = (np.abs(mantissa) * 2.0**53).astype(np.int64)
+    return float(np.min(np.ldexp((whole & -whole).astype(np.float64), exponent - 53)))
+
+
+class TrackedNamespace:
+    """The few array functions that the library's equations use, for Tracked arrays."""
+
+    __name__ = "tracked"
+
+    @staticmethod
+    def isdtype(dtype: Any, kind: str) -> bool:
+        """As in the array-API standard."""
+        return bool(np.isdtype(dtype, kind))
+
+    @staticmethod
+    def sum(x: Tracked, axis: int) -> Tracked:
+        """Sum along an axis of length n: n − 1 roundings, in whatever order."""
+        roundings = x.roundings + x.shape[axis] - 1
+        value, magnitude = np.sum(x.value, axis=axis), np.sum(x.magnitude, axis=axis)
+        # Products: an implementation may take E[x²] from the diagonal of a matrix product.
+        return _made(np.asarray(value), np.asarray(magnitude), roundings, x.products + 2, x.quantum, x)
+
+    @staticmethod
+    def where(condition: HostArray, x: Any, y: Any) -> Tracked:
+        """Choose element by element; the condition is that of the reference's own values."""
+        x, y = tracked(x), tracked(y)
+        for branch, taken in ((x, condition.all()), (y, not condition.any())):
+            if taken:  # what the other branch rounds is no matter then
+                return branch
+        return Tracked(
+            np.where(condition, x.value, y.value),
+            np.where(condition, x.magnitude, y.magnitude),
+            max(x.roundings, y.roundings),
+            max(x.products, y.products),
+            min(x.quantum, y.quantum),
+            max(x.largest, y.largest),
+        )
+
+
+def smooth(f: Callable[[HostArray], HostArray], a: Tracked, size: float, slope: float) -> Tracked:
+    """Return f(a), for an f with |f| ≤ size and |f′| ≤ slope: M = max(size, slope · M_a).
+
+    Its error is at most slope times that of a, plus what f's own evaluation adds. Such functions are written in
+    several ways (1 − y² for 4e/(1 + e)²), with absolute errors of a few u times their size: 8 roundings.
+    """
+    magnitude = np.maximum(size, slope * a.magnitude)
+    return Tracked(f(a.value), magnitude, a.roundings + 8, a.products, quantum=0.0, largest=np.inf)
