@@ -18,6 +18,7 @@ from copi_ref.data import DataError, Dataset, load_digits, load_mnist, load_npz
 from copi_ref.experiments.presets import METHODS, PAPER_METHODS, PRESETS, Experiment, experiment
 from copi_ref.experiments.results import claim, write_metrics, write_summary
 from copi_ref.experiments.runner import Run, Spread, run, summarize
+from copi_ref.oracle.commands import TargetError, add_commands
 from copi_ref.recipe import Recipe
 from copi_ref.training import NonFiniteError, State
 
@@ -29,14 +30,14 @@ DATA_VARIABLE = "COPI_REF_DATA"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return 0, or 1 if a run left the finite numbers, or 2 for what can't be done."""
+    """Run the command; return 0, 1 if a run left the finite numbers or a check failed, or 2 for what can't be done."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without ± or → must not cost an hour's results
     options = _parser().parse_args(arguments)
     try:
         return int(options.command(options))
-    except (BackendError, DataError, ImportError, OSError) as error:
+    except (BackendError, DataError, ImportError, OSError, TargetError) as error:
         print(f"copi-ref: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -89,6 +90,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_diagnostics(train)
     train.set_defaults(command=_train)
+
+    add_commands(commands)
     return parser
 
 

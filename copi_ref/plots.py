@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from copi_ref.backend import HostArray
-from copi_ref.experiments.results import write_atomically
 from copi_ref.experiments.runner import Run
+from copi_ref.files import write_atomically
 
 # Okabe and Ito's colours, told apart by the colour-blind (without yellow, too pale for lines); the dashes tell them
 # apart in print. Seven and four have no common divisor: 28 lines pass before two look the same.

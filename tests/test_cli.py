@@ -14,8 +14,9 @@ import copi_ref as copi
 from copi_ref import cli
 from copi_ref.analysis.diagnostics import MEASURES, layer_diagnostics
 from copi_ref.backend import to_numpy
-from copi_ref.experiments import results, runner
+from copi_ref.experiments import runner
 from copi_ref.experiments.presets import METHODS, PAPER_METHODS, Experiment, experiment
+from copi_ref.files import write_atomically
 from copi_ref.training import NonFiniteError
 
 pytest.importorskip("rich")
@@ -284,20 +285,20 @@ def test_a_missing_extra_says_how_to_install_it(tmp_path, monkeypatch, capsys):
 
 def test_files_have_the_users_own_permissions(tmp_path):
     (tmp_path / "plain").touch()
-    results.write_atomically(tmp_path / "ours", b"")
+    write_atomically(tmp_path / "ours", b"")
     assert (tmp_path / "ours").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
     path = tmp_path / "figures.csv"
-    results.write_atomically(path, b"old")
+    write_atomically(path, b"old")
 
     def full(*_):
         raise OSError("no space left on device")
 
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(OSError, match="no space left"):
-        results.write_atomically(path, b"new")
+        write_atomically(path, b"new")
     assert [p.name for p in tmp_path.iterdir()] == ["figures.csv"]
     assert path.read_bytes() == b"old"
 

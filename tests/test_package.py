@@ -16,7 +16,7 @@ PACKAGE = ROOT / "copi_ref"
 
 # Each may import from the lines above its own, and from its own line.
 ORDER = [
-    ["backend", "_checks"],
+    ["backend", "_checks", "files"],
     ["moments", "activations", "losses", "minimise"],
     ["network", "data"],
     ["credit", "decorrelation", "learning_rules", "optimizers", "inference_learning", "convergence"],

@@ -1,33 +1,14 @@
-"""Results on disk. Every file is written whole under another name first and then renamed."""
+"""Results on disk. Every file is written whole."""
 
 import csv
 import io
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from copi_ref.experiments.runner import Spread
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, or a crash, never sees half of it; folders are made as needed.
-
-    Raises:
-        OSError: the folder can't be written to; nothing is left behind.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes it private
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+from copi_ref.files import write_atomically
 
 
 def claim(folder: Path, record: dict[str, Any]) -> None:
@@ -72,9 +53,3 @@ def _csv(rows: Sequence[Sequence[Any]]) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue().encode()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

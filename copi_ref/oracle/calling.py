@@ -12,6 +12,7 @@ from copi_ref.backend import Array, HostArray, Namespace, device_of, float_name,
 from copi_ref.oracle.conventions import Conventions
 from copi_ref.oracle.functions import SAMPLES_FIRST, Function
 from copi_ref.oracle.pieces import Inputs, Quantities
+from copi_ref.oracle.program import ProgramError
 from copi_ref.oracle.rounding import Precision
 
 _HERE = Path(__file__).parent
@@ -62,6 +63,8 @@ class Caller:
         arguments = [self._there(name, inputs[name]) for name in function.arguments_given(inputs)]
         try:
             returned = getattr(self.implementation, function.name)(*arguments)
+        except ProgramError as error:
+            raise VerdictError(str(error)) from error
         except (Exception, SystemExit) as error:
             raise VerdictError(_what_was_raised(error), shape_or_raised=True) from error
         quantities = self._read(function, returned, inputs)

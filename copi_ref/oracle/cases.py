@@ -18,7 +18,7 @@ from copi_ref.oracle.pieces import Inputs, Quantities, forward, right_pieces
 from copi_ref.oracle.rounding import Precision, Tracked, tracked
 
 EXACT, ROUNDING = "exact", "rounding"
-ETA_W, ETA_R = 4, 8  # above 1, so that an update is not lost in the weights; different, so that a swap shows
+ETA_W, ETA_R = 4.0, 8.0  # above 1, so that an update is not lost in the weights; different, so that a swap shows
 TRAJECTORY_STEPS = 5
 
 _TRIES = 60
@@ -280,5 +280,5 @@ def trajectory_batches(conventions: Conventions, precision: Precision, seed: int
     for _ in range(TRAJECTORY_STEPS):
         y0 = precision.representable(rng.uniform(0.1, 0.6, size=(7, 3)))
         target = precision.representable(rng.uniform(0.1, 0.6, size=(7, 2)))
-        batches.append({"y0": y0, "target": target, "eta_w": 1, "eta_r": 2})
+        batches.append({"y0": y0, "target": target, "eta_w": 1.0, "eta_r": 2.0})
     return weights, batches

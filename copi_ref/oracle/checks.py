@@ -15,7 +15,7 @@ from copi_ref.oracle.conventions import AS_PRINTED, SAMPLES, Conventions
 from copi_ref.oracle.diagnosis import Diagnosis, diagnose
 from copi_ref.oracle.functions import FUNCTIONS, Function
 from copi_ref.oracle.report import EXPECTED_FAILURE, FAILED, NOT_IMPLEMENTED, PASSED, Report, Result
-from copi_ref.oracle.reproducer import reproducer
+from copi_ref.oracle.reproducer import library_name, reproducer
 from copi_ref.oracle.rounding import PRECISIONS, Precision
 from copi_ref.oracle.trajectory import run_trajectory
 
@@ -74,8 +74,7 @@ def check(
             continue
         found = _check_function(caller, function, seed)
         results += _as_expected(found, expected.get(function.name))
-    library = caller.xp.__name__.removeprefix("array_api_compat.").partition(".")[0]
-    return Report(tuple(results), conventions, precision, library, only)
+    return Report(tuple(results), conventions, precision, library_name(caller), only)
 
 
 def _usable(xp: Namespace | None, precision: Precision) -> Namespace:

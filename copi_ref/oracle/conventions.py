@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
+from fractions import Fraction
 from typing import Any
 
 from copi_ref import _checks
 from copi_ref.activations import ACTIVATIONS, Activation, leaky_relu_with
 from copi_ref.backend import Array, Namespace
 from copi_ref.credit.task import OUTPUTS
-from copi_ref.losses import Loss
+from copi_ref.losses import Loss, half_quadratic
 from copi_ref.oracle.rounding import Tracked, smooth
 
 CREDITS = ("bp", "fa", "dfa")
@@ -44,7 +45,7 @@ class Conventions:
     loss_factor: float = 2
     credit: str = "bp"
     activation: str = "leaky_relu"
-    slope: float = 0.1
+    slope: float | Fraction = 0.1
     derivative_at_zero: float = 1
     output: str = "activation"
     reduction: str = "mean"
@@ -68,14 +69,14 @@ class Conventions:
 
     def f(self) -> Activation:
         """Return the activation, with the slope and the f′(0) that were chosen."""
-        base = leaky_relu_with(float(self.slope)) if self.activation == "leaky_relu" else ACTIVATIONS[self.activation]
+        base = leaky_relu_with(self.slope) if self.activation == "leaky_relu" else ACTIVATIONS[self.activation]
         if self.is_smooth:
             of_f, of_f_prime = _SIZE_AND_SLOPE[self.activation]
             f, f_prime = _smoothly(base.f, *of_f), _smoothly(base.f_prime, *of_f_prime)
             return Activation(base.name, f, f_prime, rational=False)
         if self.activation == "identity":
             return base
-        at_zero = float(self.derivative_at_zero)
+        at_zero = _plain(self.derivative_at_zero)
         return replace(base, f_prime=lambda a, xp: xp.where(a == 0, at_zero * a**0, base.f_prime(a, xp)))
 
     @property
@@ -90,17 +91,22 @@ class Conventions:
 
     def loss(self) -> Loss:
         """Return the loss of which δ_L is the descent direction."""
-        half = float(self.loss_factor) / 2
+        factor = _plain(self.loss_factor)
         return Loss(
-            f"{half} times the quadratic loss",
-            lambda y, target, xp: half * xp.sum((target - y) * (target - y), axis=-1),
-            lambda y, target, xp: 2 * half * (target - y),
+            f"{factor}/2 times the quadratic loss",
+            lambda y, target, xp: factor * half_quadratic.value(y, target, xp),
+            lambda y, target, xp: factor * half_quadratic.descent(y, target, xp),
         )
 
     def differing(self) -> dict[str, Any]:
         """Return the fields that are not at their defaults."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value != getattr(AS_PRINTED, name)}
+
+
+def _plain(number: Any) -> Any:
+    """Return whole numbers as int, which leaves Fractions exact; others as they are."""
+    return int(number) if number == int(number) else number
 
 
 AS_PRINTED = Conventions()

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from copi_ref.backend import HostArray
-from copi_ref.oracle.catalogue import VARIANTS
+from copi_ref.oracle.catalogue import STEP_VARIANTS, VARIANTS, Variant
 from copi_ref.oracle.comparison import Observation
 from copi_ref.oracle.conventions import Conventions, neighbours
 from copi_ref.oracle.functions import Function
-from copi_ref.oracle.pieces import Pieces, reduced, right_pieces
+from copi_ref.oracle.pieces import Inputs, Pieces, reduced, right_pieces
 from copi_ref.oracle.rounding import Precision, Tracked
 
 
@@ -25,7 +25,8 @@ class Diagnosis:
     pieces: Pieces | None = None
 
     def __str__(self) -> str:
-        return f"[{self.name}] {self.says}" if self.pieces else self.says
+        named = self.pieces is not None and self.name not in self.says
+        return f"[{self.name}] {self.says}" if named else self.says
 
 
 def diagnose(
@@ -45,21 +46,29 @@ def diagnose(
 def _kept_arguments(
     function: Function, right: Pieces, precision: Precision, observations: list[Observation]
 ) -> Diagnosis | None:
-    """Say which arguments an implementation took from an earlier call, if that explains a wrong result."""
+    """Say which arguments were taken from an earlier call of the same shapes, if that explains a wrong result."""
+    one = next((one for one in observations if not _fits(function, right, precision, one)), None)
+    if one is None:
+        return None
     names = [name for name in function.arguments if not name.startswith("eta")]
-    for one, earlier in itertools.permutations(observations, 2):
+    shapes = _shapes(one.case.inputs)
+    for other in observations:
+        if other is one or _shapes(other.case.inputs) != shapes:
+            continue
         for count in range(1, len(names)):
             for kept in itertools.combinations(names, count):
-                inputs = one.case.inputs | {name: earlier.case.inputs[name] for name in kept}
-                try:
-                    mixed = replace(one, case=replace(one.case, inputs=inputs))
-                    fits = not _fits(function, right, precision, one) and _fits(function, right, precision, mixed)
-                except (ValueError, KeyError):  # of another shape
-                    continue
-                if fits:
+                inputs = one.case.inputs | {name: other.case.inputs[name] for name in kept}
+                if _fits(function, right, precision, replace(one, case=replace(one.case, inputs=inputs))):
                     listed = " and ".join(kept)
-                    return Diagnosis("state-leak", f"state leaks between calls: {listed} of an earlier call is used")
+                    return Diagnosis("state-leak", f"state leaks between calls: {listed} of another call is used")
     return None
+
+
+def _shapes(inputs: Inputs) -> dict[str, Any]:
+    return {
+        name: [np.shape(one) for one in value] if isinstance(value, tuple) else np.shape(value)
+        for name, value in inputs.items()
+    }
 
 
 def explains(function: Function, pieces: Pieces, precision: Precision, observations: list[Observation]) -> bool:
@@ -97,22 +106,35 @@ def _allowed(expected: Tracked, value: HostArray, precision: Precision) -> float
 
 
 def _candidates(function: Function, right: Pieces, observations: list[Observation]) -> Iterator[Diagnosis]:
-    yield from _other_conventions(right.conventions, depth=1)
-    for variant in VARIANTS.values():
+    # What `perturbations` sees of f is f′ alone: another f is no likelier there than a wrong f′.
+    of_f = {"activation", "slope"} if function.name == "perturbations" else set()
+    conventions = [*_other_conventions(right.conventions, depth=1)]
+    yield from (candidate for fields, candidate in conventions if not fields & of_f)
+    for variant in _in_order(function):
         changed = variant.change(right)
         if changed is not None:
             yield Diagnosis(variant.name, variant.says, changed)
+    yield from (candidate for fields, candidate in conventions if fields & of_f)
     for family in FAMILIES:
         yield from _fitted(family, function, right, observations)
-    yield from _other_conventions(right.conventions, depth=2)
+    yield from (candidate for _, candidate in _other_conventions(right.conventions, depth=2))
 
 
-def _other_conventions(conventions: Conventions, depth: int) -> Iterator[Diagnosis]:
+def _in_order(function: Function) -> list[Variant]:
+    """Mistakes of a whole step first where a step is looked at: some are those of an equation in other words."""
+    return sorted(VARIANTS.values(), key=lambda variant: function.name == "step" and variant not in STEP_VARIANTS)
+
+
+def _other_conventions(conventions: Conventions, depth: int) -> Iterator[tuple[set[str], Diagnosis]]:
+    """Yield the fields that differ, and what they say."""
     for changed, other in neighbours(conventions, depth):
         if other.credit == "bp" or conventions.credit == other.credit:  # feedback weights can't be made up
             text = ", ".join(f"{name}={value!r}" for name, value in changed.items())
-            yield Diagnosis(
-                text, f"matches {text}: pass it in Conventions, if that is what you mean", right_pieces(other)
+            yield (
+                set(changed),
+                Diagnosis(
+                    text, f"matches {text}: pass it in Conventions, if that is what you mean", right_pieces(other)
+                ),
             )
 
 

@@ -11,6 +11,10 @@ PASSED, FAILED = "passed", "failed"
 NOT_IMPLEMENTED, EXPECTED_FAILURE = "not implemented", "expected failure"
 
 
+_LONGEST = 1500
+"""Characters of a reproducer that still fit one screen with the rest of the report."""
+
+
 class OracleError(AssertionError):
     """The implementation is not COPI by the conventions that it was checked against; the text is the summary."""
 
@@ -97,6 +101,12 @@ class Report:
         return "" if self.ok else "nothing was checked: the implementation has none of the functions"
 
     @property
+    def reproducer(self) -> str:
+        """Python code that shows the first failure, or ""; `implementation` in it is the user's own."""
+        failed = self._first_failed()
+        return failed.reproducer if failed else ""
+
+    @property
     def variant(self) -> str:
         """Name of the catalogued variant that the first failed result is, or the conventions that fit it, or ""."""
         failed = self._first_failed()
@@ -118,7 +128,11 @@ class Report:
         if failed and failed.where:
             lines += ["", failed.where]
         if failed and failed.reproducer:
-            lines += ["", "To reproduce:", *("    " + line for line in failed.reproducer.splitlines())]
+            code = failed.reproducer.splitlines()
+            if len(failed.reproducer) > _LONGEST:
+                lines += ["", "To reproduce: copi-ref check --reproduce, or print report.reproducer"]
+            else:
+                lines += ["", "To reproduce:", *("    " + line for line in code)]
         return "\n".join(lines)
 
     def raise_if_failed(self) -> "Report":

@@ -10,18 +10,12 @@ from copi_ref.oracle.cases import Case
 from copi_ref.oracle.comparison import Element
 from copi_ref.oracle.functions import SAMPLES_FIRST, Function
 
-_MODULES = {
-    "numpy": "numpy",
-    "torch": "torch",
-    "jax": "jax.numpy",
-    "cupy": "cupy",
-    "array_api_strict": "array_api_strict",
-}
+_MODULES = {"jax": "jax.numpy"}
 
 
 def reproducer(caller: Caller, function: Function, case: Case, worst: Element | None) -> str:
     """Return Python that calls the function on a case; `implementation` in it is the user's own."""
-    library = caller.xp.__name__.removeprefix("array_api_compat.").partition(".")[0]
+    library = library_name(caller)
     names = function.arguments_given(case.inputs)
     lines = [f"import {_MODULES.get(library, library)} as xp"]
     if library == "jax" and caller.precision.dtype == "float64":
@@ -33,16 +27,28 @@ def reproducer(caller: Caller, function: Function, case: Case, worst: Element | 
     return "\n".join(lines)
 
 
+def library_name(caller: Caller) -> str:
+    """Return the plain name of the array library: "torch"."""
+    return str(caller.xp.__name__).removeprefix("array_api_compat.").partition(".")[0]
+
+
 def _written(caller: Caller, name: str, value: Any) -> str:
     if isinstance(value, (tuple, list)):
         return "[" + ", ".join(_written(caller, name, one) for one in value) + "]"
     if isinstance(value, np.ndarray):
         turned = value.T if caller.conventions.samples == "columns" and name in SAMPLES_FIRST else value
-        return f"xp.asarray({_numbers(turned)}, dtype=xp.{caller.precision.dtype})"
+        return f"xp.asarray({_numbers(turned, caller.precision.dtype)}, dtype=xp.{caller.precision.dtype})"
     return repr(value)
 
 
-def _numbers(array: HostArray) -> str:
+def _numbers(array: HostArray, dtype: str) -> str:
     if array.ndim > 1:
-        return "[" + ", ".join(_numbers(row) for row in array) + "]"
-    return "[" + ", ".join(repr(int(one)) if one == int(one) else repr(float(one)) for one in array) + "]"
+        return "[" + ", ".join(_numbers(row, dtype) for row in array) + "]"
+    return "[" + ", ".join(_number(float(one), dtype) for one in array) + "]"
+
+
+def _number(value: float, dtype: str) -> str:
+    """As few digits as read back the same in the format."""
+    if value == int(value):
+        return f"{value:.0f}."
+    return str(np.float32(value)) if dtype != "float64" else repr(value)

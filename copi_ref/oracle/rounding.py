@@ -233,17 +233,17 @@ class TrackedNamespace:
     @staticmethod
     def where(condition: HostArray, x: Any, y: Any) -> Tracked:
         """Choose element by element; the condition is that of the reference's own values."""
-        x, y = tracked(x), tracked(y)
-        for branch, taken in ((x, condition.all()), (y, not condition.any())):
-            if taken:  # what the other branch rounds is no matter then
+        if_true, if_false = tracked(x), tracked(y)
+        for branch, alone in ((if_true, condition.all()), (if_false, not condition.any())):
+            if alone:  # what the other branch rounds is no matter then
                 return branch
         return Tracked(
-            np.where(condition, x.value, y.value),
-            np.where(condition, x.magnitude, y.magnitude),
-            max(x.roundings, y.roundings),
-            max(x.products, y.products),
-            min(x.quantum, y.quantum),
-            max(x.largest, y.largest),
+            np.where(condition, if_true.value, if_false.value),
+            np.where(condition, if_true.magnitude, if_false.magnitude),
+            max(if_true.roundings, if_false.roundings),
+            max(if_true.products, if_false.products),
+            min(if_true.quantum, if_false.quantum),
+            max(if_true.largest, if_false.largest),
         )
 
 

@@ -11,7 +11,7 @@ from copi_ref.oracle.catalogue.steps import STEP_VARIANTS
 from copi_ref.oracle.catalogue.variant import Variant
 from copi_ref.oracle.catalogue.weights import SGD_VARIANTS, WEIGHT_VARIANTS
 
-__all__ = ["VARIANTS", "Variant"]
+__all__ = ["STEP_VARIANTS", "VARIANTS", "Variant"]
 
 VARIANTS: dict[str, Variant] = {
     variant.name: variant

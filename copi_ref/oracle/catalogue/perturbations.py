@@ -28,11 +28,11 @@ def _output(name: str, says: str, wrong: Callable[[Pieces, HostArray, HostArray,
     return Variant(name, says, lambda p: p.with_changes(output_delta=lambda a, y, t: wrong(p, a, y, t)))
 
 
-def _hidden(name: str, says: str, wrong: Callable[..., HostArray], credit: str = "") -> Variant:
-    """A wrong ``(pieces, above, a, y, W, R, B, a_above) -> δ_l``, for one credit method if one is named."""
+def _hidden(name: str, says: str, wrong: Callable[..., HostArray], *credits: str) -> Variant:
+    """A wrong ``(pieces, above, a, y, W, R, B, a_above) -> δ_l``, for some credit methods if they are named."""
 
     def change(p: Pieces) -> Pieces | None:
-        if credit and p.conventions.credit != credit:
+        if credits and p.conventions.credit not in credits:
             return None
         return p.with_changes(hidden_delta=lambda *arguments: wrong(p, *arguments))
 
@@ -93,7 +93,7 @@ PERTURBATION_VARIANTS = (
             lambda p, above, *rest: -p.hidden_delta(above, *rest)),
     _hidden("delta-slope-of-layer-above", "f′ of the layer above is applied once more on the way down",
             lambda p, above, a, y, W, R, B, a_above: p.hidden_delta(
-                _f_prime(p, a_above) * above, a, y, W, R, B, a_above)),
+                _f_prime(p, a_above) * above, a, y, W, R, B, a_above), "bp", "fa"),
     _hidden("delta-no-R", "R is left out of the backward pass: δ goes through Wᵀ only",
             lambda p, above, a, y, W, R, B, a_above: _f_prime(p, a) * (above @ W), "bp"),
     _hidden("delta-R-transposed", "R is transposed in the backward pass (δ @ W @ R.T in rows)",

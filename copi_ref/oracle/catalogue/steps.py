@@ -197,7 +197,6 @@ STEP_VARIANTS = (
     _z("step-z-without-a", "z = δ: a is missing in the target state", lambda a, y, delta: delta),
     _z("step-z-without-delta", "z = a: δ is missing in the target state", lambda a, y, delta: a),
     _z("step-z-from-y", "z = y + δ: y for a in the target state", lambda a, y, delta: y + delta),
-    _z("step-z-minus-delta", "z = a − δ", lambda a, y, delta: a - delta),
     _z("step-z-delta-minus-a", "z = δ − a", lambda a, y, delta: delta - a),
     _z("step-z-product", "z = a δ", lambda a, y, delta: a * delta),
     Variant("step-z-through-f", "z = f(a + δ)", lambda p: p.with_changes(

@@ -6,11 +6,11 @@ import numpy as np
 
 from copi_ref.backend import HostArray
 from copi_ref.oracle.catalogue.moments import (
+    C_off,
     centred,
     mean_outer,
     mean_square,
     n_minus_1,
-    C_off,
     per,
     without_last,
 )

@@ -1,0 +1,76 @@
+"""An opt-in pytest plugin: one test per function of an implementation.
+
+    pytest -p copi_ref.oracle.pytest_plugin --copi-target=pkg.mod:obj --copi-precision=float32 \
+        --copi-conventions=lateral_rule=left,slope=0.01
+
+Each function that the implementation has becomes a test; one that it lacks is skipped, with the reason.
+"""
+
+from typing import Any
+
+import pytest
+
+from copi_ref.backend import load_backend
+from copi_ref.oracle.checks import check
+from copi_ref.oracle.commands import TargetError, conventions_from_text, find_target
+from copi_ref.oracle.functions import FUNCTIONS
+from copi_ref.oracle.report import NOT_IMPLEMENTED, OracleError, Report
+from copi_ref.oracle.rounding import PRECISIONS
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options."""
+    group = parser.getgroup("copi_ref", "is it COPI?")
+    group.addoption("--copi-target", metavar="PKG.MOD[:OBJ]", help="the implementation to check")
+    group.addoption("--copi-precision", choices=list(PRECISIONS), default="float64", help="what it computes in")
+    group.addoption("--copi-backend", default=None, help="array library of its arguments")
+    group.addoption(
+        "--copi-conventions", default="", metavar="NAME=VALUE,…", help="as lateral_rule=left,slope=0.01"
+    )  # fmt: skip
+
+
+def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Add a test for each function."""
+    name = config.getoption("--copi-target")
+    if name is None:
+        return
+    try:
+        implementation = find_target(name)
+        settings = {
+            "conventions": conventions_from_text(config.getoption("--copi-conventions")),
+            "precision": config.getoption("--copi-precision"),
+        }
+        backend = config.getoption("--copi-backend")
+        settings |= {"xp": load_backend(backend)} if backend else {}
+    except (TargetError, ValueError, TypeError) as error:
+        raise pytest.UsageError(str(error)) from error
+    items += [
+        CopiItem.from_parent(session, name=f"{name}::{function}", function=function, run=(implementation, settings))
+        for function in FUNCTIONS
+    ]
+
+
+class CopiItem(pytest.Item):
+    """The check of one function."""
+
+    def __init__(self, *, function: str, run: tuple[Any, dict[str, Any]], **rest: Any):
+        super().__init__(**rest)
+        self.function = function
+        self.implementation, self.settings = run
+
+    def runtest(self) -> None:
+        """Check; skip if the function is not there."""
+        report: Report = check(self.implementation, only=(self.function,), **self.settings)
+        if report.results[0].status == NOT_IMPLEMENTED:
+            pytest.skip(f"{self.function} is not implemented")
+        report.raise_if_failed()
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """Show the report, and no traceback of the oracle's."""
+        if isinstance(excinfo.value, OracleError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo)
+
+    def reportinfo(self) -> tuple[str, int, str]:
+        """Say what is checked."""
+        return "copi_ref", 0, f"copi_ref oracle: {self.name}"

@@ -1,0 +1,111 @@
+"""Test vectors for implementations in other languages: JSON files with inputs, intermediates and exact results.
+
+Inputs are floats of at most 24 bits, results are computed in Fractions and rounded once, so that every number is the
+float64 nearest to the exact one. Numbers are C hex floats ("0x1.8p+1"), which `strtod`, `float.fromhex` and others read
+without rounding. Each quantity comes with its magnitude M and the number c of roundings on its longest way: an error
+up to γ(2 c u) M is rounding, see docs/tolerances.md. Each case lists the catalogued mistakes that it catches.
+"""
+
+import difflib
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from copi_ref.files import write_atomically
+from copi_ref.oracle.vectors.generate import FORMAT, all_vectors
+from copi_ref.oracle.vectors.text import as_json
+
+SHIPPED = Path(__file__).parent / "v1"
+MANIFEST, SCHEMA = "manifest.json", "schema.json"
+
+
+class VectorsError(ValueError):
+    """A folder of vectors is incomplete or was changed."""
+
+
+def load(folder: Path = SHIPPED) -> dict[str, list[dict[str, Any]]]:
+    """Read vectors, after holding them against their manifest.
+
+    Returns:
+        The cases of each file, by its name without ``.json``; numbers as they stand there.
+
+    Raises:
+        VectorsError: the manifest or a file is missing, no JSON, holds another number of cases than the manifest
+            says, or has another digest.
+    """
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+        if manifest["format"] != FORMAT:
+            raise VectorsError(f"{folder / MANIFEST} has format {manifest['format']!r}: needs {FORMAT}")
+        return {Path(name).stem: _read(folder / name, facts) for name, facts in manifest["files"].items()}
+    except (OSError, KeyError, TypeError, AttributeError) as error:
+        raise VectorsError(f"{folder} can't be read: {error!r}") from error
+    except ValueError as error:
+        raise VectorsError(f"{folder}: {error}") from error
+
+
+def _read(path: Path, facts: dict[str, Any]) -> list[dict[str, Any]]:
+    content = path.read_bytes()
+    cases: list[dict[str, Any]] = json.loads(content)["cases"]
+    if len(cases) != facts["cases"]:
+        raise VectorsError(f"{path.name} has {len(cases)} cases, but the manifest says {facts['cases']}")
+    if hashlib.sha256(content).hexdigest() != facts["sha256"]:
+        raise VectorsError(f"{path.name} is not what the manifest says: its digest differs")
+    return cases
+
+
+def texts() -> dict[str, str]:
+    """Compute all vectors, and return the text of each file, the manifest's last."""
+    files = {f"{name}.json": as_json(vectors) for name, vectors in all_vectors().items()}
+    manifest = {
+        "format": FORMAT,
+        "files": {
+            name: {"cases": len(json.loads(text)["cases"]), "sha256": hashlib.sha256(text.encode()).hexdigest()}
+            for name, text in files.items()
+        },
+    }
+    return {**files, MANIFEST: json.dumps(manifest, indent=1) + "\n"}
+
+
+def emit(folder: Path) -> int:
+    """Write all files and the schema to a folder, each whole; return the number of cases.
+
+    Raises:
+        OSError: it can't be written to.
+    """
+    for name, text in {**texts(), SCHEMA: (SHIPPED / SCHEMA).read_text(encoding="utf-8")}.items():
+        write_atomically(folder / name, text.encode())
+    return sum(len(cases) for cases in load(folder).values())
+
+
+@dataclass(frozen=True)
+class Differences:
+    """What differs between a folder and the vectors as they are computed now."""
+
+    ok: bool
+    lines: list[str]
+
+
+def differences(folder: Path = SHIPPED, most: int = 40) -> Differences:
+    """Compare a folder with the vectors as they are computed now; at most `most` lines of difference a file."""
+    try:
+        counts = {name: len(cases) for name, cases in load(folder).items()}
+    except VectorsError as error:
+        counts, lines = {}, [f"FAILED: {error}"]
+    else:
+        lines = []
+    for name, text in texts().items():
+        try:
+            there = (folder / name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            lines.append(f"FAILED: {name} can't be read: {error}")
+            continue
+        diff = list(difflib.unified_diff(there.splitlines(), text.splitlines(), name, f"{name} computed now", n=1))
+        if diff:
+            lines += [f"FAILED: {name} differs", *(line[:160] for line in diff[:most])]
+            lines += [f"… {len(diff) - most} lines more"] if len(diff) > most else []
+    ok = not lines
+    lines += [f"{name}.json: {count} cases" + (", as computed now" if ok else "") for name, count in counts.items()]
+    return Differences(ok, [*lines, f"{sum(counts.values())} cases in {folder}" + (": all verified" if ok else "")])

@@ -1,0 +1,399 @@
+"""Computing the vectors: inputs from a fixed sequence, exact results from the library's own functions on Fractions."""
+
+import itertools
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from copi_ref.backend import Array, HostArray
+from copi_ref.learning_rules import fixed_point, oja_update
+from copi_ref.oracle.catalogue import VARIANTS
+from copi_ref.oracle.conventions import AS_PRINTED, Conventions
+from copi_ref.oracle.functions import FUNCTIONS, Function
+from copi_ref.oracle.pieces import Inputs, Quantities, forward, right_pieces, whole_step
+from copi_ref.oracle.rounding import Tracked, tracked
+from copi_ref.oracle.vectors.text import exact_hex, rounded_hex
+
+FORMAT = 1
+EXACT = replace(AS_PRINTED, slope=Fraction(1, 10))
+TRAJECTORY_STEPS = 5
+
+
+def all_vectors() -> dict[str, dict[str, Any]]:
+    """Return the content of each file, by its name."""
+    contents = {name: list(_equation_cases(FUNCTIONS[name])) for name in _EQUATIONS}
+    contents |= {name: list(_network_cases(FUNCTIONS[name])) for name in ("forward", "perturbations", "step")}
+    equations = {name: FUNCTIONS[name].equation for name in contents}
+    more = {
+        "trajectory": (list(_trajectory_cases()), "Alg. 1, lines 3 to 16, five times"),
+        "full_update": (list(_full_cases()), "Eq. 2: ΔW = E[z xᵀ] E[x xᵀ]⁻¹ − W"),
+        "fixed_point": (list(_fixed_point_cases()), "App. B: W = E[z xᵀ] diag(E[x²])⁻¹; 0 where E[x²] = 0"),
+        "oja_update": (list(_oja_cases()), "App. C: ΔM = E[y xᵀ] − diag(E[y²]) M"),
+    }
+    contents |= {name: cases for name, (cases, _) in more.items()}
+    equations |= {name: equation for name, (_, equation) in more.items()}
+    return {
+        name: {"format": FORMAT, "function": name, "equation": equations[name], "cases": cases}
+        for name, cases in contents.items()
+    }
+
+
+# --- inputs -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Numbers from `random.random`, the one sequence that Python promises to keep."""
+
+    random: random.Random
+
+    def matrix(self, rows: int, columns: int, scale: float = 1.0, whole: bool = False) -> HostArray:
+        """Draw multiples of 2⁻¹⁰ in [−2, 2), or whole numbers from −4 to 4, times a power of two."""
+
+        def one() -> float:
+            drawn = self.random.random()
+            return int(drawn * 9) - 4 if whole else int(drawn * 4096 - 2048) / 1024
+
+        return np.array([[one() for _ in range(columns)] for _ in range(rows)]) * scale
+
+
+def _layer(source: _Source, N: int, K: int, M: int, whole: bool = False, scale: float = 1.0) -> Inputs:
+    x, z = source.matrix(N, K, scale, whole), source.matrix(N, M, 1.0, whole)
+    return {"x": x, "z": z, "delta": z, "W": source.matrix(M, K, 1.0, whole), "R": source.matrix(K, K, 1.0, whole)}
+
+
+def _layers() -> Iterator[tuple[str, Inputs]]:
+    source = _Source(random.Random(20220313))
+    yield "whole numbers", _layer(source, 4, 3, 2, whole=True)
+    yield "numbers of order 1", _layer(source, 7, 5, 3)
+    yield "one sample", _layer(source, 1, 3, 2)
+    yield "one unit, one input", _layer(source, 4, 1, 1)
+    dead = _layer(source, 4, 3, 2)
+    dead["x"][:, 1] = 0
+    yield "a dead input", dead
+    deficient = _layer(source, 5, 3, 2)
+    deficient["x"][:, 2] = deficient["x"][:, 0]
+    yield "two identical inputs", deficient
+    yield "fewer samples than inputs", _layer(source, 2, 5, 3)
+    yield "huge inputs", _layer(source, 7, 5, 3, scale=2.0**40)
+    yield "tiny inputs", _layer(source, 7, 5, 3, scale=2.0**-40)
+    mixed = _layer(source, 7, 5, 3)
+    mixed["x"] *= 2.0 ** np.array([-20, -10, 0, 10, 20])
+    yield "badly scaled inputs", mixed
+
+
+_NETWORKS: tuple[tuple[str, tuple[int, ...], int, bool, dict[str, Any]], ...] = (
+    ("one layer", (3, 2), 4, False, {}),
+    ("two layers of whole numbers", (3, 4, 2), 5, True, {}),
+    ("three layers", (3, 5, 4, 2), 7, False, {}),
+    ("one sample", (2, 3, 4), 1, False, {}),
+    ("one unit in every layer", (1, 1, 1), 3, False, {}),
+    ("lateral rule left", (3, 4, 2), 5, False, {"lateral_rule": "left"}),
+    ("lateral rule symmetric", (3, 4, 2), 5, False, {"lateral_rule": "symmetric"}),
+    ("half the loss, pre-activations as output", (3, 4, 2), 5, False, {"loss_factor": 1, "output": "pre-activation"}),
+    ("feedback alignment", (3, 5, 4, 2), 7, False, {"credit": "fa"}),
+    ("direct feedback alignment", (3, 5, 4, 2), 7, False, {"credit": "dfa"}),
+)
+
+
+def _network(source: _Source, sizes: tuple[int, ...], N: int, whole: bool, credit: str) -> Inputs:
+    pairs = list(itertools.pairwise(sizes))
+    inputs: Inputs = {
+        "W": tuple(source.matrix(m, k, 1.0, whole) for k, m in pairs),
+        "R": tuple(source.matrix(k, k, 1.0, whole) for k, _ in pairs),
+        "y0": source.matrix(N, sizes[0], 1.0, whole),
+        "target": source.matrix(N, sizes[-1], 1.0, whole),
+    }
+    if credit != "bp":
+        above = [sizes[-1]] * (len(pairs) - 1) if credit == "dfa" else sizes[2:]
+        inputs["B"] = tuple(source.matrix(k, m) for k, m in zip(sizes[1:-1], above, strict=True))
+    return inputs
+
+
+def _networks() -> Iterator[tuple[str, dict[str, Any], Inputs]]:
+    source = _Source(random.Random(20230811))
+    for name, sizes, N, whole, changed in _NETWORKS:
+        yield name, changed, _network(source, sizes, N, whole, changed.get("credit", "bp"))
+    at_zero = _network(source, (3, 4, 2), 5, False, "bp")
+    at_zero["y0"] *= np.array([0, 2.0**-20, -(2.0**-20), 1, 1])[:, None]
+    yield "pre-activations at and near 0", {}, at_zero
+
+
+# --- exact results ----------------------------------------------------------------------------------------------------
+
+
+def fractions(value: Any) -> Any:
+    """Return float arrays as object arrays of Fractions, exactly."""
+    if isinstance(value, tuple):
+        return tuple(map(fractions, value))
+    if isinstance(value, np.ndarray):
+        return np.array([[Fraction(one) for one in row] for row in value.tolist()], dtype=object)
+    return Fraction(value)
+
+
+def _tracked(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_tracked, value))
+    return tracked(value) if isinstance(value, np.ndarray) else value
+
+
+def _plain(value: Any) -> Any:
+    """Write exact arrays and numbers as hex floats."""
+    if isinstance(value, (tuple, list)):
+        return [_plain(one) for one in value]
+    if isinstance(value, np.ndarray):
+        return [_plain(list(row)) for row in value] if value.ndim > 1 else [exact_hex(one) for one in value]
+    return exact_hex(value)
+
+
+def _tolerance(quantity: Tracked) -> dict[str, Any]:
+    magnitude = np.atleast_2d(quantity.magnitude)
+    return {
+        "roundings": quantity.roundings,
+        "magnitude": [[rounded_hex(float(one)) for one in row] for row in magnitude],
+    }
+
+
+def _layered(quantities: Quantities, symbol: str, layers: int, write: Callable[[Array], Any]) -> list[Any]:
+    return [write(quantities[f"{symbol} of layer {layer}"]) for layer in range(1, layers + 1)]
+
+
+def _catches(function: Function, conventions: Conventions, inputs: Inputs) -> list[str]:
+    """Return the catalogued mistakes that give another result here, by more than 10⁻⁶ of the largest entry."""
+    right = right_pieces(replace(conventions, slope=float(conventions.slope)))
+    expected = function.expected(right, inputs, {})
+    return [
+        variant.name
+        for variant in VARIANTS.values()
+        if (changed := variant.change(right)) is not None and _differs(function, changed, inputs, expected)
+    ]
+
+
+def _differs(function: Function, pieces: Any, inputs: Inputs, expected: Quantities) -> bool:
+    with np.errstate(all="ignore"):
+        try:
+            found = function.expected(pieces, inputs, {})
+        except np.linalg.LinAlgError:
+            return True
+        return any(
+            name in found
+            and not np.all(np.abs(found[name] - value) <= 1e-6 * max(float(np.max(np.abs(value))), 1e-300))
+            for name, value in expected.items()
+            if name.startswith("Δ") or function.name != "step"
+        )
+
+
+def _case(
+    name: str,
+    changed: dict[str, Any],
+    arguments: Inputs,
+    intermediates: Any,
+    results: Any,
+    tolerance: Any,
+    catches: Any,
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "conventions": changed,
+        "arguments": {key: _plain(value) for key, value in arguments.items()},
+        "intermediates": intermediates,
+        "results": results,
+        "tolerance": tolerance,
+        "catches": catches,
+    }
+
+
+# --- equations --------------------------------------------------------------------------------------------------------
+
+_EQUATIONS: dict[str, tuple[str, Callable[[Inputs], dict[str, HostArray]]]] = {
+    "copi_update": ("dW", lambda q: {"E[z xT]": _mean_outer(q["z"], q["x"]), "E[x^2]": _powers(q["x"])}),
+    "sgd_update": ("dW", lambda q: {}),
+    "decorrelation_update": ("dR", lambda q: {"C": _mean_outer(q["x"], q["x"]), "C_off": _off(q["x"])}),
+}
+"""The name of each result, and what stands on the way to it."""
+
+
+def _mean_outer(u: HostArray, v: HostArray) -> HostArray:
+    return np.asarray(u.T @ v / len(u))
+
+
+def _powers(x: HostArray) -> HostArray:
+    return np.asarray(np.diag(_mean_outer(x, x))[None, :])
+
+
+def _off(x: HostArray) -> HostArray:
+    C = _mean_outer(x, x)
+    return C - np.diag(np.diag(C))
+
+
+def _equation_cases(function: Function) -> Iterator[dict[str, Any]]:
+    result, on_the_way = _EQUATIONS[function.name]
+    rules: tuple[dict[str, Any], ...] = ({},)
+    if function.name == "decorrelation_update":
+        rules = ({}, {"lateral_rule": "left"}, {"lateral_rule": "symmetric"})
+    for (name, inputs), changed in itertools.product(_layers(), rules):
+        conventions = replace(EXACT, **changed)
+        pieces = right_pieces(conventions)
+        arguments = {key: inputs[key] for key in function.arguments}
+        exact = function.expected(pieces, fractions_of(arguments), {})[function.result]
+        bound = function.expected(pieces, {key: _tracked(value) for key, value in arguments.items()}, {})
+        more = {key: _plain(value) for key, value in on_the_way(fractions_of(arguments)).items()}
+        rule = f", rule {changed['lateral_rule']}" if changed else ""
+        yield _case(
+            name + rule, changed, arguments, more, {result: _plain(exact)},
+            {result: _tolerance(bound[function.result])}, _catches(function, conventions, arguments),
+        )  # fmt: skip
+
+
+def fractions_of(inputs: Inputs) -> Inputs:
+    """Return inputs with everything as Fractions."""
+    return {name: fractions(value) for name, value in inputs.items()}
+
+
+def _direct_cases(function: Callable[..., Array], names: tuple[str, ...], result: str) -> Iterator[dict[str, Any]]:
+    """Cases of an equation that is no part of the contract, so that no mistakes of it are catalogued."""
+    for name, layer in _layers():
+        inputs = {"x": layer["x"], "y": layer["z"], "z": layer["z"], "M": layer["W"]}
+        arguments = {key: inputs[key] for key in names}
+        exact = function(*(fractions(value) for value in arguments.values()))
+        bound = function(*(tracked(value) for value in arguments.values()))
+        yield _case(name, {}, arguments, {}, {result: _plain(exact)}, {result: _tolerance(bound)}, [])
+
+
+def _oja_cases() -> Iterator[dict[str, Any]]:
+    return _direct_cases(oja_update, ("x", "y", "M"), "dM")
+
+
+def _fixed_point_cases() -> Iterator[dict[str, Any]]:
+    for name, layer in _layers():
+        arguments = {"x": layer["x"], "z": layer["z"]}
+        exact = fixed_point(*(fractions(value) for value in arguments.values()))
+        # E[z xᵀ]/E[x²]: magnitudes of the numerator over the exact denominator, which is a sum of squares.
+        numerator, powers = tracked(layer["z"]).mT @ (tracked(layer["x"]) / len(layer["x"])), _powers(layer["x"])
+        bound = Tracked(
+            exact.astype(float), numerator.magnitude / np.where(powers == 0, 1, powers), 2 * numerator.roundings + 1
+        )
+        yield _case(name, {}, arguments, {}, {"W": _plain(exact)}, {"W": _tolerance(bound)}, [])
+
+
+def _full_cases() -> Iterator[dict[str, Any]]:
+    """Eq. 2 where E[x xᵀ] has an inverse; no tolerance: it depends on the condition and on how the inverse is found."""
+    for name, layer in _layers():
+        x, z, W = (fractions(layer[key]) for key in ("x", "z", "W"))
+        inverse = _inverse(_mean_outer(x, x))
+        if inverse is None:
+            continue
+        exact = _mean_outer(z, x) @ inverse - W
+        arguments = {key: layer[key] for key in ("x", "z", "W")}
+        yield _case(name, {}, arguments, {"inverse of E[x xT]": _plain(inverse)}, {"dW": _plain(exact)}, {}, [])
+
+
+def _inverse(C: HostArray) -> HostArray | None:
+    """Invert exactly by Gauss and Jordan; None if C is singular."""
+    size = len(C)
+    rows = [[*C[i], *(Fraction(int(i == j)) for j in range(size))] for i in range(size)]
+    for column in range(size):
+        pivot = next((i for i in range(column, size) if rows[i][column]), None)
+        if pivot is None:
+            return None
+        rows[column], rows[pivot] = rows[pivot], rows[column]
+        rows[column] = [entry / rows[column][column] for entry in rows[column]]
+        for other in range(size):
+            if other != column:
+                factor = rows[other][column]
+                rows[other] = [a - factor * b for a, b in zip(rows[other], rows[column], strict=True)]
+    return np.array([row[size:] for row in rows], dtype=object)
+
+
+# --- networks ---------------------------------------------------------------------------------------------------------
+
+
+def _network_cases(function: Function) -> Iterator[dict[str, Any]]:
+    for name, changed, inputs in _networks():
+        if function.name == "forward" and changed:
+            continue  # nothing of it changes the forward pass
+        yield {"forward": _forward_case, "perturbations": _perturbation_case, "step": _step_case}[function.name](
+            function, name, changed, inputs
+        )
+
+
+def _forward_case(function: Function, name: str, changed: dict[str, Any], inputs: Inputs) -> dict[str, Any]:
+    arguments = {key: inputs[key] for key in function.arguments}
+    pieces, layers = right_pieces(EXACT), len(inputs["W"])
+    exact = forward(pieces, fractions_of(arguments), {})
+    bound = forward(pieces, {key: _tracked(value) for key, value in arguments.items()}, {})
+    results = {symbol: _layered(exact, symbol, layers, _plain) for symbol in "xay"}
+    tolerance = {symbol: _layered(bound, symbol, layers, _tolerance) for symbol in "xay"}
+    return _case(name, changed, arguments, {}, results, tolerance, _catches(function, EXACT, arguments))
+
+
+def _perturbation_case(function: Function, name: str, changed: dict[str, Any], inputs: Inputs) -> dict[str, Any]:
+    """x, a and y are those of the forward pass, rounded once; δ is exact for these."""
+    conventions = replace(EXACT, **changed)
+    pieces, layers = right_pieces(conventions), len(inputs["W"])
+    found = forward(pieces, fractions_of({key: inputs[key] for key in ("W", "R", "y0")}), {})
+    trace = {symbol: tuple(_layered(found, symbol, layers, lambda array: array.astype(float))) for symbol in "xay"}
+    given = {**inputs, **trace}
+    arguments = {key: given[key] for key in function.arguments_given(given)}
+    exact = function.expected(pieces, fractions_of(arguments), {})
+    bound = function.expected(pieces, {key: _tracked(value) for key, value in arguments.items()}, {})
+    results = {"delta": _layered(exact, "δ", layers, _plain)}
+    tolerance = {"delta": _layered(bound, "δ", layers, _tolerance)}
+    return _case(name, changed, arguments, {}, results, tolerance, _catches(function, conventions, arguments))
+
+
+def _step_case(
+    function: Function, name: str, changed: dict[str, Any], inputs: Inputs, eta_w: float = 2.0, eta_r: float = 4.0
+) -> dict[str, Any]:
+    """Rates above 1, so that a wrong update does not hide in the weights."""
+    conventions = replace(EXACT, **changed)
+    pieces, layers = right_pieces(conventions), len(inputs["W"])
+    given = {**inputs, "eta_w": eta_w, "eta_r": eta_r}
+    arguments = {key: given[key] for key in function.arguments_given(given)}
+    rates = {"W": eta_w, "R": eta_r}
+
+    def stepped(write: Callable[[Array], Any], convert: Callable[[Any], Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        converted = {key: convert(value) for key, value in arguments.items()}
+        found = whole_step(pieces, converted, {})
+        new = {
+            letter: [
+                write(A + convert(rates[letter]) * found[f"Δ{letter} of layer {at + 1}"])
+                for at, A in enumerate(converted[letter])
+            ]
+            for letter in "WR"
+        }
+        symbols = (("x", "x"), ("a", "a"), ("y", "y"), ("delta", "δ"), ("dW", "ΔW"), ("dR", "ΔR"))
+        return {key: _layered(found, symbol, layers, write) for key, symbol in symbols}, new
+
+    on_the_way, results = stepped(_plain, fractions)
+    _, tolerance = stepped(_tolerance, _tracked)
+    return _case(name, changed, arguments, on_the_way, results, tolerance, _catches(function, conventions, arguments))
+
+
+def _trajectory_cases() -> Iterator[dict[str, Any]]:
+    """Five steps: each exact for the weights of the one before as they were rounded to float64."""
+    source = _Source(random.Random(20231115))
+    for name, changed in (
+        ("rule right", {}),
+        ("rule left", {"lateral_rule": "left"}),
+        ("rule symmetric", {"lateral_rule": "symmetric"}),
+    ):
+        inputs = _network(source, (3, 4, 2), 5, False, "bp")
+        inputs["R"] = tuple(np.eye(len(R)) for R in inputs["R"])
+        steps = []
+        for number in range(1, TRAJECTORY_STEPS + 1):
+            batch = {"y0": source.matrix(5, 3, 0.5), "target": source.matrix(5, 2, 0.5)}
+            case = _step_case(FUNCTIONS["step"], f"step {number}", changed, {**inputs, **batch}, 0.25, 0.125)
+            steps.append({key: case[key] for key in ("arguments", "intermediates", "results", "tolerance")})
+            new = {
+                letter: tuple(
+                    np.array([[float.fromhex(one) for one in row] for row in A]) for A in case["results"][letter]
+                )
+                for letter in "WR"
+            }
+            inputs |= new
+        yield {"name": name, "conventions": changed, "steps": steps, "catches": case["catches"]}
