@@ -227,7 +227,8 @@ def _network(d: _Drawing, function: Function, sizes: tuple[int, ...], N: int, ki
         "target": d.matrix(N, sizes[-1]),
     }
     if kink:
-        # A sample of zeros puts every pre-activation on the kink, scaled ones put them near it.
+        # A row of zeros in W puts a unit on the kink for every sample, small samples put all near it.
+        inputs["W"] = tuple(np.where(np.arange(len(W))[:, None] == 1, 0.0, W) for W in inputs["W"])
         near = 2.0**-12 if d.precision.dtype in ("float32", "float64") else 2.0**-5
         factor = np.array([0.0, near, -near, *np.ones(N - 3)])[:, None]
         inputs["y0"] = d.precision.representable(inputs["y0"] * factor)
@@ -270,15 +271,37 @@ def _dyadic(conventions: Conventions) -> bool:
     return conventions.activation != "leaky_relu" or tracked(conventions.slope).roundings == 0
 
 
-def trajectory_batches(conventions: Conventions, precision: Precision, seed: int) -> tuple[Inputs, list[Inputs]]:
-    """Return first weights, and batches for several steps from there, small enough that rates of 1 or 2 are stable."""
+def first_weights(conventions: Conventions, precision: Precision, seed: int) -> tuple[Inputs, np.random.Generator]:
+    """Return the weights with which several steps start, and the generator that draws their batches."""
     rng = np.random.default_rng([seed, 77])
     drawing = _Drawing(rng, conventions, precision, ROUNDING, 0)
     first = _network(drawing, FUNCTIONS["step"], (3, 5, 2), 7, kink=False)
-    weights: Inputs = {name: first[name] for name in ("W", "R", "B") if name in first}
-    batches: list[Inputs] = []
-    for _ in range(TRAJECTORY_STEPS):
-        y0 = precision.representable(rng.uniform(0.1, 0.6, size=(7, 3)))
-        target = precision.representable(rng.uniform(0.1, 0.6, size=(7, 2)))
-        batches.append({"y0": y0, "target": target, "eta_w": 1.0, "eta_r": 2.0})
-    return weights, batches
+    return {name: first[name] for name in ("W", "R", "B") if name in first}, rng
+
+
+def next_batch(weights: Inputs, conventions: Conventions, precision: Precision, rng: np.random.Generator) -> Inputs:
+    """Return weights with a batch and rates, so that updates are as large as they may be and steps don't run away.
+
+    Rates are powers of two for which no update is more than an eighth of the largest W or a 32nd of the largest R: once
+    inputs are decorrelated, ΔR is a small difference of large numbers, and its check no longer sharp.
+    """
+    inputs = weights | {
+        "y0": precision.representable(rng.uniform(0.25, 1.5, size=(7, 3))),
+        "target": precision.representable(rng.uniform(2, 4, size=(7, 2))),  # far from y: y* − y cancels little
+        "eta_w": 1.0,
+        "eta_r": 1.0,
+    }
+    found = FUNCTIONS["step"].expected(right_pieces(conventions), inputs, {})
+    inputs["eta_w"], inputs["eta_r"] = (_rate(letter, inputs, found, share) for letter, share in (("W", 8), ("R", 32)))
+    if inputs["eta_w"] == inputs["eta_r"]:
+        inputs["eta_r"] /= 2  # so that a swap shows
+    return inputs
+
+
+def _rate(letter: str, inputs: Inputs, found: Quantities, share: int) -> float:
+    """The smallest ratio of a layer's largest weight and its largest update, over `share`, down to a power of two."""
+    ratios = (
+        float(np.max(np.abs(A)) / (np.max(np.abs(found[f"Δ{letter} of layer {layer}"])) or 1))
+        for layer, A in enumerate(inputs[letter], start=1)
+    )
+    return float(2.0 ** np.floor(np.log2(min(ratios) / share)))

@@ -156,7 +156,9 @@ def _recovered(name: str, update: Array, inputs: Inputs) -> Array:
     letter, layer = name[1], int(name.rpartition(" ")[2])
     eta = inputs["eta_w" if letter == "W" else "eta_r"]
     new = inputs[letter][layer - 1] + eta * update
-    return replace(update, magnitude=new.magnitude / eta, roundings=new.roundings + 1, largest=new.largest)
+    # W itself is exact: to W⁺ = W + η ΔW it brings two roundings, and not all those of ΔW, that M is multiplied with.
+    magnitude = update.magnitude + 2 * new.magnitude / (eta * update.roundings)
+    return replace(update, magnitude=magnitude, largest=new.largest)
 
 
 def _own(own: Quantities, found: Quantities, name: str, expected: Array) -> Array:

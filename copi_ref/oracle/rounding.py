@@ -76,7 +76,7 @@ class Tracked:
         magnitude: M, at least \\|value\\|.
         roundings: c.
         products: how many factors of matrix products were rounded on the way (for TF32).
-        quantum: every exact value and partial sum is a multiple of it.
+        quantum: every exact value and partial sum is a multiple of this power of two; 0 if there is none.
         largest: max M / quantum over all operations so far: below 2^p nothing is rounded in p bits.
     """
 
@@ -138,9 +138,10 @@ class Tracked:
         return self._times(tracked(other), np.matmul, roundings=self.shape[-1], products=2)
 
     def __truediv__(self, divisor: int) -> "Tracked":
-        # 2: an implementation may multiply by a rounded reciprocal
-        made = self._like(self.value / divisor, self.magnitude / divisor)
-        return _made(made.value, made.magnitude, self.roundings + 2, self.products, self.quantum / divisor, self)
+        value, magnitude = self.value / divisor, self.magnitude / divisor
+        quantum = self.quantum / divisor if np.frexp(divisor)[0] == 0.5 else 0.0  # a third is never exact
+        # 2 roundings: an implementation may multiply by a rounded reciprocal
+        return _made(value, magnitude, self.roundings + 2, self.products, quantum, self)
 
     def __pow__(self, exponent: int) -> "Tracked":
         assert exponent == 0, "the library writes a**0 for ones of a's own kind, and nothing else"

@@ -1,16 +1,23 @@
 """Several steps in a row, each compared from the implementation's own weights, so that errors don't compound."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from copi_ref.backend import HostArray
 from copi_ref.oracle.calling import Caller
-from copi_ref.oracle.cases import ROUNDING, Case, trajectory_batches, undecided, with_tracked
+from copi_ref.oracle.cases import (
+    ROUNDING,
+    TRAJECTORY_STEPS,
+    Case,
+    first_weights,
+    next_batch,
+    undecided,
+    with_tracked,
+)
 from copi_ref.oracle.comparison import Outcome, run_case
 from copi_ref.oracle.functions import FUNCTIONS
-from copi_ref.oracle.pieces import Inputs, Quantities, right_pieces
+from copi_ref.oracle.pieces import Inputs, right_pieces
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,11 +35,11 @@ class Trajectory:
 
 def run_trajectory(caller: Caller, seed: int) -> Trajectory:
     """Take steps until one is wrong. `forward` and `perturbations`, where there, are called with the same weights."""
-    weights, batches = trajectory_batches(caller.conventions, caller.precision, seed)
+    weights, rng = first_weights(caller.conventions, caller.precision, seed)
     outcomes: list[tuple[str, Outcome]] = []
     skipped = 0
-    for number, batch in enumerate(batches, start=1):
-        inputs = {**weights, **batch}
+    for number in range(1, TRAJECTORY_STEPS + 1):
+        inputs = next_batch(weights, caller.conventions, caller.precision, rng)
         if _at_a_kink(caller, inputs):
             skipped += 1
         else:
@@ -40,10 +47,7 @@ def run_trajectory(caller: Caller, seed: int) -> Trajectory:
                 outcomes.append((name, run_case(caller, FUNCTIONS[name], Case(f"step {number}", ROUNDING, more))))
                 if outcomes[-1][1].failed:
                     return Trajectory(outcomes, skipped)
-        last = outcomes[-1][1].observation if outcomes else None
-        if last is None:
-            break
-        weights = {**weights, **_after(caller, inputs, last.actual)}
+            weights = weights | _after(caller, inputs, outcomes[-1][1])
     return Trajectory(outcomes, skipped)
 
 
@@ -66,8 +70,10 @@ def _at_a_kink(caller: Caller, inputs: Inputs) -> bool:
     return undecided(expected, caller.conventions, caller.precision) > 0
 
 
-def _after(caller: Caller, inputs: Inputs, updates: Quantities) -> dict[str, Any]:
+def _after(caller: Caller, inputs: Inputs, outcome: Outcome) -> Inputs:
     """Return the weights that the implementation returned: W + η ΔW undoes how ΔW was recovered."""
+    assert outcome.observation is not None, "of a step that did not fail"
+    updates = outcome.observation.actual
 
     def new(letter: str, eta: float) -> tuple[HostArray, ...]:
         arrays = (A + eta * updates[f"Δ{letter} of layer {layer}"] for layer, A in enumerate(inputs[letter], start=1))
