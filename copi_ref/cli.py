@@ -37,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return int(options.command(options))
+    except BrokenPipeError:  # the reader has seen enough, as `head` does; what is buffered has nowhere to go
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (BackendError, DataError, ImportError, OSError, TargetError) as error:
         print(f"copi-ref: {error}", file=sys.stderr)
         return 2

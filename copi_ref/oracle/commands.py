@@ -83,7 +83,10 @@ def _add_conventions(parser: argparse.ArgumentParser) -> None:
 
 
 def _conventions(options: argparse.Namespace) -> Conventions:
-    return Conventions(**{field.name: getattr(options, field.name) for field in fields(Conventions)})
+    try:
+        return Conventions(**{field.name: getattr(options, field.name) for field in fields(Conventions)})
+    except (ValueError, TypeError) as error:
+        raise TargetError(str(error)) from error
 
 
 def _check(options: argparse.Namespace) -> int:

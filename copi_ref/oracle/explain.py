@@ -16,7 +16,7 @@ def example(conventions: Conventions = AS_PRINTED) -> Inputs:
     inputs: Inputs = {
         "y0": np.array([[1.0, 2.0], [3.0, -1.0]]),
         "target": np.array([[1.0, 0.0], [0.0, 1.0]]),
-        "W": (np.array([[1.0, -1.0], [2.0, 0.5], [-0.5, 1.0]]), np.array([[1.0, 0.5, -1.0], [-0.5, 1.0, 2.0]])),
+        "W": (np.array([[1.0, -1.0], [2.0, 0.5], [-0.5, 1.0]]), np.array([[1.0, -0.5, -1.0], [-0.5, 1.0, 2.0]])),
         "R": (
             np.array([[1.0, 0.5], [0.5 if symmetric else 0.25, 1.0]]),
             np.array([[1.0, 0.5, 0.0], [0.5 if symmetric else 0.0, 1.0, 0.25], [0.0, 0.25, 1.0]]),
@@ -24,9 +24,7 @@ def example(conventions: Conventions = AS_PRINTED) -> Inputs:
         "eta_w": 0.5,
         "eta_r": 0.25,
     }
-    if conventions.credit == "fa":
-        inputs["B"] = (np.array([[0.5, -1.0], [1.0, 0.25], [-0.5, 1.0]]),)
-    if conventions.credit == "dfa":
+    if conventions.credit != "bp":  # of two layers FA and DFA are the same
         inputs["B"] = (np.array([[0.5, -1.0], [1.0, 0.25], [-0.5, 1.0]]),)
     return inputs
 

@@ -46,7 +46,6 @@ class Program:
 
     def __init__(self, command: str, conventions: Conventions, timeout: float = 60):
         self.timeout = timeout
-        self.command = command
         try:
             self._process = subprocess.Popen(
                 shlex.split(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -62,9 +61,9 @@ class Program:
         self._id = 0
         try:
             self.functions = self._functions(conventions)
-        except ProgramError:
+        except ProgramError as error:
             self.close()
-            raise
+            raise ProgramError(f"{command!r}: {error}") from None
 
     def __enter__(self) -> "Program":
         return self
@@ -100,9 +99,7 @@ class Program:
     def _functions(self, conventions: Conventions) -> tuple[str, ...]:
         names = self._ask({"function": "functions", "conventions": asdict(conventions)})
         if not isinstance(names, list) or not all(name in FUNCTIONS for name in names):
-            raise ProgramError(
-                f"{self.command!r} answered {names!r} to 'functions': needs a list of some of {list(FUNCTIONS)}"
-            )
+            raise ProgramError(f"answered {names!r} to 'functions': needs a list of some of {list(FUNCTIONS)}")
         return tuple(names)
 
     def _call(self, function: Function, arguments: tuple[Any, ...]) -> Any:

@@ -53,6 +53,11 @@ LATERAL_VARIANTS = (
     ),
     _lateral("lateral-no-R", "ΔR is −C_off: the product with R is missing", lambda x, R, times: -C_off(x)),
     _lateral("lateral-R-transposed", "R is transposed in ΔR", lambda x, R, times: -times(C_off(x), R.mT)),
+    _lateral(
+        "lateral-R-transposed-in-product",
+        "R is transposed where it multiplies E[x xᵀ], and not where it multiplies diag(E[x²])",
+        lambda x, R, times: -(times(mean_outer(x, x), R.mT) - times(np.diag(mean_square(x)), R)),
+    ),
     _lateral("lateral-transposed", "ΔR is transposed", lambda x, R, times: -times(C_off(x), R).mT),
     _lateral("lateral-covariance", "x is centred: covariance for E[x xᵀ]", lambda x, R, t: -t(C_off(centred(x)), R)),
     _lateral("lateral-correlation", "x is scaled to E[x²] = 1 first", lambda x, R, t: -t(C_off(unit_power(x)), R)),

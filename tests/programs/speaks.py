@@ -1,0 +1,61 @@
+"""A program that speaks the oracle's protocol: the plain implementation, or what the first argument says."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from mutants import plain
+
+HOW = sys.argv[1] if len(sys.argv) > 1 else "well"
+
+
+def arrays(value, dtype):
+    if isinstance(value, list) and isinstance(value[0][0], list):
+        return [np.array(one, dtype=dtype) for one in value]
+    return np.array(value, dtype=dtype) if isinstance(value, list) else value
+
+
+def lists(value):
+    return [lists(one) for one in value] if isinstance(value, (list, tuple)) else value.tolist()
+
+
+def answer(request):
+    name = request["function"]
+    if name == "functions":
+        if HOW == "refuses":
+            return {"error": "not these conventions"}
+        return {
+            "result": ["copi_update", "stepp"]
+            if HOW == "misspells"
+            else ["copi_update", "forward", "perturbations", "step"]
+        }
+    arguments = {key: arrays(value, request["dtype"]) for key, value in request["arguments"].items()}
+    if HOW == "dies":
+        sys.exit("segmentation fault, so to speak")
+    if HOW == "hangs":
+        time.sleep(60)
+    if HOW == "complains":
+        return {"error": "x is too small for me"}
+    result = lists(getattr(plain, name)(*arguments.values()))
+    if HOW == "nan":
+        result = [[None] * len(row) for row in result] if name == "copi_update" else result
+    if HOW == "ragged" and name == "copi_update":
+        result[0] = result[0][:-1]
+    if name == "forward":
+        return {"result": dict(zip("xay", result, strict=True)) if HOW != "unstructured" else result}
+    if name == "step":
+        return {"result": dict(zip("WR", result, strict=True))}
+    return {"result": result}
+
+
+for line in sys.stdin:
+    request = json.loads(line)
+    if HOW == "garbles":
+        print("ready!", flush=True)
+        continue
+    reply = {"id": request["id"] + (HOW == "miscounts"), **answer(request)}
+    print(json.dumps(reply), flush=True)

@@ -1,0 +1,86 @@
+"""The oracle passes correct implementations, however they sum and multiply; benchmarks/false_alarms.py takes more."""
+
+from types import SimpleNamespace
+
+import correct_implementations
+import numpy as np
+import pytest
+
+from copi_ref.oracle import Conventions, check
+
+LIBRARIES = ("numpy", "torch", "jax")
+IN_LIBRARIES = [pytest.param(name, marks=() if name == "numpy" else pytest.mark.interop, id=name) for name in LIBRARIES]
+DRAWS = {"numpy": 24, "torch": 10, "jax": 2}  # JAX compiles for every new shape
+
+
+def drawn(library, number):
+    """Return an implementation, its conventions and a precision; for "jax" and "torch" if they are installed."""
+    if library != "numpy":
+        pytest.importorskip(library)
+    rng = np.random.default_rng([1, number])
+    implementation, conventions = correct_implementations.drawn(rng, library, Conventions)
+    return implementation, conventions, ("float64", "float32")[number % 2]
+
+
+def sample(library):
+    return [pytest.param(library, number, id=f"{library}-{number}") for number in range(DRAWS[library])]
+
+
+def assert_passes(library, number, jit=False, only=()):
+    implementation, conventions, precision = drawn(library, number)
+    called = correct_implementations.as_called(implementation, jit)
+    check(
+        called, conventions=conventions, precision=precision, xp=implementation.xp, seed=number, only=only
+    ).raise_if_failed()
+
+
+@pytest.mark.parametrize(("library", "number"), sample("numpy"))
+def test_numpy(library, number):
+    assert_passes(library, number)
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize(("library", "number"), sample("torch"))
+def test_torch(library, number):
+    assert_passes(library, number)
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize(("library", "number"), sample("jax"))
+def test_jax(library, number):
+    assert_passes(library, number, only=("copi_update", "decorrelation_update", "forward", "perturbations"))
+
+
+@pytest.mark.interop
+def test_jax_compiled():
+    assert_passes("jax", 3, jit=True, only=("copi_update", "decorrelation_update"))
+
+
+def labelled(activation, piece, name):
+    return (activation if piece in ("f", "f′") else "any", piece, name)
+
+
+@pytest.mark.parametrize("library", IN_LIBRARIES)
+def test_every_alternative_is_drawn(library):
+    seen, there = set(), set()
+    for number in range(400):
+        implementation, conventions, _ = drawn(library, number)
+        activation = conventions.activation
+        seen |= {labelled(activation, *choice) for choice in implementation.choices.items()}
+        tables = correct_implementations.alternatives(library, {"activation": activation})
+        there |= {labelled(activation, piece, name) for piece, names in tables.items() for name in names}
+    assert not there - seen
+
+
+def test_wrong_in_one_weight_is_rejected():
+    # The same way of calling: nothing here passes whatever comes.
+    implementation, conventions, _ = drawn("numpy", 0)
+    right = correct_implementations.as_called(implementation)
+
+    def wrong(x, z, W):
+        update = right.copi_update(x, z, W)
+        update[0, 0] *= 1 + 1e-9
+        return update
+
+    report = check(SimpleNamespace(copi_update=wrong), conventions=conventions, precision="float64")
+    assert not report.ok
