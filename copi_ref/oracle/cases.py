@@ -207,6 +207,7 @@ def _network_kinds(function: Function) -> Iterator[tuple[str, str, Draw]]:
     yield "two layers of whole numbers", EXACT, network(3, 4, 2, N=8)
     yield "three layers of whole numbers", EXACT, network(3, 5, 4, 2, N=8)
     yield "one sample", EXACT, network(2, 3, 4, N=1)
+    yield "one hidden unit", EXACT, network(3, 1, 2, N=4)
     yield "numbers of order 1", ROUNDING, network(3, 5, 2, N=7)
     yield "one layer", ROUNDING, network(3, 2, N=7)
     yield "one sample of order 1", ROUNDING, network(3, 2, 4, N=1)

@@ -132,10 +132,23 @@ def _diagnosis(caller: Caller, function: Function, outcomes: list[Outcome]) -> D
         return None
     if failed[0].verdict is not None:
         return Diagnosis("verdict", _with_hint(caller, function, failed[0]))
+    if _differs_from_itself(caller, function, failed[0]):
+        return Diagnosis("not-deterministic", "not deterministic: two calls with the same arguments have two results")
     # Failed ones first: they refute most candidates at once.
     ordered = failed + [outcome for outcome in outcomes if not outcome.failed]
     observations = [outcome.observation for outcome in ordered if outcome.observation is not None]
     return diagnose(function, caller.conventions, caller.precision, observations)
+
+
+def _differs_from_itself(caller: Caller, function: Function, failed: Outcome) -> bool:
+    """Whether two more calls, one after the other, have results that differ by more than rounding."""
+    twice = [run_case(caller, function, failed.case).observation for _ in range(2)]
+    if twice[0] is None or twice[1] is None:
+        return False
+    return any(
+        bool(np.any(np.abs(twice[0].actual[name] - twice[1].actual[name]) > expected.allowance(caller.precision)))
+        for name, expected in twice[0].expected.items()
+    )
 
 
 def _with_hint(caller: Caller, function: Function, failed: Outcome) -> str:

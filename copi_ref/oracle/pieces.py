@@ -34,8 +34,8 @@ class Pieces:
         preactivate: ``(x, y, W) -> a``, y the layer's input before R.
         activate: ``(a, layer, layers) -> y``.
         output_delta: ``(a, y, target) -> δ_L``.
-        hidden_delta: ``(above, a, y, W, R, B, a_above) -> δ_l``, all but a and y of the layer above; for "dfa" `above`
-            is δ_L.
+        hidden_delta: ``(above, a, y, W, R, B, a_above, from_output) -> δ_l``: W and R are of the layer above, `above`
+            and a_above of the one that δ comes from, for "dfa" the output. `from_output`: whether that is the output.
         target_state: ``(a, y, delta) -> z``.
         copi: ``(x, z, W) -> ΔW``.
         sgd: ``(x, delta) -> ΔW``.
@@ -68,7 +68,7 @@ def right_pieces(conventions: Conventions) -> Pieces:
         prediction = y if conventions.output == "activation" else a
         return scaled(loss.perturbation(prediction, a, target, f), conventions.error_scale)
 
-    def hidden_delta(above: Array, a: Array, y: Array, W: Array, R: Array, B: Array, a_above: Array) -> Array:
+    def hidden_delta(above: Array, a: Array, y: Array, W: Array, R: Array, B: Array, *rest: Any) -> Array:
         if conventions.credit == "bp":
             return backpropagated(above, W, R, a, f)
         return fed_back(above, B, a, f)
@@ -120,7 +120,10 @@ def perturbations(pieces: Pieces, inputs: Inputs, own: Quantities) -> Quantities
         above = delta_L if pieces.conventions.credit == "dfa" else delta
         B = inputs["B"][layer - 1] if "B" in inputs else None
         W, R = inputs["W"][layer], inputs["R"][layer]
-        delta = pieces.hidden_delta(above, a[layer - 1], y[layer - 1], W, R, B, a[layer])
+        direct = pieces.conventions.credit == "dfa"
+        a_above = a[-1] if direct else a[layer]
+        from_output = direct or layer == layers - 1
+        delta = pieces.hidden_delta(above, a[layer - 1], y[layer - 1], W, R, B, a_above, from_output)
         delta = _own(own, found, f"δ of layer {layer}", delta)
     return found
 

@@ -34,10 +34,16 @@ FORWARD_VARIANTS = (
             decorrelate=lambda y, R, layer: y if layer == 1 else y @ R.mT),
     exchanging("forward-centred", "the mean over the batch is taken from y before R",
             decorrelate=lambda y, R, layer: centred(y) @ R.mT),
+    exchanging("forward-input-centred", "the mean over the batch is taken from y₀ before the first layer",
+               decorrelate=lambda y, R, layer: (centred(y) if layer == 1 else y) @ R.mT),
+    exchanging("forward-input-scaled", "y₀ is divided by 255",
+               decorrelate=lambda y, R, layer: (y / 255 if layer == 1 else y) @ R.mT),
     exchanging("forward-x-negated", "x has the wrong sign", decorrelate=lambda y, R, layer: -(y @ R.mT)),
     exchanging("forward-a-from-y", "a = W y: computed from y and not from x", preactivate=lambda x, y, W: y @ W.mT),
     exchanging("forward-a-negated", "a has the wrong sign", preactivate=lambda x, y, W: -(x @ W.mT)),
     exchanging("forward-a-absolute", "a = |W| x", preactivate=lambda x, y, W: x @ np.abs(W).mT),
+    _activation("forward-softmax-output", "y_L = softmax(a_L)",
+                lambda p, a, layer, layers: _softmax(a) if layer == layers else p.activate(a, layer, layers)),
     _activation("forward-linear-output", "y_L = a_L: f is left out of the last layer",
                 lambda p, a, layer, layers: a if layer == layers else p.activate(a, layer, layers)),
     _activation("forward-linear-hidden", "f is left out of the hidden layers",
@@ -50,6 +56,10 @@ FORWARD_VARIANTS = (
                 lambda p, a, layer, layers: -p.activate(a, layer, layers)),
     _activation("forward-f-twice", "f is applied twice",
                 lambda p, a, layer, layers: p.activate(p.activate(a, layer, layers), layer, layers)),
+    _activation("forward-f-kink-at-1", "the kink of f is at 1 and not at 0",
+                lambda p, a, layer, layers: np.where(a < 1, _below(p) * a, a)),
+    _activation("forward-f-kink-at-minus-1", "the kink of f is at −1 and not at 0",
+                lambda p, a, layer, layers: np.where(a < -1, _below(p) * a, a)),
     _activation("forward-f-slope-missing-a", "below 0, f is the slope itself and not slope · a",
                 lambda p, a, layer, layers: np.where(a < 0, float(p.conventions.slope), a)),
     _activation("forward-f-slope-sign", "below 0, f has the wrong sign",
@@ -59,3 +69,13 @@ FORWARD_VARIANTS = (
     _activation("forward-f-slope-divided", "below 0, f is a/slope for slope · a",
                 lambda p, a, layer, layers: np.where(a < 0, a / (p.conventions.slope or 1), a)),
 )  # fmt: skip
+
+
+def _softmax(a: HostArray) -> HostArray:
+    e = np.exp(a - a.max(axis=-1, keepdims=True))
+    return np.asarray(e / e.sum(axis=-1, keepdims=True))
+
+
+def _below(p: Pieces) -> float:
+    """The slope of f below 0."""
+    return float(p.conventions.f().derivative(np.array([-1.0]))[0])

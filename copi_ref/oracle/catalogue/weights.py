@@ -83,6 +83,51 @@ WEIGHT_VARIANTS = (
         lambda x, z, W: mean_outer(z, x) - W * np.sqrt(mean_square(x)),
     ),
     _weight(
+        "weight-decay-standard-deviation",
+        "the decay has the standard deviation of x for E[x²]",
+        lambda x, z, W: mean_outer(z, x) - W * np.std(x, axis=0),
+    ),
+    _weight(
+        "weight-decay-norm",
+        "the decay has √Σx², the norm over the batch, for E[x²]",
+        lambda x, z, W: mean_outer(z, x) - W * np.sqrt(np.sum(x * x, axis=0)),
+    ),
+    _weight(
+        "weight-decay-row-mean",
+        "the decay has the mean of a row of E[x xᵀ] for its diagonal",
+        lambda x, z, W: mean_outer(z, x) - W * mean_outer(x, x).mean(axis=0),
+    ),
+    _weight(
+        "weight-decay-of-squared-weights",
+        "the decay has W² for W E[x²]",
+        lambda x, z, W: mean_outer(z, x) - W * np.mean(W * W, axis=0),
+    ),
+    _weight(
+        "weight-decay-added",
+        "W + E[x²] for W E[x²]",
+        lambda x, z, W: mean_outer(z, x) - (W + mean_square(x)),
+    ),
+    _weight(
+        "weight-decay-subtracted",
+        "W − E[x²] for W E[x²]",
+        lambda x, z, W: mean_outer(z, x) - (W - mean_square(x)),
+    ),
+    _weight(
+        "weight-decay-divided",
+        "W/E[x²] for W E[x²]",
+        lambda x, z, W: mean_outer(z, x) - W / mean_square(x),
+    ),
+    _weight(
+        "weight-terms-multiplied",
+        "E[z xᵀ] and the decay are multiplied",
+        lambda x, z, W: mean_outer(z, x) * (W * mean_square(x)),
+    ),
+    _weight(
+        "weight-terms-divided",
+        "E[z xᵀ] is divided by the decay",
+        lambda x, z, W: mean_outer(z, x) / (W * mean_square(x)),
+    ),
+    _weight(
         "weight-decay-total-power",
         "the decay has ΣE[x_j²], one number for all inputs",
         lambda x, z, W: mean_outer(z, x) - W * mean_square(x).sum(),
@@ -113,6 +158,32 @@ WEIGHT_VARIANTS = (
         "E[z xᵀ] is divided by N twice",
         lambda x, z, W: mean_outer(z, x) / len(x) - W * mean_square(x),
     ),
+    _weight(
+        "weight-hebb-over-inputs",
+        "z xᵀ is divided by K instead of N",
+        lambda x, z, W: per(x, x, mean_outer(z, x)) - W * mean_square(x),
+    ),
+    _weight(
+        "weight-hebb-over-units",
+        "z xᵀ is divided by M instead of N",
+        lambda x, z, W: per(x, z, mean_outer(z, x)) - W * mean_square(x),
+    ),
+    _weight(
+        "weight-decay-over-inputs",
+        "x² is divided by K instead of N in the decay",
+        lambda x, z, W: mean_outer(z, x) - W * per(x, x, mean_square(x)),
+    ),
+    _weight(
+        "weight-hebb-times-n",
+        "z xᵀ is multiplied by N, not divided",
+        lambda x, z, W: mean_outer(z, x) * len(x) ** 2 - W * mean_square(x),
+    ),
+    _weight(
+        "weight-decay-times-n",
+        "x² is multiplied by N, not divided, in the decay",
+        lambda x, z, W: mean_outer(z, x) - W * mean_square(x) * len(x) ** 2,
+    ),
+    _weight("weight-times-n", "ΔW is multiplied by N, not divided", lambda x, z, W: _copi(x, z, W) * len(x) ** 2),
     _weight("weight-over-n-again", "ΔW is divided by N twice", lambda x, z, W: _copi(x, z, W) / len(x)),
     _weight("weight-mean-over-inputs", "ΔW is divided by K instead of N", lambda x, z, W: per(x, x, _copi(x, z, W))),
     _weight("weight-mean-over-units", "ΔW is divided by M instead of N", lambda x, z, W: per(x, z, _copi(x, z, W))),
@@ -161,6 +232,7 @@ def _sgd(name: str, says: str, wrong: Callable[[HostArray, HostArray], HostArray
 SGD_VARIANTS = (
     _sgd("sgd-sign", "ΔW has the wrong sign: δ is −dℓ/da already", lambda x, d: -mean_outer(d, x)),
     _sgd("sgd-n-minus-1", "ΔW divides by N − 1 instead of N", lambda x, d: mean_outer(d, x) * n_minus_1(x)),
+    _sgd("sgd-times-n", "ΔW is multiplied by N, not divided", lambda x, d: mean_outer(d, x) * len(x) ** 2),
     _sgd("sgd-over-n-again", "ΔW is divided by N twice", lambda x, d: mean_outer(d, x) / len(x)),
     _sgd("sgd-mean-over-inputs", "ΔW is divided by K instead of N", lambda x, d: per(x, x, mean_outer(d, x))),
     _sgd("sgd-mean-over-units", "ΔW is divided by M instead of N", lambda x, d: per(x, d, mean_outer(d, x))),
