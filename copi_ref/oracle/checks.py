@@ -178,7 +178,7 @@ def _result(
         cases=len(outcomes),
         worst=worst.error if worst else 0.0,
         allowed=worst.allowed if worst else 0.0,
-        catches=min(catches(outcome, caller.precision) for outcome in outcomes),
+        catches=catches(outcomes, caller.precision),
     )
     failed = next((outcome for outcome in outcomes if outcome.failed), None)
     return _with_failure(result, caller, function, failed, diagnosis) if failed else _if_sharp(result, caller.precision)

@@ -78,16 +78,26 @@ def run_case(caller: Caller, function: Function, case: Case) -> Outcome:
     return Outcome(case, None, Observation(case, actual, expected), worst)
 
 
-def catches(outcome: Outcome, precision: Precision) -> float:
-    """Return the smallest error, relative to a quantity's largest entry, that would have failed this case anywhere."""
+def catches(outcomes: list[Outcome], precision: Precision) -> float:
+    """Return the smallest error, relative to a quantity's largest entry, that would fail anywhere in some case.
+
+    Networks of one layer don't count: they have no δ that came down.
+    """
+    deep = [outcome for outcome in outcomes if _layers(outcome.case) != 1]
+    return min((_catches(outcome, precision) for outcome in deep or outcomes), default=np.inf)
+
+
+def _layers(case: Case) -> int:
+    return len(case.inputs["W"]) if isinstance(case.inputs["W"], tuple) else 0
+
+
+def _catches(outcome: Outcome, precision: Precision) -> float:
     if outcome.observation is None:
         return np.inf
-    expected = outcome.observation.expected.values()
     if by_equality(outcome.case.tier, precision):
         return 0.0
-    return max(
-        (relative_allowance(quantity, precision) for quantity in expected if np.any(quantity.value)), default=0.0
-    )
+    expected = [quantity for quantity in outcome.observation.expected.values() if np.any(quantity.value)]
+    return max((relative_allowance(quantity, precision) for quantity in expected), default=0.0)
 
 
 def by_equality(tier: str, precision: Precision) -> bool:
