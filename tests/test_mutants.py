@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from mutants.generated import MISNAMED, SURVIVED, judge, reason
 from mutants.handwritten import MUTANTS
+from mutants.held_out import HELD_OUT, HELD_OUT_UNNAMED
 from mutants.mutant import BASES, plain
 from mutants.mutations import TARGETS, mutations
 
@@ -51,6 +52,18 @@ def test_nine_of_ten_are_named_rightly():
         if name_of(report := report_of(mutant)) not in mutant.named
     ]
     assert len(wrong) <= len(MUTANTS) / 10, "\n".join([f"{len(wrong)} of {len(MUTANTS)}:", *wrong])
+
+
+@pytest.mark.parametrize("mutant", HELD_OUT + HELD_OUT_UNNAMED, ids=lambda mutant: f"{mutant.function}: {mutant.name}")
+def test_a_held_out_mutant_is_rejected(mutant):
+    report = report_of(mutant)
+    assert not report.ok, "passes"
+    assert report.diagnosis
+
+
+@pytest.mark.parametrize("mutant", HELD_OUT, ids=lambda mutant: f"{mutant.function}: {mutant.name}")
+def test_a_held_out_mutant_that_was_named_rightly_still_is(mutant):
+    assert name_of(report_of(mutant)) in mutant.named
 
 
 SAMPLED = ("copi_update", "sgd_update", "identity", "decorrelated", "backpropagated")

@@ -131,6 +131,7 @@ SHOWS = {
     "delta-slope-formula-at-a": {"activation": "tanh"},
     "lateral-only-transpose": {"lateral_rule": "symmetric"},
     "step-scale-before-decay": {"error_scale": 1000},
+    "delta-error-scale-compounds": {"error_scale": 1000},
     "delta-R-after-feedback": {"credit": "fa"},
     "delta-R-after-direct-feedback": {"credit": "dfa"},
     "lateral-not-halved": {"lateral_rule": "symmetric"},

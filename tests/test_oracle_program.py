@@ -62,7 +62,8 @@ def test_a_program_that_does_not_speak_the_protocol_can_not_be_checked(how, says
     ],
 )
 def test_a_program_that_misbehaves_gets_a_verdict(how, says):
-    with Program(f"{SPEAKS} {how}", Conventions(), timeout=0.5 if how == "hangs" else 60) as program:
+    with Program(f"{SPEAKS} {how}", Conventions()) as program:
+        program.timeout = 0.5 if how == "hangs" else 60
         program.functions = program.functions[:2] if how == "unstructured" else program.functions[:1]
         report = check(program)
     assert not report.ok
@@ -76,7 +77,8 @@ def test_a_program_that_can_not_be_started(command):
 
 
 def test_closing_ends_the_program():
-    program = Program(f"{SPEAKS} hangs", Conventions(), timeout=0.2)
+    program = Program(f"{SPEAKS} hangs", Conventions())
+    program.timeout = 0.2
     assert program._process.poll() is None
     with pytest.raises(ProgramError, match="no answer"):
         program.copi_update(*([[1.0]] for _ in range(3)))
@@ -121,7 +123,7 @@ def test_the_cpp_example_reads_the_vectors(compiled):
 
 @pytest.mark.parametrize(
     ("name", "old", "new"),
-    [("copi_update.json", '"dW": [\n      ["-0x1.4cp', '"dW": [\n      ["-0x1.5cp'), ("manifest.json", ": 10", ": 11")],
+    [("copi_update.json", '"dW": [\n     ["-0x1.4cp', '"dW": [\n     ["-0x1.5cp'), ("manifest.json", ": 10", ": 11")],
     ids=["a wrong number", "a missing case"],
 )  # fmt: skip
 def test_the_cpp_example_notices(compiled, tmp_path, name, old, new):

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 import copi_ref as copi
 from copi_ref.oracle import FUNCTIONS, PRECISIONS, Conventions
-from copi_ref.oracle.cases import EXACT, draw_cases, relative_allowance, undecided, with_tracked
+from copi_ref.oracle.cases import draw_cases, relative_allowance, undecided, with_tracked
+from copi_ref.oracle.drawing import EXACT
 from copi_ref.oracle.pieces import right_pieces, whole_step
 from copi_ref.oracle.rounding import Tracked, tracked
 from copi_ref.oracle.strategies import layers

@@ -126,6 +126,22 @@ def test_readme_code_runs(code, tmp_path, monkeypatch):
     exec(compile(code, "README.md", "exec"), {})
 
 
+BLOCKS = [
+    pytest.param(code, id=f"{page.name} {number}")
+    for page in (ROOT / "docs" / "oracle.md", ROOT / "docs" / "tolerances.md")
+    for number, code in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
+]
+
+
+@pytest.mark.parametrize("code", BLOCKS)
+def test_code_of_the_oracles_pages_runs(code, tmp_path, monkeypatch):
+    for library in ("torch", "jax"):
+        if re.search(rf"^\s*(import|from) {library}\b", code, re.MULTILINE):
+            pytest.importorskip(library)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "docs", "exec"), {"__name__": "docs"})
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
 def test_example_runs(path):
     done = subprocess.run([sys.executable, path], capture_output=True, text=True, check=True)

@@ -1,7 +1,7 @@
 """Calling somebody else's code: its own kind of arrays in, plain NumPy out, and a verdict instead of a traceback."""
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -198,8 +198,9 @@ class Caller:
             hint = "; that is the transpose" if tuple(value.shape) == needed[::-1] else ""
             raise VerdictError(f"returned {name} of shape {tuple(value.shape)}: needs {needed}{hint}", True)
         _check_dtype(name, value, self.precision)
-        if self.device is not None and device_of(value) != self.device:
-            raise VerdictError(f"returned {name} on {device_of(value)}: its arguments were on {self.device}")
+        device = device_of(from_numpy(np.ones(1), self.xp, self.precision.dtype, self.device))
+        if device_of(value) != device:
+            raise VerdictError(f"returned {name} on {device_of(value)}: its arguments were on {device}")
         host = np.asarray(to_numpy(value), dtype=np.float64)
         if not np.isfinite(host).all():
             at = tuple(int(index) for index in np.argwhere(~np.isfinite(host))[0])
@@ -230,3 +231,33 @@ def _what_was_raised(error: BaseException) -> str:
     own = [frame for frame in frames if "site-packages" not in frame.filename] or frames
     where = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
     return f"raised {type(error).__name__}: {lines[0][:200]}{where}"
+
+
+@dataclass(frozen=True)
+class Rearranged:
+    """An implementation with the results of one function in another order."""
+
+    implementation: Any
+    name: str
+    rearrange: Callable[[Any], Any]
+
+    def __getattr__(self, name: str) -> Any:
+        function = getattr(self.implementation, name)
+        if name != self.name:
+            return function
+        return lambda *arguments: self.rearrange(function(*arguments))
+
+
+REARRANGED: dict[str, dict[str, Callable[[Any], Any]]] = {
+    "forward": {
+        "returns (a, x, y) for (x, a, y)": lambda result: (result[1], result[0], result[2]),
+        "returns (y, a, x) for (x, a, y)": lambda result: (result[2], result[1], result[0]),
+        "returns the highest layer first": lambda result: tuple(part[::-1] for part in result),
+    },
+    "perturbations": {"returns the highest layer first": lambda result: result[::-1]},
+    "step": {
+        "returns (R, W) for (W, R)": lambda result: (result[1], result[0]),
+        "returns the highest layer first": lambda result: tuple(part[::-1] for part in result),
+    },
+}
+"""What a result of the wrong shape may be, in words, and what puts it right."""

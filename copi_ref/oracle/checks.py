@@ -8,11 +8,13 @@ import numpy as np
 
 from copi_ref import _checks
 from copi_ref.backend import Namespace, default_namespace, from_numpy
-from copi_ref.oracle.calling import Caller
-from copi_ref.oracle.cases import EXACT, ROUNDING, draw_cases
+from copi_ref.oracle.calling import REARRANGED, Caller, Rearranged
+from copi_ref.oracle.cases import draw_cases
 from copi_ref.oracle.comparison import Outcome, catches, run_case
 from copi_ref.oracle.conventions import AS_PRINTED, SAMPLES, Conventions
-from copi_ref.oracle.diagnosis import Diagnosis, diagnose
+from copi_ref.oracle.diagnosis import diagnose
+from copi_ref.oracle.drawing import EXACT, ROUNDING
+from copi_ref.oracle.explaining import Diagnosis
 from copi_ref.oracle.functions import FUNCTIONS, Function
 from copi_ref.oracle.report import EXPECTED_FAILURE, FAILED, NOT_IMPLEMENTED, PASSED, Report, Result
 from copi_ref.oracle.reproducer import library_name, reproducer
@@ -155,6 +157,10 @@ def _with_hint(caller: Caller, function: Function, failed: Outcome) -> str:
     """Return the verdict; where samples on the other axis would explain it, say so."""
     assert failed.verdict is not None
     if failed.verdict.shape_or_raised:
+        for says, rearranged in REARRANGED.get(function.name, {}).items():
+            shim = Rearranged(caller.implementation, function.name, rearranged)
+            if not run_case(replace(caller, implementation=shim), function, failed.case).failed:
+                return says
         (other,) = SAMPLES.keys() - {caller.conventions.samples}
         turned = replace(caller, conventions=replace(caller.conventions, samples=other))
         if not run_case(turned, function, failed.case).failed:

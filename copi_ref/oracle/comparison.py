@@ -6,7 +6,8 @@ import numpy as np
 
 from copi_ref.backend import HostArray
 from copi_ref.oracle.calling import Caller, VerdictError
-from copi_ref.oracle.cases import EXACT, Case, relative_allowance, with_tracked
+from copi_ref.oracle.cases import Case, relative_allowance, with_tracked
+from copi_ref.oracle.drawing import EXACT
 from copi_ref.oracle.functions import Function
 from copi_ref.oracle.pieces import Quantities, right_pieces
 from copi_ref.oracle.rounding import Precision, Tracked

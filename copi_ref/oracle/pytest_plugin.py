@@ -1,4 +1,4 @@
-"""An opt-in pytest plugin: one test per function of an implementation.
+"""An opt-in pytest plugin: one test per function of an implementation::
 
     pytest -p copi_ref.oracle.pytest_plugin --copi-target=pkg.mod:obj --copi-precision=float32 \
         --copi-conventions=lateral_rule=left,slope=0.01
@@ -44,6 +44,8 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
         settings |= {"xp": load_backend(backend)} if backend else {}
     except (TargetError, ValueError, TypeError) as error:
         raise pytest.UsageError(str(error)) from error
+    if not any(callable(getattr(implementation, function, None)) for function in FUNCTIONS):
+        raise pytest.UsageError(f"{name} has none of {', '.join(FUNCTIONS)}: name the module or object that has them")
     items += [
         CopiItem.from_parent(session, name=f"{name}::{function}", function=function, run=(implementation, settings))
         for function in FUNCTIONS

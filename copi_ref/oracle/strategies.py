@@ -1,5 +1,7 @@
 """Hypothesis strategies for layers, networks and batches; rank-deficient, badly scaled and dead inputs among them.
 
+Used as in::
+
     from hypothesis import given
     from copi_ref.oracle import strategies
 

@@ -5,10 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from copi_ref.backend import HostArray
-from copi_ref.oracle.catalogue.moments import (
-    centred,
-    without_diagonal,
-)
+from copi_ref.oracle.catalogue.moments import centred, softmax, without_diagonal
 from copi_ref.oracle.catalogue.variant import Variant, exchanging
 from copi_ref.oracle.pieces import Pieces
 
@@ -43,7 +40,7 @@ FORWARD_VARIANTS = (
     exchanging("forward-a-negated", "a has the wrong sign", preactivate=lambda x, y, W: -(x @ W.mT)),
     exchanging("forward-a-absolute", "a = |W| x", preactivate=lambda x, y, W: x @ np.abs(W).mT),
     _activation("forward-softmax-output", "y_L = softmax(a_L)",
-                lambda p, a, layer, layers: _softmax(a) if layer == layers else p.activate(a, layer, layers)),
+                lambda p, a, layer, layers: softmax(a) if layer == layers else p.activate(a, layer, layers)),
     _activation("forward-linear-output", "y_L = a_L: f is left out of the last layer",
                 lambda p, a, layer, layers: a if layer == layers else p.activate(a, layer, layers)),
     _activation("forward-linear-hidden", "f is left out of the hidden layers",
@@ -69,11 +66,6 @@ FORWARD_VARIANTS = (
     _activation("forward-f-slope-divided", "below 0, f is a/slope for slope · a",
                 lambda p, a, layer, layers: np.where(a < 0, a / (p.conventions.slope or 1), a)),
 )  # fmt: skip
-
-
-def _softmax(a: HostArray) -> HostArray:
-    e = np.exp(a - a.max(axis=-1, keepdims=True))
-    return np.asarray(e / e.sum(axis=-1, keepdims=True))
 
 
 def _below(p: Pieces) -> float:

@@ -102,6 +102,16 @@ LATERAL_VARIANTS = (
     ),
     _lateral("lateral-transposed", "ΔR is transposed", lambda x, R, times: -times(C_off(x), R).mT),
     _lateral("lateral-covariance", "x is centred: covariance for E[x xᵀ]", lambda x, R, t: -t(C_off(centred(x)), R)),
+    _lateral(
+        "lateral-sample-covariance",
+        "x is centred, and ΔR divides by N − 1: the sample covariance for E[x xᵀ]",
+        lambda x, R, times: -times(C_off(centred(x)), R) * n_minus_1(x),
+    ),
+    _lateral(
+        "lateral-pearson",
+        "x is centred and scaled to variance 1: correlation coefficients for E[x xᵀ]",
+        lambda x, R, times: -times(C_off(unit_power(centred(x))), R),
+    ),
     _lateral("lateral-correlation", "x is scaled to E[x²] = 1 first", lambda x, R, t: -t(C_off(unit_power(x)), R)),
     _lateral(
         "lateral-n-minus-1", "ΔR divides by N − 1 instead of N", lambda x, R, times: -times(C_off(x), R) * n_minus_1(x)

@@ -1,4 +1,4 @@
-"""Moments, right ones and a few wrong ones, from which wrong formulas are made. Rows are samples."""
+"""Moments and a few other pieces from which wrong formulas are made. Rows are samples."""
 
 import numpy as np
 
@@ -49,3 +49,9 @@ def per(x: HostArray, over: HostArray, update: HostArray) -> HostArray:
 def without_last(x: HostArray) -> HostArray:
     """Zeros in place of the last sample: it adds nothing, and N stays."""
     return np.vstack([x[:-1], 0 * x[-1:]])
+
+
+def softmax(a: HostArray) -> HostArray:
+    """softmax(a), row by row."""
+    e = np.exp(a - a.max(axis=-1, keepdims=True))
+    return np.asarray(e / e.sum(axis=-1, keepdims=True))

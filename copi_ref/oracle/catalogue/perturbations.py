@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from copi_ref.backend import HostArray
+from copi_ref.oracle.catalogue.moments import softmax
 from copi_ref.oracle.catalogue.variant import Variant
 from copi_ref.oracle.pieces import Pieces
 
@@ -75,6 +76,13 @@ def _slopes(
     return Variant(name, says, change)
 
 
+def _compounding(p: Pieces) -> Pieces | None:
+    scale = p.conventions.error_scale
+    if scale == 1:
+        return None
+    return p.with_changes(hidden_delta=lambda above, *rest: scale * p.hidden_delta(above, *rest))
+
+
 PERTURBATION_VARIANTS = (
     _output("delta-sign", "δ has the wrong sign: it has to point downhill",
             lambda p, a, y, t: -p.output_delta(a, y, t)),
@@ -85,6 +93,10 @@ PERTURBATION_VARIANTS = (
     _output("delta-over-n-and-outputs", "δ is divided by N and by the number of outputs: the loss is a mean of both",
             lambda p, a, y, t: p.output_delta(a, y, t) / a.size),
     _output("delta-no-slope-at-output", "f′(a_L) is missing in δ_L", lambda p, a, y, t: _error(p, a, y, t)),
+    _output("delta-linear-output", "δ_L is that of a linear output: a_L for y_L, and no f′(a_L)",
+            lambda p, a, y, t: _error(p, a, a, t)),
+    _output("delta-softmax-cross-entropy", "δ_L is that of softmax and cross-entropy, y* − softmax(a_L)",
+            lambda p, a, y, t: p.conventions.error_scale * (t - softmax(a))),
     _output("delta-slope-twice-at-output", "f′(a_L) is in δ_L twice",
             lambda p, a, y, t: _f_prime(p, a) ** 2 * _error(p, a, y, t)),
     _output("delta-target-only", "δ_L has y* for y* − y",
@@ -106,6 +118,7 @@ PERTURBATION_VARIANTS = (
             lambda p, a, y: _f_prime(p, -a)),
     _slopes("delta-slope-formula-at-a", "the formula of f′ for y, 1 − y² or y (1 − y), is given a",
             lambda p, a, y: _formula_at(p, a), smooth=True),
+    _slopes("delta-slope-one-minus-f", "1 − f(a) for f′(a)", lambda p, a, y: 1 - _f(p, a)),
     _slopes("delta-slope-at-y", "f′ is taken at y, not at a", lambda p, a, y: _f_prime(p, y)),
     _slopes("delta-f-for-slope", "f(a) for f′(a)", lambda p, a, y: _f(p, a)),
     _slopes("delta-slope-squared", "f′ is squared", lambda p, a, y: _f_prime(p, a) ** 2),
@@ -146,6 +159,9 @@ PERTURBATION_VARIANTS = (
             lambda p, above, a, y, W, R, B, a_above, last: p.hidden_delta(
                 above / _nonzero(_f_prime(p, a_above)) if last else above,
                 a, y, W, R, B, a_above, last)),
+    _hidden("delta-slope-of-layer-above-for-own", "f′ of the layer above for that of the layer itself",
+            lambda p, above, a, y, W, R, B, a_above, last: _carried(p, _f_prime(p, a_above) * above, W, R, B)),
+    Variant("delta-error-scale-compounds", "the error scale is applied again in every hidden layer", _compounding),
     _hidden("delta-hidden-zero", "δ is 0 in the hidden layers: the loop down leaves them out",
             lambda p, above, a, y, W, R, B, a_above, last: 0 * a),
     _hidden("delta-clipped-in-hidden", "δ is clipped to ±1 in the hidden layers",

@@ -68,6 +68,11 @@ WEIGHT_VARIANTS = (
         lambda x, z, W: _copi(centred(x), centred(z), W),
     ),
     _weight(
+        "weight-sample-covariance",
+        "x and z are centred, and ΔW divides by N − 1: sample covariances for second moments",
+        lambda x, z, W: _copi(centred(x), centred(z), W) * n_minus_1(x),
+    ),
+    _weight(
         "weight-decay-not-squared",
         "the decay has E[x] for E[x²]",
         lambda x, z, W: mean_outer(z, x) - W * x.mean(axis=0),

@@ -3,7 +3,7 @@
 import itertools
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -16,6 +16,7 @@ from copi_ref.oracle.conventions import AS_PRINTED, Conventions
 from copi_ref.oracle.functions import FUNCTIONS, Function
 from copi_ref.oracle.pieces import Inputs, Quantities, forward, right_pieces, whole_step
 from copi_ref.oracle.rounding import Tracked, tracked
+from copi_ref.oracle.vectors.inputs import Source, layers, network, networks
 from copi_ref.oracle.vectors.text import exact_hex, rounded_hex
 
 FORMAT = 1
@@ -40,87 +41,6 @@ def all_vectors() -> dict[str, dict[str, Any]]:
         name: {"format": FORMAT, "function": name, "equation": equations[name], "cases": cases}
         for name, cases in contents.items()
     }
-
-
-# --- inputs -----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Source:
-    """Numbers from `random.random`, the one sequence that Python promises to keep."""
-
-    random: random.Random
-
-    def matrix(self, rows: int, columns: int, scale: float = 1.0, whole: bool = False) -> HostArray:
-        """Draw multiples of 2⁻¹⁰ in [−2, 2), or whole numbers from −4 to 4, times a power of two."""
-
-        def one() -> float:
-            drawn = self.random.random()
-            return int(drawn * 9) - 4 if whole else int(drawn * 4096 - 2048) / 1024
-
-        return np.array([[one() for _ in range(columns)] for _ in range(rows)]) * scale
-
-
-def _layer(source: _Source, N: int, K: int, M: int, whole: bool = False, scale: float = 1.0) -> Inputs:
-    x, z = source.matrix(N, K, scale, whole), source.matrix(N, M, 1.0, whole)
-    return {"x": x, "z": z, "delta": z, "W": source.matrix(M, K, 1.0, whole), "R": source.matrix(K, K, 1.0, whole)}
-
-
-def _layers() -> Iterator[tuple[str, Inputs]]:
-    source = _Source(random.Random(20220313))
-    yield "whole numbers", _layer(source, 4, 3, 2, whole=True)
-    yield "numbers of order 1", _layer(source, 7, 5, 3)
-    yield "one sample", _layer(source, 1, 3, 2)
-    yield "one unit, one input", _layer(source, 4, 1, 1)
-    dead = _layer(source, 4, 3, 2)
-    dead["x"][:, 1] = 0
-    yield "a dead input", dead
-    deficient = _layer(source, 5, 3, 2)
-    deficient["x"][:, 2] = deficient["x"][:, 0]
-    yield "two identical inputs", deficient
-    yield "fewer samples than inputs", _layer(source, 2, 5, 3)
-    yield "huge inputs", _layer(source, 7, 5, 3, scale=2.0**40)
-    yield "tiny inputs", _layer(source, 7, 5, 3, scale=2.0**-40)
-    mixed = _layer(source, 7, 5, 3)
-    mixed["x"] *= 2.0 ** np.array([-20, -10, 0, 10, 20])
-    yield "badly scaled inputs", mixed
-
-
-_NETWORKS: tuple[tuple[str, tuple[int, ...], int, bool, dict[str, Any]], ...] = (
-    ("one layer", (3, 2), 4, False, {}),
-    ("two layers of whole numbers", (3, 4, 2), 5, True, {}),
-    ("three layers", (3, 5, 4, 2), 7, False, {}),
-    ("one sample", (2, 3, 4), 1, False, {}),
-    ("one unit in every layer", (1, 1, 1), 3, False, {}),
-    ("lateral rule left", (3, 4, 2), 5, False, {"lateral_rule": "left"}),
-    ("lateral rule symmetric", (3, 4, 2), 5, False, {"lateral_rule": "symmetric"}),
-    ("half the loss, pre-activations as output", (3, 4, 2), 5, False, {"loss_factor": 1, "output": "pre-activation"}),
-    ("feedback alignment", (3, 5, 4, 2), 7, False, {"credit": "fa"}),
-    ("direct feedback alignment", (3, 5, 4, 2), 7, False, {"credit": "dfa"}),
-)
-
-
-def _network(source: _Source, sizes: tuple[int, ...], N: int, whole: bool, credit: str) -> Inputs:
-    pairs = list(itertools.pairwise(sizes))
-    inputs: Inputs = {
-        "W": tuple(source.matrix(m, k, 1.0, whole) for k, m in pairs),
-        "R": tuple(source.matrix(k, k, 1.0, whole) for k, _ in pairs),
-        "y0": source.matrix(N, sizes[0], 1.0, whole),
-        "target": source.matrix(N, sizes[-1], 1.0, whole),
-    }
-    if credit != "bp":
-        above = [sizes[-1]] * (len(pairs) - 1) if credit == "dfa" else sizes[2:]
-        inputs["B"] = tuple(source.matrix(k, m) for k, m in zip(sizes[1:-1], above, strict=True))
-    return inputs
-
-
-def _networks() -> Iterator[tuple[str, dict[str, Any], Inputs]]:
-    source = _Source(random.Random(20230811))
-    for name, sizes, N, whole, changed in _NETWORKS:
-        yield name, changed, _network(source, sizes, N, whole, changed.get("credit", "bp"))
-    at_zero = _network(source, (3, 4, 2), 5, False, "bp")
-    at_zero["y0"] *= np.array([0, 2.0**-20, -(2.0**-20), 1, 1])[:, None]
-    yield "pre-activations at and near 0", {}, at_zero
 
 
 # --- exact results ----------------------------------------------------------------------------------------------------
@@ -235,7 +155,7 @@ def _equation_cases(function: Function) -> Iterator[dict[str, Any]]:
     rules: tuple[dict[str, Any], ...] = ({},)
     if function.name == "decorrelation_update":
         rules = ({}, {"lateral_rule": "left"}, {"lateral_rule": "symmetric"})
-    for (name, inputs), changed in itertools.product(_layers(), rules):
+    for (name, inputs), changed in itertools.product(layers(), rules):
         conventions = replace(EXACT, **changed)
         pieces = right_pieces(conventions)
         arguments = {key: inputs[key] for key in function.arguments}
@@ -256,7 +176,7 @@ def fractions_of(inputs: Inputs) -> Inputs:
 
 def _direct_cases(function: Callable[..., Array], names: tuple[str, ...], result: str) -> Iterator[dict[str, Any]]:
     """Cases of an equation that is no part of the contract, so that no mistakes of it are catalogued."""
-    for name, layer in _layers():
+    for name, layer in layers():
         inputs = {"x": layer["x"], "y": layer["z"], "z": layer["z"], "M": layer["W"]}
         arguments = {key: inputs[key] for key in names}
         exact = function(*(fractions(value) for value in arguments.values()))
@@ -269,7 +189,7 @@ def _oja_cases() -> Iterator[dict[str, Any]]:
 
 
 def _fixed_point_cases() -> Iterator[dict[str, Any]]:
-    for name, layer in _layers():
+    for name, layer in layers():
         arguments = {"x": layer["x"], "z": layer["z"]}
         exact = fixed_point(*(fractions(value) for value in arguments.values()))
         # E[z xᵀ]/E[x²]: magnitudes of the numerator over the exact denominator, which is a sum of squares.
@@ -282,7 +202,7 @@ def _fixed_point_cases() -> Iterator[dict[str, Any]]:
 
 def _full_cases() -> Iterator[dict[str, Any]]:
     """Eq. 2 where E[x xᵀ] has an inverse; no tolerance: it depends on the condition and on how the inverse is found."""
-    for name, layer in _layers():
+    for name, layer in layers():
         x, z, W = (fractions(layer[key]) for key in ("x", "z", "W"))
         inverse = _inverse(_mean_outer(x, x))
         if inverse is None:
@@ -313,7 +233,7 @@ def _inverse(C: HostArray) -> HostArray | None:
 
 
 def _network_cases(function: Function) -> Iterator[dict[str, Any]]:
-    for name, changed, inputs in _networks():
+    for name, changed, inputs in networks():
         if function.name == "forward" and changed:
             continue  # nothing of it changes the forward pass
         yield {"forward": _forward_case, "perturbations": _perturbation_case, "step": _step_case}[function.name](
@@ -376,13 +296,13 @@ def _step_case(
 
 def _trajectory_cases() -> Iterator[dict[str, Any]]:
     """Five steps: each exact for the weights of the one before as they were rounded to float64."""
-    source = _Source(random.Random(20231115))
+    source = Source(random.Random(20231115))
     for name, changed in (
         ("rule right", {}),
         ("rule left", {"lateral_rule": "left"}),
         ("rule symmetric", {"lateral_rule": "symmetric"}),
     ):
-        inputs = _network(source, (3, 4, 2), 5, False, "bp")
+        inputs = network(source, (3, 4, 2), 5, False, "bp")
         inputs["R"] = tuple(np.eye(len(R)) for R in inputs["R"])
         steps = []
         for number in range(1, TRAJECTORY_STEPS + 1):
