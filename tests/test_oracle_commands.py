@@ -84,7 +84,7 @@ def test_check_takes_conventions_and_a_seed(mine, capsys):
 def test_check_only_some(mine, capsys):
     assert cli.main(["check", "mine:Broken", "--only", "copi_update"]) == 0
     assert cli.main(["check", "mine:Broken", "--only", "copi_update", "step"]) == 1
-    assert "not implemented, though asked for: step" in capsys.readouterr().out
+    assert "asked for, but did not run: step (not implemented)" in capsys.readouterr().out
 
 
 def test_expected_failures_on_the_command_line(mine, capsys):
@@ -219,6 +219,7 @@ def test_the_plugin_takes_conventions(mine):
     ("flags", "says"),
     [
         (["--copi-target=nowhere"], "nowhere: ModuleNotFoundError"),
+        (["--copi-target=mine:copi_update"], "has none of copi_update, sgd_update"),
         (["--copi-target=mine", "--copi-conventions=rule=left"], "'rule' is no convention: choose among samples"),
         (["--copi-target=mine", "--copi-conventions=credit=il"], "credit is 'il'"),
     ],

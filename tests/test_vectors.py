@@ -94,6 +94,7 @@ def naive_deltas(given, a, y, conventions):
     prediction = a[-1] if conventions.get("output") == "pre-activation" else y[-1]
     loss = "half_quadratic" if conventions.get("loss_factor") == 1 else "quadratic"
     delta_L = naive.output_perturbation(loss, prediction, a[-1], given["target"], "leaky_relu")
+    delta_L = [[conventions.get("error_scale", 1) * one for one in row] for row in delta_L]
     credit = conventions.get("credit", "bp")
     if credit == "bp":
         return naive.backpropagation(given["W"], given["R"], a, delta_L, "leaky_relu")
@@ -191,10 +192,10 @@ def flat(value):
 
 
 def test_every_mistake_is_caught_by_a_case():
-    """Of those that can show with the vectors' conventions: f′ at y is f′ at a for leaky ReLU, a scale of 1 is none."""
+    """Of those that can show with the vectors' conventions: f′ at y is f′ at a for leaky ReLU."""
     caught = {name for cases in CASES.values() for case in cases for name in case["catches"]}
     of_curved_f = {"delta-slope-at-y", "delta-slope-at-y-at-output", "delta-slope-at-y-in-hidden"}
-    assert set(VARIANTS) - caught == {*of_curved_f, "delta-slope-formula-at-a", "step-scale-before-decay"}
+    assert set(VARIANTS) - caught == {*of_curved_f, "delta-slope-formula-at-a"}
 
 
 def test_what_a_case_says_it_catches_it_does_catch():
@@ -246,7 +247,7 @@ def test_a_missing_case_is_noticed(copy):
     content = json.loads(path.read_text())
     content["cases"].pop()
     path.write_text(json.dumps(content))
-    with pytest.raises(VectorsError, match=r"step\.json has 10 cases, but the manifest says 11"):
+    with pytest.raises(VectorsError, match=r"step\.json has 11 cases, but the manifest says 12"):
         load(copy)
 
 

@@ -1,4 +1,4 @@
-"""The oracle: says whether an implementation is COPI, and which mistake it is if not.
+"""The oracle: says whether an implementation is COPI, and which mistake it is if not::
 
 from copi_ref.oracle import Conventions, check
 check(my_implementation, conventions=Conventions(lateral_rule="left"), precision="float32").raise_if_failed()

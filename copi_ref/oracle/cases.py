@@ -31,11 +31,19 @@ class Case:
     inputs: Inputs
 
 
+_OF_NETWORKS = ("forward", "perturbations", "step")
+
+
+def kinds(function: Function) -> list[tuple[str, str, Draw]]:
+    """Return the name, the tier and how to draw each case of a function."""
+    return list(network_kinds(function) if function.name in _OF_NETWORKS else layer_kinds())
+
+
 def draw_cases(function: Function, conventions: Conventions, precision: Precision, seed: int) -> list[Case]:
     """Return all cases of a function; a tier without any is one that the conventions or the precision don't allow."""
-    layered = function.name in ("forward", "perturbations", "step")
+    layered = function.name in _OF_NETWORKS
     cases = []
-    for number, (name, tier, draw) in enumerate(network_kinds(function) if layered else layer_kinds()):
+    for number, (name, tier, draw) in enumerate(kinds(function)):
         rng = np.random.default_rng([seed, number, sum(map(ord, function.name))])
         if tier == EXACT and conventions.is_smooth and function.name != "forward" and layered:
             continue

@@ -10,7 +10,7 @@ from copi_ref.activations import ACTIVATIONS, Activation, leaky_relu_with
 from copi_ref.backend import Array, Namespace
 from copi_ref.credit.task import OUTPUTS
 from copi_ref.losses import Loss, half_quadratic
-from copi_ref.oracle.rounding import Tracked, smooth
+from copi_ref.oracle.rounding import Tracked, bent, evaluated, smooth
 
 CREDITS = ("bp", "fa", "dfa")
 LATERAL_RULES = ("left", "right", "symmetric")
@@ -69,15 +69,19 @@ class Conventions:
 
     def f(self) -> Activation:
         """Return the activation, with the slope and the f′(0) that were chosen."""
-        base = leaky_relu_with(self.slope) if self.activation == "leaky_relu" else ACTIVATIONS[self.activation]
+        if self.activation == "identity":
+            return ACTIVATIONS["identity"]
         if self.is_smooth:
-            of_f, of_f_prime = _SIZE_AND_SLOPE[self.activation]
+            base, (of_f, of_f_prime) = ACTIVATIONS[self.activation], _SIZE_AND_SLOPE[self.activation]
             f, f_prime = _smoothly(base.f, *of_f), _smoothly(base.f_prime, *of_f_prime)
             return Activation(base.name, f, f_prime, rational=False)
-        if self.activation == "identity":
-            return base
+        base = leaky_relu_with(self.slope) if self.activation == "leaky_relu" else ACTIVATIONS["relu"]
         at_zero = _plain(self.derivative_at_zero)
-        return replace(base, f_prime=lambda a, xp: xp.where(a == 0, at_zero * a**0, base.f_prime(a, xp)))
+        kinked = replace(base, f_prime=lambda a, xp: xp.where(a == 0, at_zero * a**0, base.f_prime(a, xp)))
+        if self.activation == "relu":  # exact in every way of writing it
+            return kinked
+        steepest = max(1.0, abs(float(self.slope)))
+        return replace(kinked, f=_bent(base.f, steepest, False), f_prime=_bent(kinked.f_prime, steepest, True))
 
     @property
     def is_smooth(self) -> bool:
@@ -88,6 +92,12 @@ class Conventions:
     def has_kink(self) -> bool:
         """Whether f′ jumps at 0."""
         return self.activation in ("leaky_relu", "relu")
+
+    def given(self, y: Array) -> Array:
+        """Return y = f(a) as δ_L sees it: with what a second evaluation of a smooth f rounds."""
+        if self.is_smooth and isinstance(y, Tracked):
+            return evaluated(y, _SIZE_AND_SLOPE[self.activation][0][0])
+        return y
 
     def loss(self) -> Loss:
         """Return the loss of which δ_L is the descent direction."""
@@ -111,6 +121,16 @@ def _plain(number: Any) -> Any:
 
 AS_PRINTED = Conventions()
 """Algorithm 1 as the paper prints it."""
+
+
+def _bent(
+    f: Callable[[Array, Namespace], Array], steepest: float, of_slope: bool
+) -> Callable[[Array, Namespace], Array]:
+    def either(a: Array, xp: Namespace) -> Array:
+        return bent(f(a, xp), a, steepest, of_slope) if isinstance(a, Tracked) else f(a, xp)
+
+    return either
+
 
 _SIZE_AND_SLOPE = {
     "tanh": ((1.0, 1.0), (1.0, 0.77)),  # |f″| ≤ 4/(3√3)

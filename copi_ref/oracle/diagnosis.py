@@ -9,7 +9,7 @@ from copi_ref.oracle.catalogue import STEP_VARIANTS, VARIANTS, Variant
 from copi_ref.oracle.comparison import Observation
 from copi_ref.oracle.conventions import Conventions, neighbours
 from copi_ref.oracle.drawing import EXACT
-from copi_ref.oracle.explaining import Diagnosis, explains
+from copi_ref.oracle.explaining import Diagnosis, differs, explains
 from copi_ref.oracle.factors import FAMILIES, fitted
 from copi_ref.oracle.functions import Function
 from copi_ref.oracle.leaks import kept_arguments
@@ -26,7 +26,10 @@ def diagnose(
         if kept := kept_arguments(function, right, precision, observations):
             return kept
         for candidate in _candidates(function, right, precision, observations):
-            if candidate.pieces is None or explains(function, candidate.pieces, precision, observations):
+            if candidate.pieces is None or (
+                explains(function, candidate.pieces, precision, observations)
+                and differs(function, candidate.pieces, precision, observations)
+            ):
                 return candidate
     return None
 
@@ -69,12 +72,13 @@ def _other_conventions(conventions: Conventions, depth: int) -> Iterator[tuple[s
 
 def _coarser(precision: Precision, observations: list[Observation]) -> Iterator[Diagnosis]:
     """Say that errors are those of a coarser format, if all are."""
-    for coarser in sorted(PRECISIONS.values(), key=lambda format_: format_.unit + format_.product_unit):
-        if coarser.unit + coarser.product_unit > precision.unit + precision.product_unit and _is_of(
-            coarser, precision, observations
-        ):
-            says = f"errors are as large as {coarser.name} makes them: is something computed in it?"
-            yield Diagnosis(f"precision-{coarser.name}", says)
+    names = list(PRECISIONS)  # the finest first; TF32 is a way to compute in float32
+    for name in names[names.index(precision.name) + 1 :]:
+        if (name != "tf32" or precision.name == "float32") and _is_of(PRECISIONS[name], precision, observations):
+            says = f"errors are as large as {name} makes them: is something computed in it?"
+            if precision.dtype == PRECISIONS[name].dtype:
+                says += f" Pass precision={name!r}, if that is what you mean"
+            yield Diagnosis(f"precision-{name}", says)
 
 
 _TOO_COARSE = 0.1

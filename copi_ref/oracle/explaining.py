@@ -29,6 +29,19 @@ def explains(function: Function, pieces: Pieces, precision: Precision, observati
     return all(fits(function, pieces, precision, one) for one in observations)
 
 
+def differs(function: Function, pieces: Pieces, precision: Precision, observations: list[Observation]) -> bool:
+    """Whether the pieces give something else than the right ones in what was observed to be wrong."""
+    for one in observations:
+        found = evaluated(function, pieces, one) or {}
+        for name, actual in one.actual.items():
+            expected = one.expected[name]
+            allowed = expected.allowance(precision)
+            wrong = np.abs(actual - expected.value) > allowed
+            if name in found and np.any(wrong & (np.abs(found[name] - expected.value) > allowed)):
+                return True
+    return False
+
+
 def fits(function: Function, pieces: Pieces, precision: Precision, one: Observation) -> bool:
     """Whether the pieces give one observation."""
     found = evaluated(function, pieces, one)

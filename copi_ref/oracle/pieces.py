@@ -15,7 +15,7 @@ from copi_ref.decorrelation import decorrelation_update
 from copi_ref.learning_rules import copi_update, sgd_update
 from copi_ref.network import Params, decorrelated
 from copi_ref.oracle.conventions import Conventions
-from copi_ref.oracle.rounding import Tracked
+from copi_ref.oracle.rounding import Tracked, kept
 
 Inputs = dict[str, Any]
 """Arguments by name: arrays, tuples of arrays (one a layer), numbers."""
@@ -65,7 +65,7 @@ def right_pieces(conventions: Conventions) -> Pieces:
     f, loss = conventions.f(), conventions.loss()
 
     def output_delta(a: Array, y: Array, target: Array) -> Array:
-        prediction = y if conventions.output == "activation" else a
+        prediction = conventions.given(y) if conventions.output == "activation" else a
         return scaled(loss.perturbation(prediction, a, target, f), conventions.error_scale)
 
     def hidden_delta(above: Array, a: Array, y: Array, W: Array, R: Array, B: Array, *rest: Any) -> Array:
@@ -103,9 +103,12 @@ def forward(pieces: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
     found: Quantities = {}
     y, layers = inputs["y0"], len(inputs["W"])
     for layer, (W, R) in enumerate(zip(inputs["W"], inputs["R"], strict=True), start=1):
-        x = _own(own, found, f"x of layer {layer}", pieces.decorrelate(y, R, layer))
-        a = _own(own, found, f"a of layer {layer}", pieces.preactivate(x, y, W))
-        y = _own(own, found, f"y of layer {layer}", pieces.activate(a, layer, layers))
+        name = f"of layer {layer}"
+        found[f"x {name}"] = pieces.decorrelate(y, R, layer)
+        x = kept(found[f"x {name}"], own.get(f"x {name}"))
+        found[f"a {name}"] = pieces.preactivate(x, y, W)
+        found[f"y {name}"] = pieces.activate(own.get(f"a {name}", found[f"a {name}"]), layer, layers)
+        y = own.get(f"y {name}", found[f"y {name}"])
     return found
 
 
@@ -113,38 +116,40 @@ def perturbations(pieces: Pieces, inputs: Inputs, own: Quantities) -> Quantities
     """Return δ of all layers, the highest first; each from the implementation's own δ above where `own` has it."""
     found: Quantities = {}
     a, y, layers = inputs["a"], inputs["y"], len(inputs["W"])
-    delta_L = delta = _own(
-        own, found, f"δ of layer {layers}", pieces.output_delta(a[-1], y[-1], inputs["target"])
-    )  # fmt: skip
+    name = f"δ of layer {layers}"
+    found[name] = pieces.output_delta(a[-1], y[-1], inputs["target"])
+    delta_L = delta = own.get(name, found[name])
+    direct = pieces.conventions.credit == "dfa"
     for layer in range(layers - 1, 0, -1):  # W[layer] is that of the layer above
-        above = delta_L if pieces.conventions.credit == "dfa" else delta
+        above, a_above = (delta_L, a[-1]) if direct else (delta, a[layer])
         B = inputs["B"][layer - 1] if "B" in inputs else None
         W, R = inputs["W"][layer], inputs["R"][layer]
-        direct = pieces.conventions.credit == "dfa"
-        a_above = a[-1] if direct else a[layer]
         from_output = direct or layer == layers - 1
-        delta = pieces.hidden_delta(above, a[layer - 1], y[layer - 1], W, R, B, a_above, from_output)
-        delta = _own(own, found, f"δ of layer {layer}", delta)
+        name = f"δ of layer {layer}"
+        found[name] = pieces.hidden_delta(above, a[layer - 1], y[layer - 1], W, R, B, a_above, from_output)
+        delta = own.get(name, found[name])
     return found
 
 
 def whole_step(pieces: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
     """Return x, a, y, δ, ΔW and ΔR of all layers (Algorithm 1, lines 4 to 16)."""
     states = forward(pieces, inputs, own)
-    return {**states, **after_forward(pieces, inputs, {**states, **own}, own)}
+    return {**states, **after_forward(pieces, inputs, states, own)}
 
 
 def after_forward(pieces: Pieces, inputs: Inputs, states: Quantities, own: Quantities) -> Quantities:
     """Return δ, ΔW and ΔR of all layers, given x, a and y."""
     layers = range(1, len(inputs["W"]) + 1)
-    x, a, y = ([states[f"{name} of layer {layer}"] for layer in layers] for name in "xay")
+    a, y = ([own.get(name, states[name]) for name in (f"{s} of layer {layer}" for layer in layers)] for s in "ay")
     found = perturbations(pieces, {**inputs, "a": a, "y": y}, own)
-    deltas = {**found, **own}
     for layer in reversed(layers):
         at = layer - 1
-        z = pieces.target_state(a[at], y[at], deltas[f"δ of layer {layer}"])
-        found[f"ΔW of layer {layer}"] = pieces.copi(x[at], z, inputs["W"][at])
-        found[f"ΔR of layer {layer}"] = pieces.lateral(x[at], inputs["R"][at])
+        # f and f′ were taken at a itself; in products, what x and a were computed from counts.
+        x, a_, delta = (
+            kept({**states, **found}[name], own.get(name)) for name in (f"{s} of layer {layer}" for s in "xaδ")
+        )
+        found[f"ΔW of layer {layer}"] = pieces.copi(x, pieces.target_state(a_, y[at], delta), inputs["W"][at])
+        found[f"ΔR of layer {layer}"] = pieces.lateral(x, inputs["R"][at])
     return found
 
 
@@ -162,8 +167,3 @@ def _recovered(name: str, update: Array, inputs: Inputs) -> Array:
     # W itself is exact: to W⁺ = W + η ΔW it brings two roundings, and not all those of ΔW, that M is multiplied with.
     magnitude = update.magnitude + 2 * new.magnitude / (eta * update.roundings)
     return replace(update, magnitude=magnitude, largest=new.largest)
-
-
-def _own(own: Quantities, found: Quantities, name: str, expected: Array) -> Array:
-    found[name] = expected
-    return own.get(name, expected)

@@ -1,4 +1,4 @@
-"""An implementation in another language: a program that reads one JSON object a line and answers with one.
+"""An implementation in another language: a program that reads one JSON object a line and answers with one::
 
     → {"id": 0, "function": "functions", "conventions": {"lateral_rule": "right", …}}
     ← {"id": 0, "result": ["copi_update", "step"]}

@@ -9,6 +9,7 @@ from copi_ref.oracle.conventions import Conventions
 
 PASSED, FAILED = "passed", "failed"
 NOT_IMPLEMENTED, EXPECTED_FAILURE = "not implemented", "expected failure"
+NOT_CHECKED = "not checked"
 
 
 _LONGEST = 1500
@@ -27,14 +28,15 @@ class Result:
         check: name of the function.
         tier: "exact" (whole numbers, on which nothing is rounded), "rounding", or "steps" (several in a row).
         equation: with its place in the paper.
-        status: "passed", "failed", "not implemented" or "expected failure".
+        status: "passed", "failed", "not implemented", "expected failure", or "not checked": no inputs are fine enough.
         cases: how many inputs were tried.
         worst: the error that is largest in units of its allowance.
         allowed: the allowance there.
         where: of which element that is, on which input, and its actual and expected value.
         catches: the smallest error that it would have caught anywhere, relative to the quantity's largest entry; 0 if
             only equality passes.
-        skipped: inputs that were left out because rounding decides on which side of a kink they are.
+        skipped: inputs that were left out, as the check would not be sharp on them in this precision or as rounding
+            decides on which side of a kink they are.
         diagnosis: what is wrong, in words; the name of a variant first, in brackets, if one matches.
         variant: the name of the matching variant of the catalogue, or the conventions that fit, or "".
         reproducer: Python code that shows the first failure.
@@ -80,8 +82,8 @@ class Report:
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Functions that were asked for and are not there."""
-        absent = {result.check for result in self.results if result.status == NOT_IMPLEMENTED}
+        """Functions that were asked for and did not run."""
+        absent = {result.check for result in self.results if result.status in (NOT_IMPLEMENTED, NOT_CHECKED)}
         return tuple(name for name in self.asked if name in absent)
 
     @property
@@ -97,7 +99,9 @@ class Report:
         if failed:
             return f"{failed.check}: {failed.diagnosis}"
         if self.missing:
-            return f"not implemented, though asked for: {', '.join(self.missing)}"
+            statuses = {result.check: result.status for result in self.results}
+            listed = ", ".join(f"{name} ({statuses[name]})" for name in self.missing)
+            return f"asked for, but did not run: {listed}"
         return "" if self.ok else "nothing was checked: the implementation has none of the functions"
 
     @property
@@ -164,13 +168,13 @@ class Report:
 
     @staticmethod
     def _line(result: Result) -> str:
-        if result.status == NOT_IMPLEMENTED:
+        if result.status in (NOT_IMPLEMENTED, NOT_CHECKED):
             return f"{result.check:21} {'':9} {result.status}"
         worst = f"{result.worst / result.allowed:.3g}" if result.allowed else f"{result.worst and math.inf:.3g}"
         catches = f"{result.catches:.0e}" if result.catches else "any"
         if not result.cases:
             worst = catches = "–"
-        skipped = f"  {result.skipped} skipped: at a kink" if result.skipped else ""
+        skipped = f"  {result.skipped} left out" if result.skipped else ""
         return (
             f"{result.check:21} {result.tier:9} {result.status:17} {result.cases:5}  {worst:>11}  {catches:>8}{skipped}"
         )

@@ -11,7 +11,7 @@ docs/tolerances.md has the derivation.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -248,11 +248,45 @@ class TrackedNamespace:
         )
 
 
-def smooth(f: Callable[[HostArray], HostArray], a: Tracked, size: float, slope: float) -> Tracked:
-    """Return f(a), for an f with |f| ≤ size and |f′| ≤ slope: M = max(size, slope · M_a).
+def bent(f: Tracked, a: Tracked, steepest: float, of_slope: bool) -> Tracked:
+    """Return f(a), or f′(a), of a leaky ReLU with what every way of writing it may round.
 
-    Its error is at most slope times that of a, plus what f's own evaluation adds. Such functions are written in
-    several ways (1 − y² for 4e/(1 + e)²), with absolute errors of a few u times their size: 8 roundings.
+    With α a + β |a|, α = (1 + s)/2 and β = (1 − s)/2, both branches have an error of 3u max(1, |s|) |a|, even where the
+    branch itself is a; and α + β sign(a) an error of about u max(1, |s|) in f′. So M = max(1, |s|) M_a and c = c_a + 2
+    for f, M = max(1, |s|) and c = 2 for f′, whatever the branch.
     """
-    magnitude = np.maximum(size, slope * a.magnitude)
-    return Tracked(f(a.value), magnitude, a.roundings + 8, a.products, quantum=0.0, largest=np.inf)
+    magnitude = steepest * (np.ones_like(a.magnitude) if of_slope else a.magnitude)
+    return replace(
+        f, magnitude=magnitude, roundings=2 if of_slope else a.roundings + 2, products=0 if of_slope else a.products
+    )
+
+
+def kept(expected: Any, own: Any) -> Any:
+    """Return an implementation's own value with the magnitude and the roundings of the expected one.
+
+    A fused (W R) y differs from W x by what rounding makes of |W| |R| |y|, which can be much larger than |W| |x|.
+    """
+    if own is None or not isinstance(expected, Tracked):
+        return expected if own is None else own
+    return replace(own, magnitude=np.maximum(expected.magnitude, own.magnitude), roundings=expected.roundings,
+                   products=expected.products)  # fmt: skip
+
+
+def evaluated(y: Tracked, size: float) -> Tracked:
+    """Return a given y = f(a) with what a second evaluation of f rounds: autograd computes y again."""
+    return replace(y, magnitude=np.maximum(y.magnitude, size), roundings=max(y.roundings, SMOOTH_ROUNDINGS))
+
+
+SMOOTH_ROUNDINGS = 8
+"""Of tanh, the sigmoid and their slopes, relative to their size: 1 − y² and 4e/(1 + e)² are both good, and differ."""
+
+
+def smooth(f: Callable[[HostArray], HostArray], a: Tracked, size: float, slope: float) -> Tracked:
+    """Return f(a), for an f with |f| ≤ size and |f′| ≤ slope.
+
+    Its error is at most slope times that of a, plus 8 u size of f's own evaluation. With c = c_a + 8 that is within
+    γ(c u) M for M = (c_a slope M_a + 8 size)/c; and M has to be at least |f(a)|.
+    """
+    value, roundings = f(a.value), a.roundings + SMOOTH_ROUNDINGS
+    magnitude = (a.roundings * slope * a.magnitude + SMOOTH_ROUNDINGS * size) / roundings
+    return Tracked(value, np.maximum(magnitude, np.abs(value)), roundings, a.products, quantum=0.0, largest=np.inf)

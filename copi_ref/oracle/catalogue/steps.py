@@ -89,6 +89,7 @@ STEP_VARIANTS = (
           sources("y", "y", "x")),
     _step("step-R-frozen", "R is not updated", frozen("R", lambda layer, layers: True)),
     _step("step-W-frozen", "W is not updated", frozen("W", lambda layer, layers: True)),
+    _step("step-nothing", "neither W nor R is updated", frozen("WR", lambda layer, layers: True)),
     _step("step-first-R-frozen", "R of the first layer is not updated", frozen("R", lambda layer, layers: layer == 1)),
     _step("step-last-R-frozen", "R of the last layer is not updated",
           frozen("R", lambda layer, layers: layer == layers)),

@@ -63,6 +63,11 @@ WEIGHT_VARIANTS = (
         lambda x, z, W: mean_outer(z, x) - W * mean_square(centred(x)),
     ),
     _weight(
+        "weight-decay-sample-variance",
+        "the decay has the sample variance of x, over N − 1, for E[x²]",
+        lambda x, z, W: mean_outer(z, x) - W * mean_square(centred(x)) * n_minus_1(x),
+    ),
+    _weight(
         "weight-covariance",
         "x and z are centred: covariances for second moments",
         lambda x, z, W: _copi(centred(x), centred(z), W),

@@ -63,6 +63,7 @@ _NETWORKS: tuple[tuple[str, tuple[int, ...], int, bool, dict[str, Any]], ...] = 
     ("lateral rule left", (3, 4, 2), 5, False, {"lateral_rule": "left"}),
     ("lateral rule symmetric", (3, 4, 2), 5, False, {"lateral_rule": "symmetric"}),
     ("half the loss, pre-activations as output", (3, 4, 2), 5, False, {"loss_factor": 1, "output": "pre-activation"}),
+    ("an error scale", (3, 5, 4, 2), 7, False, {"error_scale": 10}),
     ("feedback alignment", (3, 5, 4, 2), 7, False, {"credit": "fa"}),
     ("direct feedback alignment", (3, 5, 4, 2), 7, False, {"credit": "dfa"}),
 )
