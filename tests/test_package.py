@@ -126,20 +126,25 @@ def test_readme_code_runs(code, tmp_path, monkeypatch):
     exec(compile(code, "README.md", "exec"), {})
 
 
+PAGES = (ROOT / "docs" / "oracle.md", ROOT / "docs" / "tolerances.md")
 BLOCKS = [
-    pytest.param(code, id=f"{page.name} {number}")
-    for page in (ROOT / "docs" / "oracle.md", ROOT / "docs" / "tolerances.md")
-    for number, code in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
+    pytest.param(code, output, id=f"{page.name} {number}")
+    for page in PAGES
+    for number, (code, output) in enumerate(
+        re.findall(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", page.read_text(), re.DOTALL)
+    )
 ]
 
 
-@pytest.mark.parametrize("code", BLOCKS)
-def test_code_of_the_oracles_pages_runs(code, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("code", "output"), BLOCKS)
+def test_code_of_the_oracles_pages_runs_and_prints_what_they_show(code, output, tmp_path, monkeypatch, capsys):
     for library in ("torch", "jax"):
         if re.search(rf"^\s*(import|from) {library}\b", code, re.MULTILINE):
             pytest.importorskip(library)
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "docs", "exec"), {"__name__": "docs"})
+    if output:
+        assert capsys.readouterr().out == output
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)

@@ -1,7 +1,10 @@
-"""The oracle: says whether an implementation is COPI, and which mistake it is if not::
+"""The oracle: says whether an implementation is COPI, and which mistake it is if not.
 
-from copi_ref.oracle import Conventions, check
-check(my_implementation, conventions=Conventions(lateral_rule="left"), precision="float32").raise_if_failed()
+Used as in::
+
+    from copi_ref.oracle import Conventions, check
+
+    check(my_implementation, conventions=Conventions(lateral_rule="left"), precision="float32").raise_if_failed()
 """
 
 from copi_ref.oracle.catalogue import VARIANTS, Variant
