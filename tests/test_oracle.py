@@ -106,6 +106,37 @@ def test_a_right_implementation_passes_in_other_libraries(library, precision):
     assert report.library == library
 
 
+class WithTF32:
+    """Factors of matrix products cut to 10 bits after the point, as TF32 has them; sums in float32."""
+
+    @staticmethod
+    def product(A, B):
+        cut = [(X.view(np.uint32) & np.uint32(0xFFFFE000)).view(np.float32) for X in map(np.ascontiguousarray, (A, B))]
+        return cut[0] @ cut[1]
+
+    def copi_update(self, x, z, W):
+        return self.product(z.T, x) / np.float32(len(x)) - W * (x * x).mean(axis=0)
+
+    def decorrelation_update(self, x, R):
+        C = self.product(x.T, x) / np.float32(len(x))
+        return -self.product(R, C - np.diag(np.diag(C)))
+
+
+def test_tf32_products_pass_as_tf32_and_get_a_hint_as_float32():
+    assert check(WithTF32(), precision="tf32").ok
+    report = check(WithTF32(), precision="float32")
+    assert report.variant == "precision-tf32"
+    assert "Pass precision='tf32'" in report.diagnosis
+
+
+def test_a_wrong_formula_is_caught_in_coarse_formats_by_the_exact_tier():
+    """An error of 1/64 in all entries: what rounding may do in float16 comes near it."""
+    for precision in ("tf32", "float16"):
+        slightly = with_one(sgd_update=lambda x, delta: delta.T @ x / len(x) * x.dtype.type(1 + 1 / 64))
+        report = check(slightly, precision=precision)
+        assert next(result.status for result in report.results if result.check == "sgd_update") == "failed"
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_other_seeds_pass_too(seed):
     assert check(plain, seed=seed).raise_if_failed().ok
