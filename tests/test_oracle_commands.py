@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import naive
@@ -11,10 +12,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mutants import plain
 
 import copi_ref as copi
 from copi_ref import cli
-from copi_ref.oracle import FUNCTIONS, Conventions, strategies
+from copi_ref.oracle import FUNCTIONS, Conventions, check, strategies
 from copi_ref.oracle.commands import TargetError, conventions_from_text
 from copi_ref.oracle.explain import example, explain
 
@@ -36,6 +38,10 @@ def mine(tmp_path, monkeypatch):
         "class Space:\n    inner = Broken\n"
     )
     (tmp_path / "explodes.py").write_text("raise RuntimeError('at import')\n")
+    (tmp_path / "exits.py").write_text("import sys\ncopi_update = print\nsys.exit(0)\n")
+    (tmp_path / "talks.py").write_text(
+        "print('hello')\ndef copi_update(x, z, W):\n    print(x)\n    return W * 1e400\n"
+    )
     monkeypatch.chdir(tmp_path)
     monkeypatch.delitem(sys.modules, "mine", raising=False)
     monkeypatch.setattr(sys, "path", [*sys.path])
@@ -67,6 +73,30 @@ def test_check_as_json(mine, capsys):
     assert report["counts"]["not implemented"] == 4
 
 
+def test_json_is_json_whatever_the_code_prints_or_returns(mine, capsys):
+    assert cli.main(["check", "talks", "--json"]) == 1
+    printed = capsys.readouterr()
+
+    def refuse(name):
+        raise AssertionError(f"{name} is no JSON")
+
+    report = json.loads(printed.out, parse_constant=refuse)
+    assert report["results"][0]["catches"] is None
+    assert "hello" in printed.err
+
+
+def test_a_report_with_any_numbers_in_its_conventions_is_json():
+    report = check(plain, conventions=Conventions(slope=Fraction(1, 10), loss_factor=np.float32(2)))
+    assert report.ok
+    assert json.loads(json.dumps(report.as_dict(), allow_nan=False))["conventions"]["slope"] == 0.1
+
+
+def test_a_time_out_has_to_be_one(mine, capsys):
+    for wrong in ("inf", "-1", "soon"):
+        with pytest.raises(SystemExit):
+            cli.main(["check", "mine", "--timeout", wrong])
+
+
 def test_check_prints_code_that_reproduces(mine, capsys):
     assert cli.main(["check", "mine:Broken", "--reproduce"]) == 1
     code = capsys.readouterr().out
@@ -83,7 +113,7 @@ def test_check_takes_conventions_and_a_seed(mine, capsys):
 
 def test_check_only_some(mine, capsys):
     assert cli.main(["check", "mine:Broken", "--only", "copi_update"]) == 0
-    assert cli.main(["check", "mine:Broken", "--only", "copi_update", "step"]) == 1
+    assert cli.main(["check", "mine:Broken", "--only", "copi_update", "--only", "step"]) == 1
     assert "asked for, but did not run: step (not implemented)" in capsys.readouterr().out
 
 
@@ -103,6 +133,9 @@ def test_expected_failures_on_the_command_line(mine, capsys):
         (["check", "no_such_module"], "no_such_module: ModuleNotFoundError"),
         (["check", "explodes"], "explodes: RuntimeError: at import"),
         (["check", "mine:nothing"], "mine:nothing: AttributeError"),
+        (["check", "mine.py"], "needs the name of a module, as in an import: mine"),
+        (["check", "exits"], "exits: SystemExit: 0"),
+        (["check", "--command", ""], "can't be started"),
         (["check", "mine", "--precision", "bfloat16"], "no bfloat16"),
         (["check", "mine", "--backend", "numpie"], "backend 'numpie' is unknown"),
         (["check", "mine", "--expect-failure", "step"], "needs FUNCTION=REASON"),
@@ -230,6 +263,14 @@ def test_the_plugin_refuses_what_it_can_not_check(mine, flags, says):
     assert says in done.stdout + done.stderr
 
 
+def test_the_plugin_takes_an_object_with_properties_that_raise(mine):
+    (mine / "rude.py").write_text(
+        "from mine import sgd_update as right\nclass Rude:\n    sgd_update = staticmethod(right)\n"
+        "    @property\n    def step(self):\n        raise RuntimeError\nrude = Rude()\n"
+    )
+    assert "1 passed, 5 skipped" in run_plugin(mine, "--copi-target=rude:rude").stdout
+
+
 def test_without_a_target_the_plugin_does_nothing(mine):
     (mine / "test_other.py").write_text("def test_other():\n    assert True\n")
     assert "1 passed" in run_plugin(mine).stdout
@@ -241,6 +282,8 @@ def test_conventions_as_text():
     assert conventions_from_text("") == Conventions()
     with pytest.raises(TargetError, match="'colour' is no convention"):
         conventions_from_text("colour=red")
+    with pytest.raises(TargetError, match="assumes_symmetric_R is 'on': needs true or false"):
+        conventions_from_text("assumes_symmetric_R=on")
 
 
 # --- strategies -------------------------------------------------------------------------------------------------------

@@ -1,9 +1,11 @@
 """Implementations in other languages: the protocol over stdin and stdout, and the C++ example."""
 
+import os
 import shlex
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,7 @@ def test_its_mistakes_are_named():
         ("misspells", "needs a list of some of ['copi_update'"),
         ("miscounts", "needs an object with id 0 and a result or an error"),
         ("garbles", "answered 'ready!\\n', which is no JSON"),
+        ("lists objects", "needs a list of some of ['copi_update'"),
     ],
 )
 def test_a_program_that_does_not_speak_the_protocol_can_not_be_checked(how, says, capsys):
@@ -59,15 +62,39 @@ def test_a_program_that_does_not_speak_the_protocol_can_not_be_checked(how, says
         ("nan", "returned nan in ΔW[0, 0]"),
         ("ragged", "needs a matrix as a list of rows of numbers"),
         ("unstructured", "needs an object with 'x'"),
+        ("nests", "which is no JSON"),
+        ("numbers", "answered 5: needs an object with 'W'"),
     ],
 )
 def test_a_program_that_misbehaves_gets_a_verdict(how, says):
     with Program(f"{SPEAKS} {how}", Conventions()) as program:
         program.timeout = 0.5 if how == "hangs" else 60
-        program.functions = program.functions[:2] if how == "unstructured" else program.functions[:1]
+        shown = {"unstructured": slice(0, 2), "numbers": slice(3, 4)}.get(how, slice(0, 1))
+        program.functions = program.functions[shown]
         report = check(program)
     assert not report.ok
     assert says in report.diagnosis
+
+
+def test_blank_lines_between_answers_do_no_harm():
+    with Program(f"{SPEAKS} pauses", Conventions()) as program:
+        assert check(program, only=("copi_update",)).ok
+
+
+def test_a_program_that_hung_once_is_not_asked_again():
+    start = time.perf_counter()
+    with Program(f"{SPEAKS} hangs", Conventions()) as program:
+        program.timeout = 0.5
+        assert not check(program).ok
+        with pytest.raises(ProgramError, match="no answer within"):
+            program.copi_update(*([[1.0]] for _ in range(3)))
+    assert time.perf_counter() - start < 60, "hundreds of cases would each wait"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell")
+def test_what_a_wrapper_started_ends_with_it():
+    with pytest.raises(ProgramError, match="no answer within"):
+        Program("bash -c 'sleep 1000; true'", Conventions(), timeout=0.2)
 
 
 @pytest.mark.parametrize("command", ["no-such-program-anywhere", "'unclosed", ""])

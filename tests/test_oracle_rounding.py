@@ -152,14 +152,6 @@ def test_the_allowance_of_the_lateral_update_bounds_both_ways_to_form_it(layer, 
     assert (error <= exactly(bound)).all()
 
 
-def test_without_the_factor_for_other_orders_it_is_still_no_tuning(rng):
-    """An allowance of the roundings alone is what theory gives for the library's own order; twice that is allowed."""
-    x, z = tracked(draw(rng, N, K)), tracked(draw(rng, N, M))
-    update = copi.sgd_update(x, z)
-    once = update.roundings * FLOAT32.unit * update.magnitude
-    np.testing.assert_allclose(update.allowance(FLOAT32), 2 * once, rtol=1e-5)
-
-
 def test_a_coarse_format_allows_everything_and_says_so():
     x = tracked(np.ones((200, 2)))
     update = copi.sgd_update(x, x)  # 202 roundings of 2⁻⁸ each, twice

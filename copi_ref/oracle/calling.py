@@ -1,10 +1,11 @@
 """Calling somebody else's code: its own kind of arrays in, plain NumPy out, and a verdict instead of a traceback."""
 
+import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,6 +30,23 @@ class VerdictError(Exception):
         self.shape_or_raised = shape_or_raised
 
 
+def has(implementation: Any, name: str) -> bool:
+    """Whether an implementation has a function of that name."""
+    try:
+        return callable(getattr(implementation, name, None))
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a property of somebody else's, which may do anything
+        return False
+
+
+class Answer(NamedTuple):
+    """What a call returned, read and as it was."""
+
+    quantities: Quantities
+    returned: Any
+
+
 @dataclass(frozen=True)
 class Caller:
     """How to talk to an implementation.
@@ -49,37 +67,56 @@ class Caller:
 
     def has(self, name: str) -> bool:
         """Whether the implementation has a function of that name."""
-        try:
-            return callable(getattr(self.implementation, name, None))
-        except Exception:  # a property of somebody else's, which may do anything
-            return False
+        return has(self.implementation, name)
 
-    def call(self, function: Function, inputs: Inputs) -> Quantities:
-        """Call a function and return its results by name, as float64 arrays with samples in rows.
+    def call(self, function: Function, inputs: Inputs, strided: bool = False) -> "Answer":
+        """Call a function; its results by name are float64 arrays with samples in rows.
 
         Raises:
             VerdictError: it raised, changed an argument, or returned what can't be compared.
         """
-        arguments = [self._there(name, inputs[name]) for name in function.arguments_given(inputs)]
+        arguments = [self._there(name, inputs[name], strided) for name in function.arguments_given(inputs)]
         try:
-            returned = getattr(self.implementation, function.name)(*arguments)
+            # As without pytest's or the user's settings: what overflows on the way may still be right.
+            with np.errstate(all="ignore"):
+                returned = getattr(self.implementation, function.name)(*arguments)
         except ProgramError as error:
             raise VerdictError(str(error)) from error
-        except (Exception, SystemExit) as error:
-            raise VerdictError(_what_was_raised(error), shape_or_raised=True) from error
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # SystemExit and pytest's skip among them
+            raise VerdictError(_what_was_raised(error) + self._hint(error), shape_or_raised=True) from error
         quantities = self._read(function, returned, inputs)
         self._check_unchanged(function, inputs, arguments)
-        return quantities
+        return Answer(quantities, returned)
+
+    def still_says(self, function: Function, inputs: Inputs, answer: "Answer") -> bool:
+        """Whether what was returned earlier is still what it was: memory may have been used again."""
+        try:
+            again = self._read(function, answer.returned, inputs)
+        except VerdictError:
+            return False
+        return all(bool(np.array_equal(again[name], value)) for name, value in answer.quantities.items())
+
+    def _hint(self, error: BaseException) -> str:
+        """Say what is forgotten first: which library arrays are of."""
+        others = [name for name in ("torch", "jax", "cupy") if name in sys.modules]
+        if isinstance(error, (TypeError, AttributeError)) and self.xp.__name__.endswith("numpy") and others:
+            return f"; its arguments were NumPy arrays: pass xp={others[0]} if it takes others"
+        return ""
 
     # --- there ---
 
-    def _there(self, name: str, value: Any) -> Any:
+    def _there(self, name: str, value: Any, strided: bool) -> Any:
         """Bring an argument into the implementation's library: a new copy at each call."""
         if isinstance(value, (tuple, list)):
-            return [self._there(name, one) for one in value]
+            return [self._there(name, one, strided) for one in value]
         if not isinstance(value, np.ndarray):
             return value
-        return from_numpy(self._turned(name, value), self.xp, self.precision.dtype, self.device)
+        turned = self._turned(name, value)
+        if strided:
+            return from_numpy(np.ascontiguousarray(turned.T), self.xp, self.precision.dtype, self.device).mT
+        return from_numpy(turned, self.xp, self.precision.dtype, self.device)
 
     def _turned(self, name: str, array: HostArray) -> HostArray:
         columns = self.conventions.samples == "columns" and name in SAMPLES_FIRST
@@ -112,7 +149,7 @@ class Caller:
         except VerdictError:
             raise
         except Exception as error:  # an object that pretends to be an array
-            raise VerdictError(f"returned a {type(returned).__name__} that can't be read: {error!r}") from error
+            raise VerdictError(f"returned a {type(returned).__name__} that can't be read: {_text(error)}") from error
 
     def _read_forward(self, function: Function, returned: Any, inputs: Inputs) -> Quantities:
         parts = self._sequence(f"{function.name} returned", returned, 3, function.result)
@@ -189,6 +226,8 @@ class Caller:
                 f"returned a {type(value).__name__} for {name}: needs an array of shape {needed}, "
                 f"of {self.xp.__name__.rpartition('.')[2]}"
             ) from None
+        if isinstance(value, (np.ma.MaskedArray, np.matrix)):
+            raise VerdictError(f"returned a {type(value).__name__} for {name}: needs a plain array")
         if found is not self.xp:
             raise VerdictError(
                 f"returned a {type(value).__module__.partition('.')[0]} array for {name}: "
@@ -225,12 +264,20 @@ def _same(before: HostArray, after: Array) -> bool:
 
 
 def _what_was_raised(error: BaseException) -> str:
-    lines = str(error).strip().splitlines() or [""]
+    text = _text(error)
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).parent != _HERE]
     # The last line of the user's own code says more than one deep inside an array library.
     own = [frame for frame in frames if "site-packages" not in frame.filename] or frames
     where = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
-    return f"raised {type(error).__name__}: {lines[0][:200]}{where}"
+    return f"raised {type(error).__name__}: {text}{where}"
+
+
+def _text(error: BaseException) -> str:
+    """The first line of what an error says, if it can be had."""
+    try:
+        return (str(error).strip().splitlines() or [""])[0][:200]
+    except Exception:  # somebody else's __str__
+        return "(no text)"
 
 
 @dataclass(frozen=True)

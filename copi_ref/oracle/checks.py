@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from copi_ref import _checks
-from copi_ref.backend import Namespace, default_namespace, from_numpy
+from copi_ref.backend import BackendError, Namespace, default_namespace, from_numpy
 from copi_ref.oracle.calling import REARRANGED, Caller, Rearranged
 from copi_ref.oracle.cases import draw_cases, kinds
 from copi_ref.oracle.comparison import Outcome, catches, run_case
 from copi_ref.oracle.conventions import AS_PRINTED, SAMPLES, Conventions
 from copi_ref.oracle.diagnosis import diagnose
-from copi_ref.oracle.drawing import EXACT, ROUNDING
+from copi_ref.oracle.drawing import EXACT, ROUNDING, is_narrow
 from copi_ref.oracle.explaining import Diagnosis
 from copi_ref.oracle.functions import FUNCTIONS, Function
 from copi_ref.oracle.report import EXPECTED_FAILURE, FAILED, NOT_CHECKED, NOT_IMPLEMENTED, PASSED, Report, Result
@@ -60,6 +60,8 @@ def check(
     if not isinstance(conventions, Conventions):
         raise TypeError(f"conventions is {conventions!r}: needs a copi_ref.oracle.Conventions")
     format_ = _checks.choice("precision", precision, PRECISIONS)
+    if isinstance(only, str):
+        raise TypeError(f"only is {only!r}: needs a tuple of names, as ({only!r},)")
     expected = dict(expected_failures or {})
     for name in (*expected, *only):
         _checks.choice("a function's name", name, FUNCTIONS)
@@ -67,7 +69,7 @@ def check(
         if not (isinstance(reason, str) and reason.strip()):
             raise ValueError(f"expected_failures[{name!r}] is {reason!r}: needs the reason")
     _checks.whole_number("seed", seed, minimum=0)
-    caller = Caller(implementation, conventions, format_, _usable(xp, format_), device)
+    caller = Caller(implementation, conventions, format_, _usable(xp, format_, device), device)
     results: list[Result] = []
     for function in FUNCTIONS.values():
         if only and function.name not in only:
@@ -75,17 +77,22 @@ def check(
         if not caller.has(function.name):
             results.append(Result(function.name, "", function.equation, NOT_IMPLEMENTED))
             continue
-        found = _check_function(caller, function, seed)
+        right = {name for name in FUNCTIONS if {r.status for r in results if r.check == name} == {PASSED}}
+        found = _check_function(caller, function, seed, right)
         if not found:
             found = [Result(function.name, "", function.equation, NOT_CHECKED)]
         results += _as_expected(found, expected.get(function.name))
     return Report(tuple(results), conventions, precision, library_name(caller), only)
 
 
-def _usable(xp: Namespace | None, precision: Precision) -> Namespace:
-    """Return the array library, after making an array of that precision with it."""
+def _usable(xp: Namespace | None, precision: Precision, device: Any) -> Namespace:
+    """Return the array library, after making an array of that precision with it, where it has to lie."""
     xp = default_namespace(xp)
     from_numpy(np.ones(1), xp, precision.dtype)
+    try:
+        from_numpy(np.ones(1), xp, precision.dtype, device)
+    except Exception as error:
+        raise BackendError(f"device {device!r} can't be used: {error}") from error
     return xp
 
 
@@ -108,14 +115,14 @@ def _as_expected(results: list[Result], reason: str | None) -> list[Result]:
 # --- one function -----------------------------------------------------------------------------------------------------
 
 
-def _check_function(caller: Caller, function: Function, seed: int) -> list[Result]:
-    """Return a result for each tier that has cases, the exact one first."""
+def _check_function(caller: Caller, function: Function, seed: int, passed: set[str]) -> list[Result]:
+    """Return a result for each tier that has cases, the exact one first; `passed` are functions found to be right."""
     cases = draw_cases(function, caller.conventions, caller.precision, seed)
     outcomes = [run_case(caller, function, case) for case in cases]
-    leak = _leak(outcomes[0], run_case(caller, function, cases[0])) if cases else None
+    leak = _leak(caller, function, outcomes[0]) if cases else None
     diagnosis = leak or _diagnosis(caller, function, outcomes)
     tiers = {tier: [one for one in outcomes if one.case.tier == tier] for tier in (EXACT, ROUNDING)}
-    planned = Counter(tier for _, tier, _ in kinds(function))
+    planned = Counter(tier for _, tier, _ in kinds(function, caller.precision))
     results = [
         replace(_result(caller, function, tier, mine, diagnosis), skipped=planned[tier] - len(mine))
         for tier, mine in tiers.items()
@@ -123,18 +130,21 @@ def _check_function(caller: Caller, function: Function, seed: int) -> list[Resul
     ]
     if leak and results:
         results[0] = replace(results[0], status=FAILED, diagnosis=leak.says, variant=leak.name)
-    if function.name == "step" and tiers[ROUNDING]:
-        results.append(_steps(caller, seed))
+    if function.name == "step" and tiers[ROUNDING] and not is_narrow(caller.precision):
+        results.append(_steps(caller, seed, passed))
     return results
 
 
-def _leak(first: Outcome, again: Outcome) -> Diagnosis | None:
-    """Say that the same inputs gave something wrong only after other calls."""
-    if first.failed or not again.failed:
+def _leak(caller: Caller, function: Function, first: Outcome) -> Diagnosis | None:
+    """Say that the first call shows something else after others, though it was right."""
+    if first.failed or first.answer is None:
         return None
-    return Diagnosis(
-        "state-leak", "state leaks between calls: the first inputs, given again after others, have another result"
-    )
+    if not caller.still_says(function, first.case.inputs, first.answer):
+        return Diagnosis("state-leak", "state leaks between calls: a later call overwrites what an earlier returned")
+    if run_case(caller, function, first.case).failed:
+        says = "state leaks between calls: the first inputs, given again after others, have another result"
+        return Diagnosis("state-leak", says)
+    return None
 
 
 def _diagnosis(caller: Caller, function: Function, outcomes: list[Outcome]) -> Diagnosis | None:
@@ -227,9 +237,9 @@ def _if_sharp(result: Result, precision: Precision) -> Result:
     )
 
 
-def _steps(caller: Caller, seed: int) -> Result:
+def _steps(caller: Caller, seed: int, passed: set[str]) -> Result:
     """Return the result of several steps in a row, each from the implementation's own weights."""
-    trajectory = run_trajectory(caller, seed)
+    trajectory = run_trajectory(caller, seed, passed)
     step = FUNCTIONS["step"]
     outcomes = [outcome for name, outcome in trajectory.outcomes if name == "step"]
     failed = trajectory.failed

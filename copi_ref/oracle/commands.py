@@ -5,7 +5,7 @@ import importlib
 import json
 import os
 import sys
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -42,12 +42,12 @@ def add_commands(commands: Any) -> None:
     add = checker.add_argument
     add("target", nargs="?", metavar="PKG.MOD[:OBJ]", help="a module, or an object in it, to be checked")
     add("--command", metavar="PROGRAM", dest="program", help="check a program that speaks JSON lines")
-    add("--timeout", type=float, default=60, help="seconds to wait for its answers (default 60)")
+    add("--timeout", type=_seconds, default=60, help="seconds to wait for its answers (default 60)")
     add("--precision", choices=PRECISIONS, default="float64", help="what it computes in (default float64)")
     add("--backend", help="array library of its arguments (default: $COPI_REF_BACKEND, else numpy)")
     add("--device", help="where its arrays have to lie, as cuda:0 (default: the library's)")
     add("--seed", type=int, default=0, help="another seed draws other inputs (default 0)")
-    add("--only", nargs="+", choices=FUNCTIONS, default=(), metavar="FUNCTION", help="check these, and no others")
+    add("--only", action="append", choices=FUNCTIONS, default=[], metavar="FUNCTION", help="only this one; repeatable")
     add("--expect-failure", action="append", default=[], metavar="FUNCTION=REASON", help="known to fail; repeatable")
     add("--json", action="store_true", help="print the report as JSON")
     add("--reproduce", action="store_true", help="print only code that shows the first failure")
@@ -67,6 +67,13 @@ def add_commands(commands: Any) -> None:
     emit = actions.add_parser("emit", help="compute the vectors and write them to a folder")
     emit.add_argument("dir", type=Path, metavar="DIR")
     emit.set_defaults(command=_emit)
+
+
+def _seconds(text: str) -> float:
+    value = float(text)  # argparse says what a ValueError is about
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r}: needs a number of seconds above 0")
+    return value
 
 
 def _add_conventions(parser: argparse.ArgumentParser) -> None:
@@ -96,12 +103,8 @@ def _check(options: argparse.Namespace) -> int:
     if (options.target is None) == (options.program is None):
         raise TargetError("needs either PKG.MOD[:OBJ] or --command PROGRAM")
     try:
-        opened: Any = (
-            Program(options.program, conventions, options.timeout)
-            if options.program
-            else nullcontext(find_target(options.target))
-        )
-        with opened as implementation:
+        # What the user's code prints must not get between the lines of a report.
+        with redirect_stdout(sys.stderr), _opened(options, conventions) as implementation:
             report = check(
                 implementation, conventions=conventions, precision=options.precision, expected_failures=expected,
                 only=tuple(options.only), xp=xp, device=device_named(options.device, xp), seed=options.seed,
@@ -112,9 +115,15 @@ def _check(options: argparse.Namespace) -> int:
     return 0 if report.ok else 1
 
 
+def _opened(options: argparse.Namespace, conventions: Conventions) -> AbstractContextManager[Any]:
+    if options.program is not None:
+        return Program(options.program, conventions, options.timeout)
+    return nullcontext(find_target(options.target))
+
+
 def _shown(report: Report, options: argparse.Namespace) -> str:
     if options.json:
-        return json.dumps(report.as_dict(), indent=1, ensure_ascii=False)
+        return json.dumps(report.as_dict(), indent=1, ensure_ascii=False, allow_nan=False)
     if options.reproduce:
         return report.reproducer
     return report.summary()
@@ -135,7 +144,9 @@ def conventions_from_text(text: str) -> Conventions:
                 f"{name!r} is no convention: choose among {', '.join(f.name for f in fields(Conventions))}"
             )
         if isinstance(default, bool):
-            values[name.strip()] = value.strip().lower() in ("true", "1", "yes")
+            if value.strip().lower() not in ("true", "false"):
+                raise TargetError(f"{name} is {value!r}: needs true or false")
+            values[name.strip()] = value.strip().lower() == "true"
         else:
             values[name.strip()] = value.strip() if isinstance(default, str) else float(value)
     return Conventions(**values)
@@ -148,13 +159,15 @@ def find_target(name: str) -> Any:
         TargetError: it can't be imported, or is not there.
     """
     module, _, path = name.partition(":")
+    if module.endswith(".py"):
+        raise TargetError(f"{name}: needs the name of a module, as in an import: {module.removesuffix('.py')}")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
         found = importlib.import_module(module)
         for attribute in path.split(".") if path else ():
             found = getattr(found, attribute)
-    except Exception as error:  # somebody else's module may do anything when it is imported
+    except (Exception, SystemExit) as error:  # somebody else's module may do anything when it is imported
         raise TargetError(f"{name}: {type(error).__name__}: {error}") from error
     return found
 

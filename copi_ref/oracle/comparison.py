@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from copi_ref.backend import HostArray
-from copi_ref.oracle.calling import Caller, VerdictError
+from copi_ref.oracle.calling import Answer, Caller, VerdictError
 from copi_ref.oracle.cases import Case, relative_allowance, with_tracked
 from copi_ref.oracle.drawing import EXACT
 from copi_ref.oracle.functions import Function
@@ -59,6 +59,7 @@ class Outcome:
     verdict: VerdictError | None = None
     observation: Observation | None = None
     worst: Element | None = None
+    answer: Answer | None = None
 
     @property
     def failed(self) -> bool:
@@ -69,14 +70,15 @@ class Outcome:
 def run_case(caller: Caller, function: Function, case: Case) -> Outcome:
     """Call a function on a case and compare."""
     try:
-        actual = caller.call(function, case.inputs)
+        answer = caller.call(function, case.inputs, case.strided)
     except VerdictError as verdict:
         return Outcome(case, verdict)
+    actual = answer.quantities
     pieces = right_pieces(caller.conventions)
     expected = function.expected(pieces, with_tracked(case.inputs), with_tracked(actual))
     expected = {name: expected[name] for name in expected if name in actual}
     worst = _worst(actual, expected, caller.precision, case.tier)
-    return Outcome(case, None, Observation(case, actual, expected), worst)
+    return Outcome(case, None, Observation(case, actual, expected), worst, answer)
 
 
 def catches(outcomes: list[Outcome], precision: Precision) -> float:

@@ -81,7 +81,8 @@ class Conventions:
         if self.activation == "relu":  # exact in every way of writing it
             return kinked
         steepest = max(1.0, abs(float(self.slope)))
-        return replace(kinked, f=_bent(base.f, steepest, False), f_prime=_bent(kinked.f_prime, steepest, True))
+        at_most = max(steepest, abs(float(self.derivative_at_zero)))
+        return replace(kinked, f=_bent(base.f, steepest, False), f_prime=_bent(kinked.f_prime, at_most, True))
 
     @property
     def is_smooth(self) -> bool:
@@ -107,6 +108,11 @@ class Conventions:
             lambda y, target, xp: factor * half_quadratic.value(y, target, xp),
             lambda y, target, xp: factor * half_quadratic.descent(y, target, xp),
         )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as plain texts and numbers, for JSON."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value if isinstance(value, (str, bool, int)) else float(value) for name, value in values.items()}
 
     def differing(self) -> dict[str, Any]:
         """Return the fields that are not at their defaults."""

@@ -48,28 +48,38 @@ class Drawing:
 # --- layers: copi_update, sgd_update, decorrelation_update ------------------------------------------------------------
 
 
-def layer_kinds() -> Iterator[tuple[str, str, Draw]]:
+def layer_kinds(precision: Precision) -> Iterator[tuple[str, str, Draw]]:
     """Yield the name, the tier and how to draw each case of an equation."""
     yield "whole numbers", EXACT, lambda d: _layer(d, 4, 3, 2)
     yield "whole numbers of the same shapes", EXACT, lambda d: _layer(d, 4, 3, 2)  # shows what is kept from a call
     yield "more whole numbers", EXACT, lambda d: _layer(d, 8, 5, 3)
+    yield "as many samples as inputs and units", EXACT, lambda d: _layer(d, 4, 4, 4)  # shows a guess at the layout
+    yield "more units than inputs", EXACT, lambda d: _layer(d, 4, 2, 5)
+    yield "fewer samples than inputs", EXACT, lambda d: _layer(d, 2, 5, 3)
     yield "one sample", EXACT, lambda d: _layer(d, 1, 3, 2)
+    yield "one input", EXACT, lambda d: _layer(d, 4, 1, 3)
     yield "one unit", EXACT, lambda d: _layer(d, 4, 2, 1)
     yield "a dead input", EXACT, lambda d: _layer(d, 4, 3, 2, _dead_input)
     yield "a rank-deficient batch", EXACT, lambda d: _layer(d, 4, 3, 2, _rank_one)
     yield "numbers of order 1", ROUNDING, lambda d: _layer(d, 7, 5, 3)
     yield "many samples", ROUNDING, lambda d: _layer(d, 50, 4, 3)
     yield "large inputs", ROUNDING, lambda d: _layer(d, 7, 5, 3, lambda d, x: x * _big(d))
-    yield "small inputs", ROUNDING, lambda d: _layer(d, 7, 5, 3, lambda d, x: x / _big(d))
+    if not is_narrow(precision):
+        yield "small inputs", ROUNDING, lambda d: _layer(d, 7, 5, 3, lambda d, x: x / _big(d))
     yield "badly scaled inputs", ROUNDING, lambda d: _layer(d, 7, 5, 3, _badly_scaled)
+
+
+def is_narrow(precision: Precision) -> bool:
+    """Whether a format has so small a range (float16) that what comes near its lower end is not checked."""
+    return precision.tiny > 2.0**-30
 
 
 def _layer(
     d: Drawing, N: int, K: int, M: int, change: Callable[[Drawing, HostArray], HostArray] = lambda d, x: x
 ) -> Inputs:
-    x = change(d, d.matrix(N, K))
+    x = d.precision.representable(change(d, d.matrix(N, K)))
     z = d.matrix(N, M)
-    return {"x": x, "z": z, "delta": z, "W": d.matrix(M, K), "R": d.lateral(K)}
+    return {"x": x, "z": z, "delta": z, "W": d.matrix(M, K), "R": d.lateral(K)}  # each function takes z or δ
 
 
 def _dead_input(d: Drawing, x: HostArray) -> HostArray:
@@ -93,36 +103,49 @@ def _badly_scaled(d: Drawing, x: HostArray) -> HostArray:
 # --- networks: forward, perturbations, step ---------------------------------------------------------------------------
 
 
-def network_kinds(function: Function) -> Iterator[tuple[str, str, Draw]]:
+def network_kinds(function: Function, precision: Precision) -> Iterator[tuple[str, str, Draw]]:
     """Yield the name, the tier and how to draw each case of a function of networks."""
 
-    def sized(*sizes: int, N: int, kink: bool = False) -> Draw:
-        return lambda d: network(d, function, sizes, N, kink)
+    def sized(*sizes: int, N: int, kink: bool = False, signed: bool = False, scale: float = 1.0) -> Draw:
+        return lambda d: network(d, function, sizes, N, kink, signed, scale)
 
     yield "one layer of whole numbers", EXACT, sized(3, 2, N=4)
     yield "one layer of the same shapes", EXACT, sized(3, 2, N=4)  # shows what is kept from a call
     yield "two layers of whole numbers", EXACT, sized(3, 4, 2, N=8)
     yield "three layers of whole numbers", EXACT, sized(3, 5, 4, 2, N=8)
+    yield "four layers of whole numbers", EXACT, sized(3, 2, 3, 2, 4, N=2)
+    yield "square layers", EXACT, sized(3, 3, 3, 2, N=4)
+    yield "as many samples as units", EXACT, sized(4, 4, 4, N=4)  # shows a guess at the layout
     yield "one sample", EXACT, sized(2, 3, 4, N=1)
     yield "one hidden unit", EXACT, sized(3, 1, 2, N=4)
     yield "numbers of order 1", ROUNDING, sized(3, 5, 2, N=7)
+    yield "inputs of both signs", ROUNDING, sized(3, 5, 2, N=7, signed=True)
     yield "one layer", ROUNDING, sized(3, 2, N=7)
     yield "one sample of order 1", ROUNDING, sized(3, 2, 4, N=1)
+    yield "three layers", ROUNDING, sized(3, 5, 4, 2, N=7)
     if function.name != "step":
         yield "four layers", ROUNDING, sized(3, 5, 4, 6, 2, N=7)
-    yield "three layers", ROUNDING, sized(3, 5, 4, 2, N=7)
+        yield "large activations", ROUNDING, sized(3, 5, 2, N=7, signed=True, scale=2.0**7)
     yield "pre-activations at and near 0", ROUNDING, sized(3, 4, 2, N=8, kink=True)
 
 
-def network(d: Drawing, function: Function, sizes: tuple[int, ...], N: int, kink: bool) -> Inputs:
-    """Draw a network with a batch, and what else the function takes."""
+def network(
+    d: Drawing,
+    function: Function,
+    sizes: tuple[int, ...],
+    N: int,
+    kink: bool = False,
+    signed: bool = False,
+    scale: float = 1.0,
+) -> Inputs:
+    """Draw a network with a batch, and what else the function takes; `scale` is that of the inputs."""
     pairs = list(itertools.pairwise(sizes))
     # Below 0 the slope multiplies: a whole number stays one only if the slope is a small dyadic fraction.
     positive = d.tier == EXACT and not _dyadic(d.conventions)
     inputs: Inputs = {
         "W": tuple(_weights(d, m, k, positive) for k, m in pairs),
         "R": tuple(_near_identity(d, k, positive) for k, _ in pairs),
-        "y0": _inputs(d, N, sizes[0]),
+        "y0": scale * _inputs(d, N, sizes[0], signed),
         "target": d.matrix(N, sizes[-1]),
     }
     if kink:
@@ -151,9 +174,11 @@ def _trace(d: Drawing, inputs: Inputs) -> Inputs:
     }
 
 
-def _inputs(d: Drawing, N: int, features: int) -> HostArray:
-    """Draw y0, positive."""
+def _inputs(d: Drawing, N: int, features: int, signed: bool) -> HostArray:
+    """Draw y0, positive unless signs are asked for: whole samples then, so that sums still cancel little."""
     y0 = d.matrix(N, features, positive=True)
+    if signed:
+        return y0 * np.where(np.arange(N) % 2, -1.0, 1.0)[:, None]
     return np.maximum(y0, 1.0) if d.tier == EXACT else y0
 
 

@@ -170,5 +170,7 @@ def fitted(family: Family, function: Function, right: Pieces, observations: list
         for term, number, wanted_, matters in zip(family.terms, numbers, right_numbers, used, strict=True)
         if matters and not np.isclose(number, wanted_, rtol=1e-3, atol=0)
     )
+    if not terms:  # right to three digits: no mistake that a factor would explain
+        return
     shown = ", ".join(f"{number:.4g}" for number in numbers)
     yield Diagnosis(f"{family.name}({shown})", terms, family.change(right, numbers))

@@ -107,7 +107,9 @@ def forward(pieces: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
         found[f"x {name}"] = pieces.decorrelate(y, R, layer)
         x = kept(found[f"x {name}"], own.get(f"x {name}"))
         found[f"a {name}"] = pieces.preactivate(x, y, W)
-        found[f"y {name}"] = pieces.activate(own.get(f"a {name}", found[f"a {name}"]), layer, layers)
+        # y may come from a second evaluation of a, such as a fused (W R) y: the allowance of a counts.
+        a = kept(found[f"a {name}"], own.get(f"a {name}"))
+        found[f"y {name}"] = pieces.activate(a, layer, layers)
         y = own.get(f"y {name}", found[f"y {name}"])
     return found
 

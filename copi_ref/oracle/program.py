@@ -11,13 +11,14 @@ decimal, with as many digits as it takes to read the same number again (17 for f
 """
 
 import json
+import os
 import queue
 import shlex
+import signal
 import subprocess
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
 from types import TracebackType
 from typing import Any
 
@@ -48,8 +49,9 @@ class Program:
         self.timeout = timeout
         try:
             self._process = subprocess.Popen(
-                shlex.split(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                text=True, encoding="utf-8", errors="replace",
+                shlex.split(command, posix=os.name != "nt"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE, text=True, encoding="utf-8", errors="replace",
+                start_new_session=True,  # so that what a wrapper script starts can be ended with it
             )  # fmt: skip
         except (OSError, ValueError, IndexError) as error:
             raise ProgramError(f"{command!r} can't be started: {error}") from error
@@ -59,11 +61,14 @@ class Program:
         for thread in self._threads:
             thread.start()
         self._id = 0
+        self._ended = ""  # why there will be no more answers
         try:
             self.functions = self._functions(conventions)
-        except ProgramError as error:
+        except BaseException as error:
             self.close()
-            raise ProgramError(f"{command!r}: {error}") from None
+            if isinstance(error, ProgramError):
+                raise ProgramError(f"{command!r}: {error}") from None
+            raise
 
     def __enter__(self) -> "Program":
         return self
@@ -74,20 +79,25 @@ class Program:
         self.close()
 
     def close(self) -> None:
-        """End the program: close its stdin, wait a moment, then kill it."""
+        """End the program: close its stdin, wait a moment, then kill it and what it started."""
         assert self._process.stdin is not None
         with suppress(OSError):  # it died with something unread
             self._process.stdin.close()
-        try:
-            self._process.wait(timeout=2)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        for thread in self._threads:
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=0.1 if self._ended else 2)
+        self._kill()
+        self._process.wait()
+        for thread, stream in zip(self._threads, (self._process.stdout, self._process.stderr), strict=True):
             thread.join(timeout=2)
-        for stream in (self._process.stdout, self._process.stderr):
-            assert stream is not None
-            stream.close()
+            if stream is not None and not thread.is_alive():  # else closing would wait for its reader
+                stream.close()
+
+    def _kill(self) -> None:
+        with suppress(OSError):  # all have ended already
+            if os.name == "posix":
+                os.killpg(self._process.pid, signal.SIGKILL)
+            else:
+                self._process.kill()
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name.startswith("_") or name not in self.__dict__.get("functions", ()):
@@ -97,8 +107,8 @@ class Program:
     # --- the protocol ---
 
     def _functions(self, conventions: Conventions) -> tuple[str, ...]:
-        names = self._ask({"function": "functions", "conventions": asdict(conventions)})
-        if not isinstance(names, list) or not all(name in FUNCTIONS for name in names):
+        names = self._ask({"function": "functions", "conventions": conventions.as_dict()})
+        if not isinstance(names, list) or not all(isinstance(name, str) and name in FUNCTIONS for name in names):
             raise ProgramError(f"answered {names!r} to 'functions': needs a list of some of {list(FUNCTIONS)}")
         return tuple(names)
 
@@ -115,34 +125,43 @@ class Program:
         return _read_result(function, result, dtype)
 
     def _ask(self, request: dict[str, Any]) -> Any:
+        if self._ended:
+            raise ProgramError(self._ended)
         assert self._process.stdin is not None
-        line = json.dumps({"id": self._id, **request})
+        self._id += 1
         try:
-            self._process.stdin.write(line + "\n")
+            self._process.stdin.write(json.dumps({"id": self._id - 1, **request}) + "\n")
             self._process.stdin.flush()
         except OSError:
-            raise ProgramError(self._why_it_ended()) from None
+            self._ended = self._why_it_ended()
+            raise ProgramError(self._ended) from None
         answer = self._answer()
-        self._id += 1
-        if not isinstance(answer, dict) or answer.get("id") != self._id - 1 or not {"result", "error"} & answer.keys():
-            raise ProgramError(
-                f"answered {str(answer)[:200]}: needs an object with id {self._id - 1} and a result or an error"
-            )
         if "error" in answer:
             raise ProgramError(str(answer["error"]))
         return answer["result"]
 
-    def _answer(self) -> Any:
+    def _answer(self) -> dict[str, Any]:
+        """Return the next line that is not blank, as an answer to the last request."""
         try:
-            line = self._lines.get(timeout=self.timeout)
+            line: str | None = "\n"
+            while line is not None and not line.strip():
+                line = self._lines.get(timeout=self.timeout)
         except queue.Empty:
-            raise ProgramError(f"no answer within {self.timeout:g} s (is stdout flushed after each line?)") from None
+            # A late answer would be taken for that of a later request: there is no more talking to it.
+            self._ended = f"no answer within {self.timeout:g} s (is stdout flushed after each line?)"
+            raise ProgramError(self._ended) from None
         if line is None:
-            raise ProgramError(self._why_it_ended())
+            self._ended = self._why_it_ended()
+            raise ProgramError(self._ended)
         try:
-            return json.loads(line)
-        except ValueError as error:
+            answer = json.loads(line)
+        except (ValueError, RecursionError) as error:
             raise ProgramError(f"answered {line[:200]!r}, which is no JSON ({error})") from None
+        if not isinstance(answer, dict) or answer.get("id") != self._id - 1 or not {"result", "error"} & answer.keys():
+            raise ProgramError(
+                f"answered {str(answer)[:200]}: needs an object with id {self._id - 1} and a result or an error"
+            )
+        return answer
 
     def _why_it_ended(self) -> str:
         try:
@@ -183,8 +202,9 @@ def _read_result(function: Function, result: Any, dtype: Any) -> Any:
     if function.name == "perturbations":
         return _arrays(result, dtype)
     if function.name == "step":
+        new = [_arrays(_entry(result, name), dtype) for name in "WR"]
         states = {name: _arrays(result[name], dtype) for name in ("x", "a", "y", "delta") if name in result}
-        return _arrays(_entry(result, "W"), dtype), _arrays(_entry(result, "R"), dtype), states
+        return (*new, states)
     return _array(result, dtype)
 
 

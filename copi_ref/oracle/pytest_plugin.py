@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from copi_ref.backend import load_backend
+from copi_ref.oracle.calling import has
 from copi_ref.oracle.checks import check
 from copi_ref.oracle.commands import TargetError, conventions_from_text, find_target
 from copi_ref.oracle.functions import FUNCTIONS
@@ -44,7 +45,7 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
         settings |= {"xp": load_backend(backend)} if backend else {}
     except (TargetError, ValueError, TypeError) as error:
         raise pytest.UsageError(str(error)) from error
-    if not any(callable(getattr(implementation, function, None)) for function in FUNCTIONS):
+    if not any(has(implementation, function) for function in FUNCTIONS):
         raise pytest.UsageError(f"{name} has none of {', '.join(FUNCTIONS)}: name the module or object that has them")
     items += [
         CopiItem.from_parent(session, name=f"{name}::{function}", function=function, run=(implementation, settings))

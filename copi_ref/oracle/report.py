@@ -159,8 +159,8 @@ class Report:
             "missing": list(self.missing),
             "precision": self.precision,
             "library": self.library,
-            "conventions": asdict(self.conventions),
-            "results": [asdict(result) for result in self.results],
+            "conventions": self.conventions.as_dict(),
+            "results": [{name: _finite(value) for name, value in asdict(result).items()} for result in self.results],
         }
 
     def _first_failed(self) -> Result | None:
@@ -171,10 +171,13 @@ class Report:
         if result.status in (NOT_IMPLEMENTED, NOT_CHECKED):
             return f"{result.check:21} {'':9} {result.status}"
         worst = f"{result.worst / result.allowed:.3g}" if result.allowed else f"{result.worst and math.inf:.3g}"
-        catches = f"{result.catches:.0e}" if result.catches else "any"
-        if not result.cases:
-            worst = catches = "–"
+        catches = "–" if math.isinf(result.catches) else f"{result.catches:.0e}" if result.catches else "any"
         skipped = f"  {result.skipped} left out" if result.skipped else ""
         return (
             f"{result.check:21} {result.tier:9} {result.status:17} {result.cases:5}  {worst:>11}  {catches:>8}{skipped}"
         )
+
+
+def _finite(value: Any) -> Any:
+    """None in place of numbers that JSON does not have: nothing can be said then."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value

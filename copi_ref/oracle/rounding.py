@@ -33,6 +33,7 @@ class Precision:
         product_unit: unit roundoff of the factors of a matrix product, where it is coarser (TF32); else 0.
         bits: integers below 2^bits, and their products, are exact everywhere.
         tiny: an absolute error of this size may happen in an operation that underflows.
+        most: the largest number.
         limit: the smallest relative error that a check may miss, where the project promises one.
     """
 
@@ -43,6 +44,7 @@ class Precision:
     product_unit: float
     bits: int
     tiny: float
+    most: float
     limit: float | None
 
     def representable(self, array: HostArray) -> HostArray:
@@ -56,12 +58,12 @@ class Precision:
 PRECISIONS = {
     precision.name: precision
     for precision in (
-        Precision("float64", "float64", 53, 2.0**-53, 0.0, 24, 2.0**-1022, 1e-10),
-        Precision("float32", "float32", 24, 2.0**-24, 0.0, 24, 2.0**-126, 1e-4),
+        Precision("float64", "float64", 53, 2.0**-53, 0.0, 24, 2.0**-1022, 2.0**1023, 1e-10),
+        Precision("float32", "float32", 24, 2.0**-24, 0.0, 24, 2.0**-126, 2.0**127, 1e-4),
         # 10 stored bits of a factor, possibly cut off instead of rounded; sums in float32.
-        Precision("tf32", "float32", 24, 2.0**-24, 2.0**-10, 11, 2.0**-126, None),
-        Precision("float16", "float16", 11, 2.0**-11, 0.0, 11, 2.0**-24, None),
-        Precision("bfloat16", "bfloat16", 8, 2.0**-8, 0.0, 8, 2.0**-126, None),
+        Precision("tf32", "float32", 24, 2.0**-24, 2.0**-10, 11, 2.0**-126, 2.0**127, None),
+        Precision("float16", "float16", 11, 2.0**-11, 0.0, 11, 2.0**-24, 2.0**15, None),
+        Precision("bfloat16", "bfloat16", 8, 2.0**-8, 0.0, 8, 2.0**-126, 2.0**127, None),
     )
 }
 """By name: what `check` can be told an implementation computes in."""
@@ -177,7 +179,9 @@ class Tracked:
             return np.full(self.shape, np.inf)
         of_reference = (self.roundings + 2) * REFERENCE_UNIT  # 2: M is computed in float64 too
         relative = error / (1 - error) + of_reference / (1 - of_reference)
-        return np.asarray(relative * self.magnitude + self.roundings * precision.tiny)
+        # What underflows is multiplied by what comes after; cases are drawn far from where this matters.
+        underflow = self.roundings * precision.tiny * (1 + float(np.max(self.magnitude)))
+        return np.asarray(relative * self.magnitude + underflow)
 
     def is_exact(self, bits: int) -> bool:
         """Whether every value and partial sum on the way is a whole number of quanta below 2^bits."""

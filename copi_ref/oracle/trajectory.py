@@ -30,8 +30,8 @@ class Trajectory:
         return next(((name, outcome) for name, outcome in self.outcomes if outcome.failed), None)
 
 
-def run_trajectory(caller: Caller, seed: int) -> Trajectory:
-    """Take steps until one is wrong. `forward` and `perturbations`, where there, are called with the same weights."""
+def run_trajectory(caller: Caller, seed: int, passed: set[str]) -> Trajectory:
+    """Take steps until one is wrong; of `forward` and `perturbations` those that passed, with the same weights."""
     weights, rng = _first_weights(caller.conventions, caller.precision, seed)
     outcomes: list[tuple[str, Outcome]] = []
     skipped = 0
@@ -40,7 +40,7 @@ def run_trajectory(caller: Caller, seed: int) -> Trajectory:
         if _at_a_kink(caller, inputs):
             skipped += 1
         else:
-            for name, more in _calls(caller, inputs):
+            for name, more in _calls(caller, inputs, passed):
                 outcomes.append((name, run_case(caller, FUNCTIONS[name], Case(f"step {number}", ROUNDING, more))))
                 if outcomes[-1][1].failed:
                     return Trajectory(outcomes, skipped)
@@ -48,10 +48,10 @@ def run_trajectory(caller: Caller, seed: int) -> Trajectory:
     return Trajectory(outcomes, skipped)
 
 
-def _calls(caller: Caller, inputs: Inputs) -> list[tuple[str, Inputs]]:
+def _calls(caller: Caller, inputs: Inputs, passed: set[str]) -> list[tuple[str, Inputs]]:
     """The functions to call at this step with their inputs, the cause before the consequence."""
-    calls = [("forward", inputs)] if caller.has("forward") else []
-    if caller.has("perturbations"):
+    calls = [("forward", inputs)] if "forward" in passed else []
+    if "perturbations" in passed:
         found = FUNCTIONS["forward"].expected(right_pieces(caller.conventions), inputs, {})
         layers = range(1, len(inputs["W"]) + 1)
         trace = {

@@ -26,6 +26,8 @@ def lists(value):
 def answer(request):
     name = request["function"]
     if name == "functions":
+        if HOW == "lists":
+            return {"result": [{}]}
         if HOW == "refuses":
             return {"error": "not these conventions"}
         return {
@@ -36,6 +38,8 @@ def answer(request):
     arguments = {key: arrays(value, request["dtype"]) for key, value in request["arguments"].items()}
     if HOW == "dies":
         sys.exit("segmentation fault, so to speak")
+    if HOW == "numbers":
+        return {"result": 5}
     if HOW == "hangs":
         time.sleep(60)
     if HOW == "complains":
@@ -54,8 +58,11 @@ def answer(request):
 
 for line in sys.stdin:
     request = json.loads(line)
+    if HOW == "nests" and request["function"] != "functions":
+        print("[" * 200_000, flush=True)
+        continue
     if HOW == "garbles":
         print("ready!", flush=True)
         continue
     reply = {"id": request["id"] + (HOW == "miscounts"), **answer(request)}
-    print(json.dumps(reply), flush=True)
+    print(json.dumps(reply) + "\n" * (HOW == "pauses"), flush=True)
