@@ -17,8 +17,9 @@ import torch
 from copi_ref.backend import default_namespace
 from copi_ref.oracle import FUNCTIONS, PRECISIONS, VARIANTS, Conventions
 from copi_ref.oracle.calling import Caller
-from copi_ref.oracle.cases import ROUNDING, draw_cases
+from copi_ref.oracle.cases import draw_cases
 from copi_ref.oracle.comparison import run_case
+from copi_ref.oracle.drawing import ROUNDING
 from copi_ref.oracle.pieces import forward, perturbations, right_pieces
 
 matplotlib.use("Agg")

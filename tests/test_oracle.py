@@ -582,7 +582,7 @@ def test_changing_a_list_of_weights_is_a_failure():
         ("forward", lambda W, R, y0: y0, "forward returned a ndarray: needs (x, a, y)"),
         ("forward", lambda W, R, y0: plain.forward(W, R, y0)[:2], "forward returned 2 things: needs 3, (x, a, y)"),
         ("forward", lambda W, R, y0: [*plain.forward(W, R, y0)[:2], []], "y is 0 things: needs 1, one array per layer"),
-        ("perturbations", lambda *a: plain.perturbations(*a)[0], "perturbations returned a ndarray: needs δ of each"),
+        ("perturbations", lambda *a: plain.perturbations(*a)[0], "δ is a ndarray: needs one array per layer"),
         ("step", lambda *a: plain.step(*a)[0], "step returned 1 things: needs 2, (W, R)"),
         ("step", lambda *a: (plain.step(*a)[0], None), "R is a NoneType: needs one array per layer"),
     ],

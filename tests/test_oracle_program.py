@@ -5,7 +5,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -82,13 +81,12 @@ def test_blank_lines_between_answers_do_no_harm():
 
 
 def test_a_program_that_hung_once_is_not_asked_again():
-    start = time.perf_counter()
     with Program(f"{SPEAKS} hangs", Conventions()) as program:
         program.timeout = 0.5
         assert not check(program).ok
         with pytest.raises(ProgramError, match="no answer within"):
             program.copi_update(*([[1.0]] for _ in range(3)))
-    assert time.perf_counter() - start < 60, "hundreds of cases would each wait"
+        assert program._id == 2, "the functions, and one call: dozens of others would each wait"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a shell")

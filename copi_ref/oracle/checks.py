@@ -57,18 +57,8 @@ def check(
         TypeError, ValueError: an argument of `check` itself is wrong.
         BackendError: the array library can't be used, or lacks the precision.
     """
-    if not isinstance(conventions, Conventions):
-        raise TypeError(f"conventions is {conventions!r}: needs a copi_ref.oracle.Conventions")
-    format_ = _checks.choice("precision", precision, PRECISIONS)
-    if isinstance(only, str):
-        raise TypeError(f"only is {only!r}: needs a tuple of names, as ({only!r},)")
     expected = dict(expected_failures or {})
-    for name in (*expected, *only):
-        _checks.choice("a function's name", name, FUNCTIONS)
-    for name, reason in expected.items():
-        if not (isinstance(reason, str) and reason.strip()):
-            raise ValueError(f"expected_failures[{name!r}] is {reason!r}: needs the reason")
-    _checks.whole_number("seed", seed, minimum=0)
+    format_ = _checked(conventions, precision, expected, only, seed)
     caller = Caller(implementation, conventions, format_, _usable(xp, format_, device), device)
     results: list[Result] = []
     for function in FUNCTIONS.values():
@@ -83,6 +73,24 @@ def check(
             found = [Result(function.name, "", function.equation, NOT_CHECKED)]
         results += _as_expected(found, expected.get(function.name))
     return Report(tuple(results), conventions, precision, library_name(caller), only)
+
+
+def _checked(
+    conventions: Conventions, precision: str, expected: dict[str, str], only: tuple[str, ...], seed: int
+) -> Precision:
+    """Check what `check` was told, and return the precision."""
+    if not isinstance(conventions, Conventions):
+        raise TypeError(f"conventions is {conventions!r}: needs a copi_ref.oracle.Conventions")
+    if isinstance(only, str):
+        raise TypeError(f"only is {only!r}: needs a tuple of names, as ({only!r},)")
+    for name in (*expected, *only):
+        _checks.choice("a function's name", name, FUNCTIONS)
+    for name, reason in expected.items():
+        if not (isinstance(reason, str) and reason.strip()):
+            raise ValueError(f"expected_failures[{name!r}] is {reason!r}: needs the reason")
+    _checks.whole_number("seed", seed, minimum=0)
+    found: Precision = _checks.choice("precision", precision, PRECISIONS)
+    return found
 
 
 def _usable(xp: Namespace | None, precision: Precision, device: Any) -> Namespace:

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from copi_ref.backend import HostArray
-from copi_ref.oracle.calling import Answer, Caller, VerdictError
+from copi_ref.oracle.calling import Answer, Caller
 from copi_ref.oracle.cases import Case, relative_allowance, with_tracked
 from copi_ref.oracle.drawing import EXACT
 from copi_ref.oracle.functions import Function
 from copi_ref.oracle.pieces import Quantities, right_pieces
+from copi_ref.oracle.reading import VerdictError
 from copi_ref.oracle.rounding import Precision, Tracked
 
 

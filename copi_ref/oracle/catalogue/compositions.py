@@ -78,15 +78,22 @@ def updated_on_the_way(letters: str) -> Callable[[Pieces, Inputs], Quantities]:
     return wrong
 
 
-def x_with_new_R(p: Pieces, inputs: Inputs) -> Quantities:
-    """R is updated first, and ΔW sees x = R⁺ y; a and δ are those of the forward pass."""
-    found = whole_step(p, inputs, {})
-    R = _new(inputs, found, "R")["R"]
-    for at, y in enumerate(_inputs_of_layers(inputs, found)):
-        layer = at + 1
-        z = p.target_state(*(found[f"{name} of layer {layer}"] for name in ("a", "y", "δ")))
-        found[f"ΔW of layer {layer}"] = p.copi(p.decorrelate(y, R[at], layer), z, inputs["W"][at])
-    return found
+def x_with_new_R(*, for_R_too: bool) -> Callable[[Pieces, Inputs], Quantities]:
+    """R is updated first, and ΔW, perhaps ΔR as well, sees x = R⁺ y; a and δ are those of the forward pass."""
+
+    def wrong(p: Pieces, inputs: Inputs) -> Quantities:
+        found = whole_step(p, inputs, {})
+        R = _new(inputs, found, "R")["R"]
+        for at, y in enumerate(_inputs_of_layers(inputs, found)):
+            layer = at + 1
+            x = p.decorrelate(y, R[at], layer)
+            z = p.target_state(*(found[f"{name} of layer {layer}"] for name in ("a", "y", "δ")))
+            found[f"ΔW of layer {layer}"] = p.copi(x, z, inputs["W"][at])
+            if for_R_too:
+                found[f"ΔR of layer {layer}"] = p.lateral(x, inputs["R"][at])
+        return found
+
+    return wrong
 
 
 def forward_again_with_new_R(p: Pieces, inputs: Inputs) -> Quantities:
@@ -213,19 +220,6 @@ def target_for_z(p: Pieces, inputs: Inputs) -> Quantities:
     """z = y* at the output."""
     found, layers = whole_step(p, inputs, {}), len(inputs["W"])
     found[f"ΔW of layer {layers}"] = p.copi(found[f"x of layer {layers}"], inputs["target"], inputs["W"][-1])
-    return found
-
-
-def everything_with_new_R(p: Pieces, inputs: Inputs) -> Quantities:
-    """R is updated in a layer's turn, x = R⁺ y recomputed, and both updates made from that."""
-    found = whole_step(p, inputs, {})
-    R = _new(inputs, found, "R")["R"]
-    for at, y in enumerate(_inputs_of_layers(inputs, found)):
-        layer = at + 1
-        x = p.decorrelate(y, R[at], layer)
-        z = p.target_state(*(found[f"{name} of layer {layer}"] for name in ("a", "y", "δ")))
-        found |= {f"ΔW of layer {layer}": p.copi(x, z, inputs["W"][at])}
-        found |= {f"ΔR of layer {layer}": p.lateral(x, inputs["R"][at])}
     return found
 
 

@@ -7,7 +7,6 @@ import numpy as np
 from copi_ref.backend import HostArray
 from copi_ref.oracle.catalogue.compositions import (
     by_gradient_descent,
-    everything_with_new_R,
     forward_again_with_new_R,
     frozen,
     lateral_with_new_W,
@@ -59,7 +58,7 @@ STEP_VARIANTS = (
           updated_on_the_way("W")),
     _step("step-R-updated-on-the-way", "R is updated before the error has gone down through it",
           updated_on_the_way("R")),
-    _step("step-x-with-new-R", "R is updated first, and ΔW sees x = R⁺ y", x_with_new_R),
+    _step("step-x-with-new-R", "R is updated first, and ΔW sees x = R⁺ y", x_with_new_R(for_R_too=False)),
     _step("step-forward-again-with-new-R", "R is updated first, and the forward pass repeated before ΔW",
           forward_again_with_new_R),
     _step("step-R-updated-in-forward", "R is updated during the forward pass, before x goes on", sequential_by_layer),
@@ -111,7 +110,7 @@ STEP_VARIANTS = (
     _step("step-decay-from-y", "the decay of W is computed from y, the layer's input before R",
           sources("x", "y", "x")),
     _step("step-everything-with-new-R", "x is recomputed with the new R, and both updates made from that",
-          everything_with_new_R),
+          x_with_new_R(for_R_too=True)),
     _step("step-z-is-target", "z = y* at the output", target_for_z),
     _step("step-products-over-inputs", "z xᵀ and x xᵀ are divided by the number of inputs, the decay by N",
           products(lambda inputs: len(inputs["y0"]) / inputs["y0"].shape[1])),

@@ -213,20 +213,13 @@ def _full_cases() -> Iterator[dict[str, Any]]:
 
 
 def _inverse(C: HostArray) -> HostArray | None:
-    """Invert exactly by Gauss and Jordan; None if C is singular."""
-    size = len(C)
-    rows = [[*C[i], *(Fraction(int(i == j)) for j in range(size))] for i in range(size)]
-    for column in range(size):
-        pivot = next((i for i in range(column, size) if rows[i][column]), None)
-        if pivot is None:
-            return None
-        rows[column], rows[pivot] = rows[pivot], rows[column]
-        rows[column] = [entry / rows[column][column] for entry in rows[column]]
-        for other in range(size):
-            if other != column:
-                factor = rows[other][column]
-                rows[other] = [a - factor * b for a, b in zip(rows[other], rows[column], strict=True)]
-    return np.array([row[size:] for row in rows], dtype=object)
+    """Invert exactly by Faddeev and LeVerrier's recursion; None if C is singular."""
+    identity = fractions(np.eye(len(C)))
+    M, c = 0 * identity, Fraction(1)
+    for k in range(1, len(C) + 1):
+        M = C @ M + c * identity
+        c = -np.trace(C @ M) / k
+    return np.asarray(-M / c) if c else None
 
 
 # --- networks ---------------------------------------------------------------------------------------------------------
