@@ -84,7 +84,7 @@ def _coarser(precision: Precision, observations: list[Observation]) -> Iterator[
 
 
 _TOO_COARSE = 0.25
-"""An allowance of more than this share of a quantity would take any mistake for rounding."""
+"""An error, or an allowance, of more than this share of a quantity is no rounding, or would take any mistake for it."""
 
 
 def _is_of(coarser: Precision, precision: Precision, observations: list[Observation]) -> bool:
@@ -94,6 +94,8 @@ def _is_of(coarser: Precision, precision: Precision, observations: list[Observat
         for name, actual in one.actual.items():
             expected = one.expected[name]
             error = np.abs(actual - expected.value)
+            if np.any(error > _TOO_COARSE * np.max(np.abs(expected.value))):
+                return False
             if one.case.tier != EXACT and relative_allowance(expected, coarser) <= _TOO_COARSE:
                 if np.any(error > expected.allowance(coarser)):
                     return False
