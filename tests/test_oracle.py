@@ -591,6 +591,29 @@ def test_what_has_another_structure_gets_a_verdict(name, function, says):
     assert says in check(with_one(**{name: function})).diagnosis
 
 
+@pytest.mark.parametrize("number", [1.7e308, 1e200, 1e-320])
+@pytest.mark.parametrize("activation", ["leaky_relu", "tanh"])
+def test_numbers_at_the_end_of_the_range_get_a_verdict(number, activation):
+    """What follows from them overflows in the reference itself."""
+
+    def everywhere(name):
+        def function(*arguments):
+            return as_number(getattr(plain, name)(*arguments))
+
+        return function
+
+    def as_number(result):
+        if isinstance(result, (tuple, list)):
+            return [as_number(one) for one in result]
+        return np.full_like(result, number)
+
+    settings = Conventions(activation=activation)
+    for name in FUNCTIONS:
+        report = check(with_one(**{name: everywhere(name)}), conventions=settings)
+        assert not report.ok
+        assert report.diagnosis.startswith(name)
+
+
 def test_an_object_that_pretends_to_be_an_array_gets_a_verdict():
     class Pretender:
         dtype = np.dtype("float64")

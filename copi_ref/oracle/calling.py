@@ -72,9 +72,7 @@ class Caller:
         """
         arguments = [self._there(name, inputs[name], strided) for name in function.arguments_given(inputs)]
         try:
-            # As without pytest's or the user's settings: what overflows on the way may still be right.
-            with np.errstate(all="ignore"):
-                returned = getattr(self.implementation, function.name)(*arguments)
+            returned = getattr(self.implementation, function.name)(*arguments)
         except ProgramError as error:
             raise VerdictError(str(error)) from error
         except (KeyboardInterrupt, GeneratorExit):

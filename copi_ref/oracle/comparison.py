@@ -27,8 +27,8 @@ class Element:
 
     @property
     def failed(self) -> bool:
-        """Whether the error is more than rounding."""
-        return self.error > self.allowed
+        """Whether the error is more than rounding; what can't be compared, beyond the numbers, is."""
+        return not self.error <= self.allowed
 
     @property
     def ratio(self) -> float:
@@ -130,8 +130,7 @@ def _worst_of(name: str, actual: HostArray, expected: Tracked, precision: Precis
     allowed = expected.allowance(precision)
     if by_equality(tier, precision) and expected.is_exact(precision.bits):
         allowed = 0 * error
-    with np.errstate(all="ignore"):  # 0/0 where nothing is allowed and nothing is wrong
-        ratio = np.where(error == 0, 0.0, error / allowed)
+    ratio = np.where(error == 0, 0.0, error / allowed)
     index = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
     values = (float(array[index]) for array in (actual, expected.value, error, allowed))
     return Element(name, tuple(int(i) for i in index), *values)

@@ -22,15 +22,14 @@ def diagnose(
 ) -> Diagnosis | None:
     """Return what reproduces all observations, or None."""
     right = right_pieces(conventions)
-    with np.errstate(all="ignore"):
-        if kept := kept_arguments(function, right, precision, observations):
-            return kept
-        for candidate in _candidates(function, right, precision, observations):
-            if candidate.pieces is None or (
-                explains(function, candidate.pieces, precision, observations)
-                and differs(function, candidate.pieces, precision, observations)
-            ):
-                return candidate
+    if kept := kept_arguments(function, right, precision, observations):
+        return kept
+    for candidate in _candidates(function, right, precision, observations):
+        if candidate.pieces is None or (
+            explains(function, candidate.pieces, precision, observations)
+            and differs(function, candidate.pieces, precision, observations)
+        ):
+            return candidate
     return None
 
 

@@ -153,16 +153,16 @@ def fitted(family: Family, function: Function, right: Pieces, observations: list
             wanted.append((actual * scale).ravel())
             for column, value in zip(columns, values, strict=True):
                 column.append((np.asarray(value[name]) * scale).ravel())  # type: ignore[index]
-    at_zero, *at_one = (np.concatenate(column) for column in columns)
+    came, at_zero, *at_one = (np.concatenate(column) for column in (wanted, *columns))
     design = np.stack([column - at_zero for column in at_one], axis=1)
-    if not np.isfinite(design).all() or not np.isfinite(at_zero).all():
+    if not np.isfinite(np.column_stack([design, came - at_zero])).all():
         return
     right_numbers = np.resize(family.right(right), len(family.terms))  # all 1, mostly
     used = np.abs(design).max(axis=0) > 0
     if not used.any():
         return
     numbers = right_numbers.astype(float)
-    offset = np.concatenate(wanted) - at_zero - design[:, ~used] @ numbers[~used]
+    offset = came - at_zero - design[:, ~used] @ numbers[~used]
     numbers[used] = np.linalg.lstsq(design[:, used], offset, rcond=None)[0]
     numbers = np.where(np.abs(numbers) < 1e-12, 0.0, numbers)
     terms = ", ".join(
