@@ -4,12 +4,13 @@ import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from copi_ref.backend import Array, HostArray, Namespace, from_numpy, to_numpy
+from copi_ref.backend import Array, HostArray, Namespace, device_of, from_numpy, to_numpy
 from copi_ref.oracle.conventions import Conventions
 from copi_ref.oracle.functions import SAMPLES_FIRST, Function
 from copi_ref.oracle.pieces import Inputs, Quantities
@@ -55,10 +56,10 @@ class Caller:
     xp: Namespace
     device: Any = None
 
-    @property
+    @cached_property
     def _reader(self) -> Reader:
-        columns = self.conventions.samples == "columns"
-        return Reader(columns, self.precision, self.xp, self.device)
+        device = device_of(from_numpy(np.ones(1), self.xp, self.precision.dtype, self.device))
+        return Reader(self.conventions.samples == "columns", self.precision, self.xp, device)
 
     def has(self, name: str) -> bool:
         """Whether the implementation has a function of that name."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from copi_ref.backend import backend_name, load_backend, to_numpy
 from copi_ref.oracle.checks import check
-from copi_ref.oracle.conventions import AS_PRINTED, CREDITS, LATERAL_RULES, REDUCTIONS, SAMPLES, Conventions
+from copi_ref.oracle.conventions import ALTERNATIVES, AS_PRINTED, SAMPLES, Conventions
 from copi_ref.oracle.explain import as_text, explain
 from copi_ref.oracle.functions import FUNCTIONS
 from copi_ref.oracle.program import Program, ProgramError
@@ -21,11 +21,7 @@ from copi_ref.oracle.rounding import PRECISIONS
 
 _CHOICES: dict[str, Any] = {
     "samples": SAMPLES,
-    "lateral_rule": LATERAL_RULES,
-    "credit": CREDITS,
-    "activation": ("leaky_relu", "relu", "identity", "tanh", "sigmoid"),
-    "output": ("activation", "pre-activation"),
-    "reduction": REDUCTIONS,
+    **{name: ALTERNATIVES[name] for name in ("lateral_rule", "credit", "activation", "output", "reduction")},
 }
 
 
@@ -107,7 +103,7 @@ def _check(options: argparse.Namespace) -> int:
         with redirect_stdout(sys.stderr), _opened(options, conventions) as implementation:
             report = check(
                 implementation, conventions=conventions, precision=options.precision, expected_failures=expected,
-                only=tuple(options.only), xp=xp, device=device_named(options.device, xp), seed=options.seed,
+                only=tuple(options.only), xp=xp, device=options.device, seed=options.seed,
             )  # fmt: skip
     except (ProgramError, ValueError, TypeError) as error:
         raise TargetError(str(error)) from error
@@ -170,20 +166,6 @@ def find_target(name: str) -> Any:
     except (Exception, SystemExit) as error:  # somebody else's module may do anything when it is imported
         raise TargetError(f"{name}: {type(error).__name__}: {error}") from error
     return found
-
-
-def device_named(name: str | None, xp: Any) -> Any:
-    """Return a device of the library by its name, as its own arrays report it; None stays None.
-
-    Raises:
-        TargetError: there is no such device.
-    """
-    if name is None:
-        return None
-    try:
-        return xp.empty(1, device=name).device
-    except Exception as error:
-        raise TargetError(f"device {name!r} can't be used: {error}") from error
 
 
 def _expected_failure(text: str) -> tuple[str, str]:

@@ -160,16 +160,16 @@ def network(
     if function.name == "step":
         inputs |= {"eta_w": ETA_W, "eta_r": ETA_R}
     if function.name == "perturbations":
-        inputs |= _trace(d, inputs)
+        inputs |= rounded_trace(d.conventions, d.precision, inputs)
     return inputs
 
 
-def _trace(d: Drawing, inputs: Inputs) -> Inputs:
+def rounded_trace(conventions: Conventions, precision: Precision, inputs: Inputs) -> Inputs:
     """Return x, a and y of the right forward pass, rounded to the precision under test."""
-    found = forward(right_pieces(d.conventions), inputs, {})
+    found = forward(right_pieces(conventions), inputs, {})
     layers = range(1, len(inputs["W"]) + 1)
     return {
-        name: tuple(d.precision.representable(np.asarray(found[f"{name} of layer {layer}"])) for layer in layers)
+        name: tuple(precision.representable(np.asarray(found[f"{name} of layer {layer}"])) for layer in layers)
         for name in "xay"
     }
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from copi_ref.backend import HostArray
+from copi_ref.oracle.catalogue.moments import C_off, mean_outer, mean_square
 from copi_ref.oracle.conventions import AS_PRINTED, Conventions
 from copi_ref.oracle.functions import SAMPLES_FIRST
 from copi_ref.oracle.pieces import Inputs, right_pieces, whole_step
@@ -69,14 +70,13 @@ def _updates(conventions: Conventions, inputs: Inputs, found: Inputs, layer: int
     z = right_pieces(conventions).target_state(
         found[f"a of layer {layer}"], found[f"y of layer {layer}"], found[f"δ of layer {layer}"]
     )
-    C = x.mT @ x / len(x)
     dW, dR = found[f"ΔW of layer {layer}"], found[f"ΔR of layer {layer}"]
     return {
         f"z{layer}  (a + δ)": z,
-        "E[z xᵀ]": z.mT @ x / len(x),
-        "E[x²]": np.mean(x * x, axis=0),
+        "E[z xᵀ]": mean_outer(z, x),
+        "E[x²]": mean_square(x),
         f"ΔW{layer}": dW,
-        f"C_off{layer}": C - np.diag(np.diag(C)),
+        f"C_off{layer}": C_off(x),
         f"ΔR{layer}": dR,
         f"W{layer} + η_W ΔW{layer}": W + inputs["eta_w"] * dW,
         f"R{layer} + η_R ΔR{layer}": R + inputs["eta_r"] * dR,

@@ -39,6 +39,11 @@ def _two_sided_slope(p: Pieces, above: float, below: float) -> dict[str, Any]:
     def factor(a: HostArray) -> HostArray:
         return np.where(a < 0, below, above)
 
+    return _in_slopes(p, factor)
+
+
+def _in_slopes(p: Pieces, factor: Callable[[HostArray], HostArray]) -> dict[str, Any]:
+    """The pieces that hold f′, with a factor on it."""
     return {
         "output_delta": lambda a, y, target: factor(a) * p.output_delta(a, y, target),
         "hidden_delta": lambda up, a, *rest: factor(a) * p.hidden_delta(up, a, *rest),
@@ -61,10 +66,7 @@ def _affine_slope(p: Pieces, k: Any) -> dict[str, Any]:
         slope = np.where(a < 0, k[0] + k[1] * a, k[2] + k[3] * a)
         return np.asarray(slope / np.asarray(p.conventions.f().derivative(a)))
 
-    return {
-        "output_delta": lambda a, y, target: factor(a) * p.output_delta(a, y, target),
-        "hidden_delta": lambda up, a, *rest: factor(a) * p.hidden_delta(up, a, *rest),
-    }
+    return _in_slopes(p, factor)
 
 
 FAMILIES = (

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from copi_ref.backend import Array, HostArray, Namespace, device_of, float_name, from_numpy, namespace, to_numpy
+from copi_ref.backend import Array, HostArray, Namespace, device_of, float_name, namespace, to_numpy
 from copi_ref.oracle.functions import Function
 from copi_ref.oracle.pieces import Inputs, Quantities
 from copi_ref.oracle.rounding import Precision
@@ -31,7 +31,7 @@ class Reader:
         columns: whether samples are on the last axis.
         precision: gives the dtype.
         xp: the array library.
-        device: where they have to lie; None: where that library puts arrays.
+        device: where they have to lie.
     """
 
     columns: bool
@@ -126,9 +126,8 @@ class Reader:
         if found is not self.xp:
             other = type(value).__module__.partition(".")[0]
             raise VerdictError(f"returned a {other} array for {name}: arrays of {library} came in")
-        device = device_of(from_numpy(np.ones(1), self.xp, self.precision.dtype, self.device))
-        if device_of(value) != device:
-            raise VerdictError(f"returned {name} on {device_of(value)}: its arguments were on {device}")
+        if device_of(value) != self.device:
+            raise VerdictError(f"returned {name} on {device_of(value)}: its arguments were on {self.device}")
 
 
 def _shape(function: Function, inputs: Inputs) -> tuple[int, ...]:

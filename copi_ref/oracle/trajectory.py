@@ -9,7 +9,7 @@ from copi_ref.oracle.calling import Caller
 from copi_ref.oracle.cases import Case, undecided, with_tracked
 from copi_ref.oracle.comparison import Outcome, run_case
 from copi_ref.oracle.conventions import Conventions
-from copi_ref.oracle.drawing import ROUNDING, Drawing, network
+from copi_ref.oracle.drawing import ROUNDING, Drawing, network, rounded_trace
 from copi_ref.oracle.functions import FUNCTIONS
 from copi_ref.oracle.pieces import Inputs, Quantities, right_pieces
 from copi_ref.oracle.rounding import Precision
@@ -52,13 +52,8 @@ def _calls(caller: Caller, inputs: Inputs, passed: set[str]) -> list[tuple[str, 
     """The functions to call at this step with their inputs, the cause before the consequence."""
     calls = [("forward", inputs)] if "forward" in passed else []
     if "perturbations" in passed:
-        found = FUNCTIONS["forward"].expected(right_pieces(caller.conventions), inputs, {})
-        layers = range(1, len(inputs["W"]) + 1)
-        trace = {
-            name: tuple(caller.precision.representable(found[f"{name} of layer {layer}"]) for layer in layers)
-            for name in "xay"
-        }
-        calls.append(("perturbations", {**inputs, **trace}))
+        trace = rounded_trace(caller.conventions, caller.precision, inputs)
+        calls.append(("perturbations", inputs | trace))
     return [*calls, ("step", inputs)]
 
 

@@ -11,7 +11,9 @@ import numpy as np
 
 from copi_ref.backend import Array, HostArray
 from copi_ref.learning_rules import fixed_point, oja_update
+from copi_ref.oracle.cases import with_tracked
 from copi_ref.oracle.catalogue import VARIANTS
+from copi_ref.oracle.catalogue.moments import C_off, mean_outer, mean_square
 from copi_ref.oracle.conventions import AS_PRINTED, Conventions
 from copi_ref.oracle.functions import FUNCTIONS, Function
 from copi_ref.oracle.pieces import Inputs, Quantities, forward, right_pieces, whole_step
@@ -53,12 +55,6 @@ def fractions(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return np.array([[Fraction(one) for one in row] for row in value.tolist()], dtype=object)
     return Fraction(value)
-
-
-def _tracked(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return tuple(map(_tracked, value))
-    return tracked(value) if isinstance(value, np.ndarray) else value
 
 
 def _plain(value: Any) -> Any:
@@ -130,24 +126,15 @@ def _case(
 # --- equations --------------------------------------------------------------------------------------------------------
 
 _EQUATIONS: dict[str, tuple[str, Callable[[Inputs], dict[str, HostArray]]]] = {
-    "copi_update": ("dW", lambda q: {"E[z xT]": _mean_outer(q["z"], q["x"]), "E[x^2]": _powers(q["x"])}),
+    "copi_update": ("dW", lambda q: {"E[z xT]": mean_outer(q["z"], q["x"]), "E[x^2]": _powers(q["x"])}),
     "sgd_update": ("dW", lambda q: {}),
-    "decorrelation_update": ("dR", lambda q: {"C": _mean_outer(q["x"], q["x"]), "C_off": _off(q["x"])}),
+    "decorrelation_update": ("dR", lambda q: {"C": mean_outer(q["x"], q["x"]), "C_off": C_off(q["x"])}),
 }
 """The name of each result, and what stands on the way to it."""
 
 
-def _mean_outer(u: HostArray, v: HostArray) -> HostArray:
-    return np.asarray(u.T @ v / len(u))
-
-
 def _powers(x: HostArray) -> HostArray:
-    return np.asarray(np.diag(_mean_outer(x, x))[None, :])
-
-
-def _off(x: HostArray) -> HostArray:
-    C = _mean_outer(x, x)
-    return C - np.diag(np.diag(C))
+    return mean_square(x)[None, :]
 
 
 def _equation_cases(function: Function) -> Iterator[dict[str, Any]]:
@@ -160,7 +147,7 @@ def _equation_cases(function: Function) -> Iterator[dict[str, Any]]:
         pieces = right_pieces(conventions)
         arguments = {key: inputs[key] for key in function.arguments}
         exact = function.expected(pieces, fractions_of(arguments), {})[function.result]
-        bound = function.expected(pieces, {key: _tracked(value) for key, value in arguments.items()}, {})
+        bound = function.expected(pieces, with_tracked(arguments), {})
         more = {key: _plain(value) for key, value in on_the_way(fractions_of(arguments)).items()}
         rule = f", rule {changed['lateral_rule']}" if changed else ""
         yield _case(
@@ -204,10 +191,10 @@ def _full_cases() -> Iterator[dict[str, Any]]:
     """Eq. 2 where E[x xᵀ] has an inverse; no tolerance: it depends on the condition and on how the inverse is found."""
     for name, layer in layers():
         x, z, W = (fractions(layer[key]) for key in ("x", "z", "W"))
-        inverse = _inverse(_mean_outer(x, x))
+        inverse = _inverse(mean_outer(x, x))
         if inverse is None:
             continue
-        exact = _mean_outer(z, x) @ inverse - W
+        exact = mean_outer(z, x) @ inverse - W
         arguments = {key: layer[key] for key in ("x", "z", "W")}
         yield _case(name, {}, arguments, {"inverse of E[x xT]": _plain(inverse)}, {"dW": _plain(exact)}, {}, [])
 
@@ -238,7 +225,7 @@ def _forward_case(function: Function, name: str, changed: dict[str, Any], inputs
     arguments = {key: inputs[key] for key in function.arguments}
     pieces, layers = right_pieces(EXACT), len(inputs["W"])
     exact = forward(pieces, fractions_of(arguments), {})
-    bound = forward(pieces, {key: _tracked(value) for key, value in arguments.items()}, {})
+    bound = forward(pieces, with_tracked(arguments), {})
     results = {symbol: _layered(exact, symbol, layers, _plain) for symbol in "xay"}
     tolerance = {symbol: _layered(bound, symbol, layers, _tolerance) for symbol in "xay"}
     return _case(name, changed, arguments, {}, results, tolerance, _catches(function, EXACT, arguments))
@@ -253,7 +240,7 @@ def _perturbation_case(function: Function, name: str, changed: dict[str, Any], i
     given = {**inputs, **trace}
     arguments = {key: given[key] for key in function.arguments_given(given)}
     exact = function.expected(pieces, fractions_of(arguments), {})
-    bound = function.expected(pieces, {key: _tracked(value) for key, value in arguments.items()}, {})
+    bound = function.expected(pieces, with_tracked(arguments), {})
     results = {"delta": _layered(exact, "δ", layers, _plain)}
     tolerance = {"delta": _layered(bound, "δ", layers, _tolerance)}
     return _case(name, changed, arguments, {}, results, tolerance, _catches(function, conventions, arguments))
@@ -267,23 +254,20 @@ def _step_case(
     pieces, layers = right_pieces(conventions), len(inputs["W"])
     given = {**inputs, "eta_w": eta_w, "eta_r": eta_r}
     arguments = {key: given[key] for key in function.arguments_given(given)}
-    rates = {"W": eta_w, "R": eta_r}
 
-    def stepped(write: Callable[[Array], Any], convert: Callable[[Any], Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        converted = {key: convert(value) for key, value in arguments.items()}
-        found = whole_step(pieces, converted, {})
+    def stepped(write: Callable[[Array], Any], start: Inputs) -> tuple[dict[str, Any], dict[str, Any]]:
+        found = whole_step(pieces, start, {})
         new = {
             letter: [
-                write(A + convert(rates[letter]) * found[f"Δ{letter} of layer {at + 1}"])
-                for at, A in enumerate(converted[letter])
+                write(A + start[eta] * found[f"Δ{letter} of layer {at + 1}"]) for at, A in enumerate(start[letter])
             ]
-            for letter in "WR"
+            for letter, eta in (("W", "eta_w"), ("R", "eta_r"))
         }
         symbols = (("x", "x"), ("a", "a"), ("y", "y"), ("delta", "δ"), ("dW", "ΔW"), ("dR", "ΔR"))
         return {key: _layered(found, symbol, layers, write) for key, symbol in symbols}, new
 
-    on_the_way, results = stepped(_plain, fractions)
-    _, tolerance = stepped(_tolerance, _tracked)
+    on_the_way, results = stepped(_plain, fractions_of(arguments))
+    _, tolerance = stepped(_tolerance, with_tracked(arguments))
     return _case(name, changed, arguments, on_the_way, results, tolerance, _catches(function, conventions, arguments))
 
 
