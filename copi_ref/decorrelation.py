@@ -14,6 +14,7 @@ from typing import Any
 from copi_ref import _checks
 from copi_ref.backend import Array, Namespace
 from copi_ref.moments import mean_outer, mean_square
+from copi_ref.products import apply
 
 
 def decorrelation_update(x: Array, R: Array, rule: str = "symmetric") -> Array:
@@ -50,12 +51,12 @@ def decorrelation_update(x: Array, R: Array, rule: str = "symmetric") -> Array:
 
 
 def _left(x: Array, R: Array, xp: Namespace) -> Array:
-    p = x @ R  # p = Rᵀ x, so that E[x pᵀ] = E[x xᵀ] R
+    p = apply(R.mT, x)  # so that E[x pᵀ] = E[x xᵀ] R
     return -(mean_outer(x, p) - mean_square(x, xp)[..., :, None] * R)
 
 
 def _right(x: Array, R: Array, xp: Namespace) -> Array:
-    q = x @ R.mT  # q = R x, so that E[q xᵀ] = R E[x xᵀ]
+    q = apply(R, x)  # so that E[q xᵀ] = R E[x xᵀ]
     return -(mean_outer(q, x) - R * mean_square(x, xp)[..., None, :])
 
 
@@ -158,7 +159,7 @@ def preserving_gain(y: Array, R: Array) -> Array:
     xp = _checks.arrays(y=(y, "NK"), R=(R, "KK"))
     _checks.not_exact("preserving_gain", y)
     before = xp.sum(mean_square(y, xp), axis=-1)[..., None, None]
-    after = xp.sum(mean_square(y @ R.mT, xp), axis=-1)[..., None, None]
+    after = xp.sum(mean_square(apply(R, y), xp), axis=-1)[..., None, None]
     dead = (before == 0) | (after == 0)
     gain = xp.sqrt(before) / xp.sqrt(xp.where(dead, after + 1, after))
     # An overflow would give g = 0, and R = 0 would hide for ever after that training had diverged.

@@ -11,6 +11,7 @@ from copi_ref.learning_rules import sgd_update
 from copi_ref.minimise import NotConvergedError, minimise_arrays, on_host
 from copi_ref.moments import mean_outer
 from copi_ref.network import Params, forward
+from copi_ref.products import apply
 
 
 def implicit_sgd_layer(x: Array, W: Array, target: Array, alpha: Any) -> Array:
@@ -38,7 +39,7 @@ def implicit_sgd_layer(x: Array, W: Array, target: Array, alpha: Any) -> Array:
     _checks.not_exact("implicit_sgd_layer", x)
     _checks.positive_number("alpha", alpha)
     alpha = _checks.coefficient("alpha", alpha, x)
-    error = target - x @ W.mT
+    error = target - apply(W, x)
     samples, features = x.shape[-2:]
     identity = xp.eye(min(samples, features), dtype=x.dtype, device=device_of(x))
     if samples > features:

@@ -17,6 +17,7 @@ from copi_ref.activations import Activation, identity
 from copi_ref.backend import Array, Namespace
 from copi_ref.learning_rules import nlms_update, sgd_update
 from copi_ref.network import Params, Trace, decorrelated
+from copi_ref.products import apply
 
 if TYPE_CHECKING:  # the credit methods import this module
     from copi_ref.credit.task import Task
@@ -79,7 +80,7 @@ def predictions(
     xs, as_ = [trace.x[0]], [trace.a[0]]
     for layer in range(1, len(params.W)):
         xs.append(decorrelated(params, layer, phi(states[layer - 1])))
-        as_.append(xs[-1] @ params.W[layer].mT)
+        as_.append(apply(params.W[layer], xs[-1]))
     ps = tuple(psi(a) for a in as_)
     errors = tuple(h - p for h, p in zip(states, ps, strict=True))
     return Settled(states, Trace(tuple(xs), tuple(as_), ps), errors, phi, psi)
@@ -101,7 +102,7 @@ def il_gradient(params: Params, settled: Settled) -> States:
     pulls = weight_errors(settled)
     gradients = [settled.errors[-1]]
     for layer in reversed(range(len(params.W) - 1)):
-        down = pulls[layer + 1] @ params.W[layer + 1] @ params.R[layer + 1]
+        down = apply(params.R[layer + 1].mT, apply(params.W[layer + 1].mT, pulls[layer + 1]))
         gradients.append(settled.errors[layer] - settled.phi.derivative(settled.states[layer]) * down)
     return tuple(reversed(gradients))
 
@@ -183,7 +184,9 @@ def prox_gradient(params: Params, settled: Settled, task: "Task", alpha: float) 
     gradients = [errors[-1] / (alpha * powers[-1]) - task.loss.perturbation(o(h_L), h_L, task.target, o)]
     for layer in reversed(range(len(params.W) - 1)):
         e, x, power = errors[layer + 1], settled.trace.x[layer + 1], powers[layer + 1]
-        down = (e @ params.W[layer + 1] + _square(e, xp) / power * x) @ params.R[layer + 1] / (alpha * power)
+        down = apply(params.R[layer + 1].mT, apply(params.W[layer + 1].mT, e) + _square(e, xp) / power * x) / (
+            alpha * power
+        )
         own = errors[layer] / (alpha * powers[layer])
         gradients.append(own - settled.phi.derivative(settled.states[layer]) * down)
     layers = zip(reversed(gradients), settled.powers, strict=True)

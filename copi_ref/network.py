@@ -10,6 +10,7 @@ import numpy as np
 from copi_ref import _checks
 from copi_ref.activations import Activation, leaky_relu
 from copi_ref.backend import Array, Namespace, default_namespace, from_numpy
+from copi_ref.products import apply
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +86,7 @@ def forward(params: Params, y0: Array, activation: Activation = leaky_relu) -> T
             **{f"y{layer - 1}": (y, "NK"), f"R of layer {layer}": (R, "KK"), f"W of layer {layer}": (W, "MK")}
         )
         x = decorrelated(params, layer - 1, y)  # x_l = R_l y_{l−1}
-        a = x @ W.mT  # a_l = W_l x_l
+        a = apply(W, x)  # a_l = W_l x_l
         y = activation(a)  # y_l = f(a_l)
         xs.append(x)
         as_.append(a)
@@ -98,7 +99,7 @@ def decorrelated(params: Params, index: int, y: Array) -> Array:
 
     Not checked: that R fits.
     """
-    return centred(params, index, y) @ params.R[index].mT  # rows are samples, so the transpose of R stands on the right
+    return apply(params.R[index], centred(params, index, y))
 
 
 def centred(params: Params, index: int, y: Array) -> Array:

@@ -17,7 +17,7 @@ PACKAGE = ROOT / "copi_ref"
 # Each may import from the lines above its own, and from its own line.
 ORDER = [
     ["backend", "_checks", "files"],
-    ["moments", "activations", "losses", "minimise"],
+    ["moments", "products", "activations", "losses", "minimise"],
     ["network", "data"],
     ["credit", "decorrelation", "learning_rules", "optimizers", "inference_learning", "convergence"],
     ["implicit_sgd"],
@@ -74,7 +74,7 @@ def test_only_backend_knows_array_libraries_and_only_plots_matplotlib(path):
         assert "matplotlib" not in tops
 
 
-MATHEMATICS = ["moments", "activations", "losses", "decorrelation", "learning_rules", "optimizers"]
+MATHEMATICS = ["moments", "products", "activations", "losses", "decorrelation", "learning_rules", "optimizers"]
 
 
 @pytest.mark.parametrize("name", MATHEMATICS)

@@ -4,6 +4,7 @@ from copi_ref.activations import Activation
 from copi_ref.backend import Array
 from copi_ref.credit.task import Task, output_perturbation
 from copi_ref.network import Params, Trace
+from copi_ref.products import apply
 
 
 def backpropagation(params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
@@ -28,4 +29,4 @@ def backpropagated(delta: Array, W: Array, R: Array, a: Array, activation: Activ
 
     Not checked: that the shapes fit.
     """
-    return activation.derivative(a) * ((delta @ W) @ R)  # in rows; the batch first, so N K² and not K³
+    return activation.derivative(a) * apply(R.mT, apply(W.mT, delta))  # N K² each; Rᵀ Wᵀ would cost K³

@@ -8,6 +8,7 @@ from copi_ref.backend import Array
 from copi_ref.credit.target_propagation import learn_inverse
 from copi_ref.credit.task import Task, output_perturbation, required_feedback
 from copi_ref.network import Params, Trace
+from copi_ref.products import apply
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class DifferenceTargetPropagation:
         layers = zip(reversed(feedback), trace.a[-2::-1], trace.a[:0:-1], trace.y[:0:-1], strict=True)
         for B, a, a_above, y_above in layers:
             _checks.arrays(a_above=(a_above, "NM"), a=(a, "NK"), B=(B, "KM"))
-            deltas.append((task.activation(a_above + deltas[-1]) - y_above) @ B.mT)
+            deltas.append(apply(B, task.activation(a_above + deltas[-1]) - y_above))
         return tuple(reversed(deltas))
 
     def learn_feedback(self, params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:

@@ -5,6 +5,7 @@ from copi_ref.activations import Activation
 from copi_ref.backend import Array
 from copi_ref.credit.task import Task, output_perturbation, required_feedback
 from copi_ref.network import Params, Trace
+from copi_ref.products import apply
 
 
 def feedback_alignment(params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
@@ -35,4 +36,4 @@ def fed_back(delta: Array, B: Array, a: Array, activation: Activation) -> Array:
         TypeError, ValueError: the feedback weights don't fit.
     """
     _checks.arrays(delta=(delta, "NM"), a=(a, "NK"), B=(B, "KM"))
-    return activation.derivative(a) * (delta @ B.mT)
+    return activation.derivative(a) * apply(B, delta)

@@ -9,6 +9,7 @@ from copi_ref import _checks
 from copi_ref.backend import Array, namespace
 from copi_ref.credit.task import Task, output_perturbation, required_feedback
 from copi_ref.network import Params, Trace
+from copi_ref.products import apply
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class GaitProp:
         for B, a, a_above, y_above in layers:
             _checks.arrays(a_above=(a_above, "NM"), a=(a, "NK"), B=(B, "KM"))
             target = y_above + gamma * f.derivative(a_above) * deltas[-1]
-            shift = (f.inverse(target) - f.inverse(y_above)) @ B.mT
+            shift = apply(B, f.inverse(target) - f.inverse(y_above))
             deltas.append(f.derivative(a) * shift / gamma)
         return tuple(reversed(deltas))
 

@@ -6,6 +6,7 @@ from copi_ref import _checks
 from copi_ref.backend import Array, device_of, from_numpy, namespace
 from copi_ref.credit.task import OUTPUTS, Task
 from copi_ref.network import Params, Trace, decorrelated
+from copi_ref.products import apply
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,6 @@ def _forward_with(params: Params, trace: Trace, noises: list[Array], task: Task)
     as_, ys = [trace.a[0] + noises[0]], []
     for layer in range(1, len(params.W)):
         ys.append(task.activation(as_[-1]))
-        as_.append(decorrelated(params, layer, ys[-1]) @ params.W[layer].mT + noises[layer])
+        as_.append(apply(params.W[layer], decorrelated(params, layer, ys[-1])) + noises[layer])
     ys.append(task.activation(as_[-1]))
     return Trace(x=trace.x, a=tuple(as_), y=tuple(ys))

@@ -9,6 +9,7 @@ from copi_ref.backend import Array
 from copi_ref.credit.task import Task, output_perturbation, required_feedback
 from copi_ref.moments import mean_outer, mean_square
 from copi_ref.network import Params, Trace
+from copi_ref.products import apply
 
 
 def target_propagation_as_printed(params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
@@ -31,7 +32,7 @@ def target_propagation_as_printed(params: Params, trace: Trace, task: Task) -> t
     deltas = [output_perturbation(params, trace, task)]
     for B, a in zip(reversed(feedback), trace.a[-2::-1], strict=True):
         _checks.arrays(delta=(deltas[-1], "NM"), a=(a, "NK"), B=(B, "KM"))
-        deltas.append(task.activation(deltas[-1] @ B.mT) - a)
+        deltas.append(task.activation(apply(B, deltas[-1])) - a)
     return tuple(reversed(deltas))
 
 
@@ -70,7 +71,7 @@ class TargetPropagation:
         z = trace.a[-1] + deltas[-1]
         for B, a in zip(reversed(feedback), trace.a[-2::-1], strict=True):
             _checks.arrays(z=(z, "NM"), a=(a, "NK"), B=(B, "KM"))
-            z = task.activation(z) @ B.mT
+            z = apply(B, task.activation(z))
             deltas.append(z - a)
         return tuple(reversed(deltas))
 
@@ -99,5 +100,5 @@ def learn_inverse(feedback: tuple[Array, ...], trace: Trace, eta_b: Any) -> tupl
         xp = _checks.arrays(a=(a, "NK"), y=(y, "NM"), B=(B, "KM"))
         power = xp.sum(mean_square(y, xp), axis=-1, keepdims=True)[..., None]
         power = xp.where(power == 0, power + 1, power)
-        learnt.append(B + _checks.coefficient("eta_b", eta_b, B) * mean_outer(a - y @ B.mT, y) / power)
+        learnt.append(B + _checks.coefficient("eta_b", eta_b, B) * mean_outer(a - apply(B, y), y) / power)
     return tuple(learnt)
