@@ -184,9 +184,8 @@ def prox_gradient(params: Params, settled: Settled, task: "Task", alpha: float) 
     gradients = [errors[-1] / (alpha * powers[-1]) - task.loss.perturbation(o(h_L), h_L, task.target, o)]
     for layer in reversed(range(len(params.W) - 1)):
         e, x, power = errors[layer + 1], settled.trace.x[layer + 1], powers[layer + 1]
-        down = apply(params.R[layer + 1].mT, apply(params.W[layer + 1].mT, e) + _square(e, xp) / power * x) / (
-            alpha * power
-        )
+        pull = apply(params.W[layer + 1].mT, e) + _square(e, xp) / power * x
+        down = apply(params.R[layer + 1].mT, pull) / (alpha * power)
         own = errors[layer] / (alpha * powers[layer])
         gradients.append(own - settled.phi.derivative(settled.states[layer]) * down)
     layers = zip(reversed(gradients), settled.powers, strict=True)
