@@ -65,7 +65,8 @@ from copi_ref.optimizers import (
     plain,
 )
 from copi_ref.recipe import Recipe
-from copi_ref.training import FitResult, NonFiniteError, State, fit, init_state, step
+from copi_ref.state import State, member, stack
+from copi_ref.training import FitResult, NonFiniteError, fit, init_state, step
 
 __version__ = "0.1.0"
 
@@ -131,6 +132,8 @@ __all__ = [  # in reading order  # noqa: RUF022
     "State",
     "init_state",
     "step",
+    "stack",
+    "member",
     "Dataset",
     "fit",
     "FitResult",

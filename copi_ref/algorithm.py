@@ -1,7 +1,8 @@
-"""Algorithm 1: what training changes (`State`), how it starts, and one step, line by line."""
+"""Algorithm 1: how training starts, and one step, line by line."""
 
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,30 +13,15 @@ from copi_ref.decorrelation import LATERAL_GAINS
 from copi_ref.moments import mean_sample
 from copi_ref.network import Params, Trace, centred, forward, init_params
 from copi_ref.recipe import Rate, Recipe, find_lateral_rule, find_weight_rule
+from copi_ref.state import State, generator_of, stack, standing_of
 
 
-@dataclass(frozen=True, eq=False)
-class State:
-    """What training changes. `step` and `fit` return a new one and leave the old one as it was.
-
-    Args:
-        params: the network's weights.
-        optimizer: the optimizer's memory, one entry a layer.
-        feedback: feedback weights, if the credit method has some; fixed, unless the method learns them.
-        rng_state: state of the generator that shuffles, and that random credit methods draw from.
-        epoch: epochs finished.
-        step: steps taken.
-    """
-
-    params: Params
-    optimizer: tuple[Any, ...]
-    feedback: tuple[Array, ...] | None
-    rng_state: dict[str, Any]
-    epoch: int = 0
-    step: int = 0
-
-
-def init_state(recipe: Recipe, sizes: tuple[int, ...], rng: np.random.Generator, xp: Namespace | None = None) -> State:
+def init_state(
+    recipe: Recipe,
+    sizes: tuple[int, ...],
+    rng: np.random.Generator | Sequence[np.random.Generator],
+    xp: Namespace | None = None,
+) -> State:
     """Draw the network and the feedback weights, and set up the optimizer and the shuffling.
 
     The three draw from generators of their own, spawned from `rng`: recipes that differ in their credit method
@@ -45,12 +31,15 @@ def init_state(recipe: Recipe, sizes: tuple[int, ...], rng: np.random.Generator,
     Args:
         recipe: the recipe that the state is for.
         sizes: units of each layer, the input first.
-        rng: the generator to spawn from.
+        rng: the generator to spawn from; a sequence of S generators gives an ensemble of S networks, each as if it
+            were alone.
         xp: array module; by default the chosen backend.
 
     Raises:
         TypeError, ValueError, BackendError: as `init_params`.
     """
+    if isinstance(rng, Sequence):
+        return stack([init_state(recipe, sizes, one, xp) for one in rng])
     _checks.generator("rng", rng)
     weights_rng, feedback_rng, training_rng = rng.spawn(3)
     params = init_params(sizes, weights_rng, recipe.dtype, xp)
@@ -60,8 +49,17 @@ def init_state(recipe: Recipe, sizes: tuple[int, ...], rng: np.random.Generator,
         params=params,
         optimizer=tuple(recipe.optimizer.init(W) for W in params.W),
         feedback=init_feedback(recipe.credit, sizes, feedback_rng, recipe.dtype, xp),
-        rng_state=dict(training_rng.bit_generator.state),
+        rng_state=standing_of(training_rng),
     )
+
+
+class Seen(NamedTuple):
+    """What the weights of one layer learn from: x_l and a_l, (…, N, K) and (…, N, M), and δ_l times the error scale."""
+
+    layer: int
+    x: Array
+    a: Array
+    delta: Array
 
 
 def step(recipe: Recipe, state: State, y0: Array, target: Array) -> State:
@@ -78,6 +76,13 @@ def step(recipe: Recipe, state: State, y0: Array, target: Array) -> State:
 
     Not checked: that the result is finite (`fit` does).
     """
+    return algorithm_1(recipe, state, y0, target, updated_W, updated_R)
+
+
+def algorithm_1(
+    recipe: Recipe, state: State, y0: Array, target: Array, update_W: "UpdateW", update_R: "UpdateR"
+) -> State:
+    """Take one step, with lines 14 and 15 as given: pure in `step`, in place in `fit`; the rest as `step`."""
     params, memory = state.params, list(state.optimizer)
     learns_W = state.epoch >= recipe.lateral_only_epochs
     learns_R = recipe.lateral_rule != "none"
@@ -86,64 +91,86 @@ def step(recipe: Recipe, state: State, y0: Array, target: Array) -> State:
 
     trace = forward(params, y0, recipe.activation)  # lines 4 to 8
     if learns_W:
-        seen, deltas = _perturbations(recipe, params, trace, task)  # lines 9 to 12
+        seen = _perturbations(recipe, params, trace, task)  # lines 9 to 12
 
     # The updates wait until the perturbations have gone through all layers: with layer 3 updated first, layer 2
     # would get its δ through weights that the forward pass never used.
-    W, R, inputs = list(params.W), list(params.R), (y0, *trace.y[:-1])
+    inputs = (y0, *trace.y[:-1])
+    feedback, means = _feedback(recipe, params, trace, task), _running_means(recipe, params, inputs)
+    W, R = list(params.W), list(params.R)
     for layer in reversed(range(len(W))):  # line 13
-        if learns_W:  # line 14
-            update = find_weight_rule(recipe.weight_rule)(seen.x[layer], seen.a[layer], deltas[layer], W[layer])
-            _check_update("W", layer, W[layer], update)
-            direction, memory[layer] = recipe.optimizer(update, memory[layer])
-            direction = _decayed(recipe, direction, W[layer])
-            W[layer] = W[layer] + _rate("eta_w", recipe.eta_w, state.epoch, W[layer]) * direction
-        if learns_R:  # line 15
-            update = find_lateral_rule(recipe.lateral_rule)(trace.x[layer], R[layer])
-            _check_update("R", layer, R[layer], update)
-            R[layer] = R[layer] + _rate("eta_r", recipe.eta_r, state.epoch, R[layer]) * update
-            R[layer] = _scaled(recipe, centred(params, layer, inputs[layer]), R[layer])
+        if learns_W:
+            eta = rate("eta_w", recipe.eta_w, state.epoch, W[layer])
+            W[layer], memory[layer] = update_W(recipe, seen[layer], W[layer], memory[layer], eta)  # line 14
+        if learns_R:
+            eta = rate("eta_r", recipe.eta_r, state.epoch, R[layer])
+            R[layer] = update_R(recipe, layer + 1, trace.x[layer], R[layer], eta)  # line 15
+            if (gain := LATERAL_GAINS[recipe.lateral_gain]) is not None:
+                R[layer] = gain(centred(params, layer, inputs[layer]), R[layer]) * R[layer]
 
     return replace(
         state,
-        params=Params(tuple(W), tuple(R), _running_means(recipe, params, inputs)),
+        params=Params(tuple(W), tuple(R), means),
         optimizer=tuple(memory),
-        feedback=_feedback(recipe, params, trace, task),
-        rng_state=dict(rng.bit_generator.state),
+        feedback=feedback,
+        rng_state=standing_of(rng),
         step=state.step + 1,
     )
 
 
-def _perturbations(recipe: Recipe, params: Params, trace: Trace, task: Task) -> tuple[Trace, tuple[Array, ...]]:
+UpdateW = Callable[[Recipe, Seen, Array, Any, Any], tuple[Array, Any]]
+"""``(recipe, seen, W, memory, eta) -> W, memory``: line 14 for one layer."""
+
+UpdateR = Callable[[Recipe, int, Array, Array, Any], Array]
+"""``(recipe, layer, x, R, eta) -> R``: line 15 for one layer."""
+
+
+def updated_W(recipe: Recipe, seen: Seen, W: Array, memory: Any, eta: Any) -> tuple[Array, Any]:
+    """Return W + η_W d and the optimizer's memory, with d what the optimizer makes of ΔW."""
+    direction, memory = direction_of_W(recipe, seen, W, memory)
+    return W + eta * direction, memory
+
+
+def direction_of_W(recipe: Recipe, seen: Seen, W: Array, memory: Any) -> tuple[Array, Any]:
+    """Return what the optimizer and the decay make of ΔW, and the optimizer's memory."""
+    update = find_weight_rule(recipe.weight_rule)(seen.x, seen.a, seen.delta, W)
+    _check_update("W", seen.layer, W, update)
+    direction, memory = recipe.optimizer(update, memory)
+    if recipe.weight_decay:  # without decay the direction stays as it is to the last bit
+        direction = direction - _checks.coefficient("weight_decay", recipe.weight_decay, W) * W
+    return direction, memory
+
+
+def updated_R(recipe: Recipe, layer: int, x: Array, R: Array, eta: Any) -> Array:
+    """Return R + η_R ΔR."""
+    return R + eta * direction_of_R(recipe, layer, x, R)
+
+
+def direction_of_R(recipe: Recipe, layer: int, x: Array, R: Array) -> Array:
+    """Return ΔR."""
+    update = find_lateral_rule(recipe.lateral_rule)(x, R)
+    _check_update("R", layer, R, update)
+    return update
+
+
+def _perturbations(recipe: Recipe, params: Params, trace: Trace, task: Task) -> tuple[Seen, ...]:
     """Return the states that the weights learn from, and δ of every layer times the error scale."""
     credit: Any = find_credit(recipe.credit)
     if recipe.states == "inferred":
-        seen, deltas = credit.infer(params, trace, task)
+        states, deltas = credit.infer(params, trace, task)
     else:
-        seen, deltas = trace, credit(params, trace, task)
+        states, deltas = trace, credit(params, trace, task)
     _checks.same_length(deltas=(deltas, len(trace.a)))
     for layer, (delta, a) in enumerate(zip(deltas, trace.a, strict=True), start=1):
         _checks.arrays(**{f"a of layer {layer}": (a, "NM"), f"δ of layer {layer}": (delta, "NM")})
     scale = _checks.coefficient("error_scale", recipe.error_scale, trace.a[-1])
-    return seen, tuple(scale * delta for delta in deltas)
+    layers = zip(states.x, states.a, deltas, strict=True)
+    return tuple(Seen(layer, x, a, scale * delta) for layer, (x, a, delta) in enumerate(layers, start=1))
 
 
 def _check_update(name: str, layer: int, array: Array, update: Array) -> None:
     """Refuse an update of another shape or dtype, which would broadcast or be cast silently: rules may be a user's."""
-    _checks.arrays(**{f"{name} of layer {layer + 1}": (array, "MK"), f"Δ{name} of layer {layer + 1}": (update, "MK")})
-
-
-def _decayed(recipe: Recipe, direction: Array, W: Array) -> Array:
-    """Take λ W from a direction; without decay, leave it as it is to the last bit."""
-    if not recipe.weight_decay:
-        return direction
-    return direction - _checks.coefficient("weight_decay", recipe.weight_decay, W) * W
-
-
-def _scaled(recipe: Recipe, y: Array, R: Array) -> Array:
-    """Scale R by the recipe's gain, if it has one."""
-    gain = LATERAL_GAINS[recipe.lateral_gain]
-    return R if gain is None else gain(y, R) * R
+    _checks.arrays(**{f"{name} of layer {layer}": (array, "MK"), f"Δ{name} of layer {layer}": (update, "MK")})
 
 
 def _running_means(recipe: Recipe, params: Params, inputs: tuple[Array, ...]) -> tuple[Array, ...] | None:
@@ -165,15 +192,13 @@ def _feedback(recipe: Recipe, params: Params, trace: Trace, task: Task) -> tuple
     return learn(params, trace, task) if learn else task.feedback
 
 
-def _rate(name: str, rate: Rate, epoch: int, like: Array) -> Any:
-    if callable(rate):
-        rate = rate(epoch)
-        _checks.number(f"{name} of epoch {epoch}", rate, minimum=0)
-    return _checks.coefficient(name, rate, like)
+def rate(name: str, value: Rate, epoch: int, like: Array) -> Any:
+    """Return η of an epoch, in a form that leaves the dtype of `like` as it is.
 
-
-def generator_of(state: State) -> np.random.Generator:
-    """Return a generator that stands where the state's does."""
-    bit_generator = getattr(np.random, state.rng_state["bit_generator"])(0)
-    bit_generator.state = state.rng_state
-    return np.random.Generator(bit_generator)
+    Raises:
+        TypeError, ValueError: a schedule gives what is no rate.
+    """
+    if callable(value):
+        value = value(epoch)
+        _checks.number(f"{name} of epoch {epoch}", value, minimum=0)
+    return _checks.coefficient(name, value, like)

@@ -8,7 +8,7 @@ Arrays that come in decide; only *new* arrays (initial weights, data) need a cho
 import importlib
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib.metadata import PackageNotFoundError, version
@@ -156,7 +156,7 @@ def to_numpy(array: Array) -> HostArray:
         return np.asarray(array.get())
     if array_api_compat.is_torch_array(array):
         array = array.detach().cpu()
-        return np.array((array.float() if float_name(array.dtype) == "bfloat16" else array).numpy())
+        return np.array((array.float() if str(array.dtype) == "torch.bfloat16" else array).numpy())
     if array_api_compat.is_jax_array(array):
         return np.array(array)
     xp = namespace(array)
@@ -166,6 +166,52 @@ def to_numpy(array: Array) -> HostArray:
 def device_of(array: Array) -> Any:
     """Return the device an array lies on."""
     return array_api_compat.device(array)
+
+
+def is_host(array: Array) -> bool:
+    """Whether an array is NumPy's."""
+    return bool(array_api_compat.is_numpy_array(array))
+
+
+def is_writable(array: Array) -> bool:
+    """Whether the library's arrays can be written to; JAX's can't."""
+    return not array_api_compat.is_jax_array(array)
+
+
+def free_memory(array: Array) -> int | None:
+    """Return the bytes that are free on a CuPy array's GPU, its memory pool's included; None for other libraries."""
+    if not array_api_compat.is_cupy_array(array):
+        return None
+    cupy = importlib.import_module("cupy")
+    with array.device:
+        return int(cupy.cuda.runtime.memGetInfo()[0] + cupy.get_default_memory_pool().free_bytes())
+
+
+@contextmanager
+def capturing(array: Array) -> Iterator[Callable[[Callable[[], Any]], Callable[[], None]]]:
+    """Yield a function that captures the work of another as a CUDA graph, and returns what launches it.
+
+    Inside the block work goes to a stream of its own: it can be captured there, and the memory that a graph uses
+    between its operations comes from that stream's part of CuPy's pool, which nothing outside the block draws on.
+    Work before and after the block is in order with it, as the stream is a blocking one.
+
+    Raises:
+        BackendError: the array is not CuPy's.
+    """
+    if not array_api_compat.is_cupy_array(array):
+        raise BackendError(f"a CUDA graph needs arrays of CuPy: these are of {type(array).__module__}")
+    cupy = importlib.import_module("cupy")
+
+    def capture(work: Callable[[], Any]) -> Callable[[], None]:
+        stream.begin_capture()
+        try:
+            work()
+        finally:
+            graph = stream.end_capture()  # also after an error, or the stream stays in capture
+        return lambda: graph.launch(stream)
+
+    with array.device, cupy.cuda.Stream() as stream:
+        yield capture
 
 
 def float_name(dtype: Any) -> str:

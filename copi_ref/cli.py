@@ -12,15 +12,19 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from copi_ref.analysis.diagnostics import layer_diagnostics
 from copi_ref.backend import BackendError, backend_name, environment, load_backend
 from copi_ref.data import DataError, Dataset, load_digits, load_mnist, load_npz
+from copi_ref.epoch import check_graph
 from copi_ref.experiments.presets import METHODS, PAPER_METHODS, PRESETS, Experiment, experiment
 from copi_ref.experiments.results import claim, write_metrics, write_summary
-from copi_ref.experiments.runner import Run, Spread, run, summarize
+from copi_ref.experiments.runner import Run, Spread, run, run_ensemble, summarize
 from copi_ref.oracle.commands import TargetError, add_commands
 from copi_ref.recipe import Recipe
-from copi_ref.training import NonFiniteError, State
+from copi_ref.state import State
+from copi_ref.training import NonFiniteError, Row
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -63,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument(
         "--out", type=Path, default=Path("copi-ref-demo"), help="folder for results (default %(default)s)"
     )
-    _add_diagnostics(demo)
+    _add_options(demo)
     demo.set_defaults(
         command=_train, dataset="digits", preset="demo", method=list(PAPER_METHODS), data_dir=None,
         hidden=None, eta_w=None, eta_r=None, error_scale=None,
@@ -91,14 +95,18 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--out", type=Path, default=Path("copi-ref-train"), help="folder for results (default %(default)s)"
     )
-    _add_diagnostics(train)
+    _add_options(train)
     train.set_defaults(command=_train)
 
     add_commands(commands)
     return parser
 
 
-def _add_diagnostics(command: argparse.ArgumentParser) -> None:
+def _add_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--ensemble", action="store_true", help="train all seeds of a method as one computation")
+    command.add_argument(
+        "--graph", action="store_true", help="replay steps as a CUDA graph (COPI_REF_BACKEND=cupy; not all methods)"
+    )
     command.add_argument(
         "--diagnostics",
         action="store_true",
@@ -135,6 +143,9 @@ def _train(options: argparse.Namespace) -> int:
     preset = options.preset or ("tmlr" if options.dataset == "mnist" else "demo")
     dataset = _load(options.dataset, options.data_dir)
     experiments = {method: _experiment(preset, method, options) for method in options.method}
+    if options.graph and (refusal := _refusal(experiments)):
+        print(f"copi-ref: {refusal}", file=sys.stderr)
+        return 2
     claim(options.out, _record(preset, experiments, options))  # now, and not after an hour of training
     console = Console()
     runs = _run_all(console, experiments, dataset, options)
@@ -149,6 +160,16 @@ def _train(options: argparse.Namespace) -> int:
         console.print(_table(title, summary))
         console.print(f"Figure, metrics and settings are in {options.out}/")
     return 0 if len(runs) == len(experiments) * options.seeds else 1
+
+
+def _refusal(experiments: dict[str, Experiment]) -> str | None:
+    """Say which method can't be a CUDA graph, before any is trained."""
+    for method, settings in experiments.items():
+        try:
+            check_graph(settings.recipe)
+        except ValueError as error:
+            return f"{method}: {error}"
+    return None
 
 
 def _load(name: str, data_dir: Path | None) -> Dataset:
@@ -177,24 +198,37 @@ def _run_all(
 ) -> list[Run]:
     """Return the runs that finished; one that became non-finite is reported and does not stop the others."""
     runs = []
-    diagnostics = layer_diagnostics if options.diagnostics else None
+    seeds = range(options.seeds)
     with _progress(console) as progress:
-        for method, seed in itertools.product(experiments, range(options.seeds)):
-            task = progress.add_task(f"{method} seed {seed}", total=options.epochs, note="")
+        for method, group in itertools.product(
+            experiments, [seeds] if options.ensemble else [[seed] for seed in seeds]
+        ):
+            label = f"{method} seed {group[0]}" if len(group) == 1 else f"{method} seeds {group[0]} to {group[-1]}"
+            task = progress.add_task(label, total=options.epochs, note="")
 
-            def show(state: State, row: dict[str, float], task: Any = task) -> None:
-                progress.update(task, advance=1, note=f"test accuracy {row['test_accuracy']:.4f}")
+            def show(state: State, row: Row, task: Any = task) -> None:
+                progress.update(task, advance=1, note=f"test accuracy {np.nanmean(row['test_accuracy']):.4f}")
 
-            try:
-                done = run(experiments[method], method, seed, dataset, options.epochs, show, diagnostics)
-            except NonFiniteError as error:
-                progress.update(task, note="stopped: non-finite")
-                print(f"copi-ref: {method}, seed {seed}: {error}", file=sys.stderr)
-                write_metrics(options.out, method, seed, error.metrics)
-            else:
-                runs.append(done)
-                write_metrics(options.out, method, seed, done.metrics)
+            for seed, outcome in _outcomes(experiments[method], method, group, dataset, options, show).items():
+                write_metrics(options.out, method, seed, outcome.metrics)
+                if isinstance(outcome, NonFiniteError):
+                    progress.update(task, note="stopped: non-finite")
+                    print(f"copi-ref: {method}, seed {seed}: {outcome}", file=sys.stderr)
+                else:
+                    runs.append(outcome)
     return runs
+
+
+def _outcomes(
+    experiment: Experiment, method: str, seeds: Sequence[int], dataset: Dataset, options: argparse.Namespace, show: Any
+) -> dict[int, Run | NonFiniteError]:
+    more = {"callback": show, "diagnostics": layer_diagnostics if options.diagnostics else None, "graph": options.graph}
+    if options.ensemble:
+        return run_ensemble(experiment, method, seeds, dataset, options.epochs, **more)
+    try:
+        return {seeds[0]: run(experiment, method, seeds[0], dataset, options.epochs, **more)}
+    except NonFiniteError as error:
+        return {seeds[0]: error}
 
 
 def _progress(console: Any) -> "Progress":
@@ -239,6 +273,8 @@ def _record(preset: str, experiments: dict[str, Experiment], options: argparse.N
         "seeds": list(range(options.seeds)),
         "epochs": options.epochs,
         "diagnostics": options.diagnostics,
+        "ensemble": options.ensemble,
+        "graph": options.graph,
         "methods": {
             method: {"hidden": list(settings.hidden), **_describe(settings.recipe, options.epochs)}
             for method, settings in experiments.items()

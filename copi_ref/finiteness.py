@@ -1,16 +1,26 @@
 """Whether numbers are finite, and which quantity of which layer is the first that is not."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from copi_ref.backend import Array, namespace
+from copi_ref.backend import Array, HostArray, namespace, to_numpy
 from copi_ref.network import Params, Trace
+from copi_ref.state import State, arrays_of
 
 
 def finite(array: Array) -> bool:
     """Whether no entry is infinite or NaN; waits for the device."""
     xp = namespace(array)
     return bool(xp.all(xp.isfinite(array)))
+
+
+def finite_networks(state: State) -> HostArray:
+    """Whether all weights and memories of a network are finite: () of one, (S,) of an ensemble; one wait for both."""
+    arrays = arrays_of(replace(state, feedback=None))
+    xp, first = namespace(arrays[0]), int(state.members is not None)
+    flags = [xp.all(xp.isfinite(array), axis=tuple(range(first, array.ndim))) for array in arrays]
+    return to_numpy(xp.all(xp.stack(flags), axis=0))
 
 
 def non_finite_weight(params: Params, memories: Sequence[Sequence[Any]]) -> str | None:

@@ -1,29 +1,54 @@
-"""Training: the loops around Algorithm 1's `step`, the metrics of each epoch, and what went wrong if it did."""
+"""Training: the loop over epochs, the metrics of each, and what went wrong if something did."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
 from copi_ref import _checks
-from copi_ref.algorithm import State, generator_of, init_state, step
-from copi_ref.batches import Samples, move, pieces, shuffled
+from copi_ref.algorithm import init_state, step
+from copi_ref.batches import Samples, move, pieces, there
 from copi_ref.data.dataset import Dataset
+from copi_ref.epoch import check_graph, shuffle, train_epoch, with_rates
 from copi_ref.evaluation import ROWS, evaluate
-from copi_ref.finiteness import non_finite_activity, non_finite_weight
+from copi_ref.finiteness import finite_networks, non_finite_activity, non_finite_weight
+from copi_ref.in_place import Scratch, step_in_place
 from copi_ref.network import Params, forward
 from copi_ref.recipe import Recipe
+from copi_ref.state import State, chosen, member, own, recipe_of_member
 
 __all__ = ["FitResult", "NonFiniteError", "State", "fit", "init_state", "step"]
+
+Row = dict[str, Any]
+"""Metrics of an epoch by name: numbers, or of an ensemble NumPy arrays (S,), nan for networks that have stopped."""
 
 
 @dataclass(frozen=True, eq=False)
 class FitResult:
-    """The last state, and one row of metrics per epoch."""
+    """The last state, and one row of metrics per epoch; of an ensemble also which of its networks stopped, and why.
+
+    `stopped` holds by number the `NonFiniteError` of each network that left the finite numbers. In `state` such a
+    network is as it was at the start of that epoch.
+    """
 
     state: State
-    metrics: tuple[dict[str, float], ...]
+    metrics: tuple[Row, ...]
+    stopped: dict[int, "NonFiniteError"] = field(default_factory=dict)
+
+    def member(self, index: int) -> "FitResult":
+        """Return what training one network of the ensemble alone gives; ``seconds`` are those of all.
+
+        Raises:
+            NonFiniteError: it left the finite numbers.
+            TypeError: the result is of a single network.
+            IndexError: there is no such network.
+        """
+        alone = member(self.state, index)
+        if index in self.stopped:
+            raise self.stopped[index]
+        return FitResult(alone, tuple(_row_of(row, index) for row in self.metrics))
 
 
 class NonFiniteError(FloatingPointError):
@@ -32,7 +57,7 @@ class NonFiniteError(FloatingPointError):
     `state` is the last good state, that of the start of the epoch; `metrics` are the rows of the epochs before.
     """
 
-    def __init__(self, message: str, state: State, metrics: tuple[dict[str, float], ...]):
+    def __init__(self, message: str, state: State, metrics: tuple[Row, ...]):
         super().__init__(message, state, metrics)  # all three, so that it can be pickled
         self.state = state
         self.metrics = metrics
@@ -42,7 +67,7 @@ class NonFiniteError(FloatingPointError):
 
 
 Diagnostics = Callable[[Recipe, State, Samples], dict[str, float]]
-"""``(recipe, state, samples) -> dict``: what `fit` records besides accuracy and loss."""
+"""``(recipe, state, samples) -> dict``: what `fit` records of a network besides accuracy and loss."""
 
 
 def fit(
@@ -50,13 +75,19 @@ def fit(
     state: State,
     dataset: Dataset,
     epochs: int,
-    callback: Callable[[State, dict[str, float]], None] | None = None,
+    callback: Callable[[State, Row], None] | None = None,
     diagnostics: Diagnostics | None = None,
+    graph: bool = False,
 ) -> FitResult:
     """Train for some epochs (Algorithm 1, lines 2 to 18), each over all samples in a new order.
 
     The data are moved to the library, device and dtype of the state's arrays. The same recipe, state and data give
-    the same result bit for bit, for one build of the library and one number of threads.
+    the same result bit for bit, for one build of the library and one number of threads. Steps are taken in place, in
+    arrays of `fit`'s own: repeated `step` gives the same up to rounding (see `copi_ref.in_place`).
+
+    An ensemble is trained as one computation. Each network is what it would be alone: it has its own order of
+    samples, and its own rates where the recipe's have the shape (S, 1, 1). One that leaves the finite numbers stops,
+    and the others go on.
 
     Args:
         recipe: all that the algorithm leaves open.
@@ -66,51 +97,55 @@ def fit(
         callback: called after each epoch with the state and the row of metrics.
         diagnostics: measures more after each epoch, ``(recipe, state, samples) -> dict`` of numbers by name, which join
             the row; `samples` are the training samples. See `copi_ref.analysis.diagnostics.layer_diagnostics`.
+        graph: on an NVIDIA GPU with CuPy, replay a step as a CUDA graph, captured anew in every epoch. It spares the
+            time that Python takes to launch it.
 
     Returns:
         The new state, and per epoch: epoch, train_accuracy, train_loss, test_accuracy, test_loss (of the whole
-        sets, after the epoch) and seconds (of its training alone).
+        sets, after the epoch) and seconds (of its training alone). An ensemble has arrays of shape (S,) for all but
+        epoch and seconds.
 
     Raises:
-        TypeError, ValueError: the data don't fit the network.
-        NonFiniteError: a weight or a loss became infinite or NaN; the message names where that began.
+        TypeError, ValueError: the data don't fit the network, or a graph can't hold the recipe.
+        BackendError: `graph` without CuPy.
+        NonFiniteError: a weight or a loss of a single network became infinite or NaN; the message names where that
+            began.
     """
     _checks.whole_number("epochs", epochs, minimum=0)
+    if graph:
+        check_graph(recipe)
     train, test = move(state.params, dataset)
-    rows: list[dict[str, float]] = []
+    rows: list[Row] = []
+    stopped: dict[int, NonFiniteError] = {}
     for _ in range(epochs):
         start = perf_counter()
         with np.errstate(over="ignore", invalid="ignore"):  # NonFiniteError says more than NumPy's warning
-            after = _train_epoch(recipe, state, train)
-            if non_finite_weight(after.params, after.optimizer):
-                raise NonFiniteError(_where_it_began(recipe, state, train), state, tuple(rows))
+            after = train_epoch(recipe, state, train, graph)
+            good = finite_networks(after)
             seconds = perf_counter() - start
             row = {"epoch": state.epoch, **_metrics(recipe, after.params, train, test)}
-            if not all(np.isfinite(value) for value in row.values()):
-                raise NonFiniteError(_where_it_shows(recipe, after, row, train, test), state, tuple(rows))
+            good = np.all([np.broadcast_to(np.isfinite(value), good.shape) for value in row.values()] + [good], axis=0)
+            ends = _Ends(recipe, state, after, row, tuple(rows))
+            if state.members is None and not good:
+                raise _error(ends, train, test)
+            for index in np.flatnonzero(~good):
+                if index not in stopped:
+                    stopped[int(index)] = _error(ends.member(int(index)), train, test)
+        if stopped:
+            good[list(stopped)] = False
+            if not good.any():
+                break
+            after = chosen(good, after, state)
+            row = {name: np.where(good, value, np.nan) if np.ndim(value) else value for name, value in row.items()}
         state = after
-        more = {} if diagnostics is None else diagnostics(recipe, state, train)
+        more = {} if diagnostics is None else _diagnosed(diagnostics, recipe, state, train, stopped)
         rows.append({**row, "seconds": seconds, **more})
         if callback is not None:
             callback(state, rows[-1])
-    return FitResult(state, tuple(rows))
+    return FitResult(state, tuple(rows), stopped)
 
 
-def _train_epoch(recipe: Recipe, state: State, train: Samples) -> State:
-    state, batches = _shuffle(recipe, state, train)
-    for y0, target in batches:
-        state = step(recipe, state, y0, target)
-    return replace(state, epoch=state.epoch + 1)
-
-
-def _shuffle(recipe: Recipe, state: State, train: Samples) -> tuple[State, Iterator[Samples]]:
-    """Return the state with its generator advanced, and the batches of one epoch."""
-    rng = generator_of(state)
-    batches = shuffled(train, recipe.batch_size, rng)
-    return replace(state, rng_state=dict(rng.bit_generator.state)), batches
-
-
-def _metrics(recipe: Recipe, params: Params, train: Samples, test: Samples) -> dict[str, float]:
+def _metrics(recipe: Recipe, params: Params, train: Samples, test: Samples) -> Row:
     on_train, on_test = evaluate(recipe, params, *train), evaluate(recipe, params, *test)
     return {
         "train_accuracy": on_train.accuracy,
@@ -120,28 +155,76 @@ def _metrics(recipe: Recipe, params: Params, train: Samples, test: Samples) -> d
     }
 
 
-def _where_it_began(recipe: Recipe, state: State, train: Samples) -> str:
-    """Repeat an epoch that ended non-finite, looking after every step, and say what overflowed first."""
-    state, batches = _shuffle(recipe, state, train)
+def _row_of(row: Row, index: int) -> Row:
+    """Return one network's row of an ensemble's."""
+    return {name: value[index].item() if np.ndim(value) else value for name, value in row.items()}
+
+
+def _diagnosed(
+    diagnostics: Diagnostics, recipe: Recipe, state: State, train: Samples, stopped: dict[int, NonFiniteError]
+) -> Row:
+    """Measure a network, or those of an ensemble one by one."""
+    if state.members is None:
+        return dict(diagnostics(recipe, state, train))
+    measured = {
+        index: diagnostics(recipe_of_member(recipe, index), member(state, index), train)
+        for index in range(state.members)
+        if index not in stopped
+    }
+    names = next(iter(measured.values()))
+    return {
+        name: np.array([measured[index][name] if index in measured else np.nan for index in range(state.members)])
+        for name in names
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class _Ends:
+    """An epoch of a network: the recipe, the states before and after, its row, and the rows of the epochs before."""
+
+    recipe: Recipe
+    before: State
+    after: State
+    row: Row
+    rows: tuple[Row, ...]
+
+    def member(self, index: int) -> "_Ends":
+        """Return the same of one network of an ensemble."""
+        return _Ends(
+            recipe_of_member(self.recipe, index),
+            member(self.before, index),
+            member(self.after, index),
+            _row_of(self.row, index),
+            tuple(_row_of(row, index) for row in self.rows),
+        )
+
+
+def _error(ends: _Ends, train: Samples, test: Samples) -> NonFiniteError:
+    """Return the error for an epoch that ended non-finite."""
+    broken = non_finite_weight(ends.after.params, ends.after.optimizer)
+    where = _where_it_began(ends, train) if broken else _where_it_shows(ends, train, test)
+    message = f"training became non-finite in epoch {ends.before.epoch}{where}: lower eta_r or eta_w"
+    return NonFiniteError(message, ends.before, ends.rows)
+
+
+def _where_it_began(ends: _Ends, train: Samples) -> str:
+    """Repeat the epoch, looking after every step, and say what overflowed first."""
+    recipe = with_rates(ends.recipe, ends.before)
+    state, batches = shuffle(recipe, ends.before, train)
     for batch, (y0, target) in enumerate(batches):
-        after = step(recipe, state, y0, target)
+        after = step_in_place(recipe, own(state), y0, target, Scratch())
         if found := non_finite_weight(after.params, after.optimizer):
             trace = forward(state.params, y0, recipe.activation)
-            return (
-                f"training became non-finite in epoch {state.epoch}, batch {batch} (both from 0), "
-                f"first in {non_finite_activity(trace) or found}: lower eta_r or eta_w"
-            )
+            return f", batch {batch} (both from 0), first in {non_finite_activity(trace) or found}"
         state = after
-    return f"training became non-finite in epoch {state.epoch}, and not when it was repeated: lower eta_r or eta_w"
+    return ", and not when it was repeated"
 
 
-def _where_it_shows(recipe: Recipe, state: State, row: dict[str, float], *sets: Samples) -> str:
+def _where_it_shows(ends: _Ends, *sets: Samples) -> str:
     """Say what overflows when finite weights are evaluated."""
-    rows = (x[piece, :] for x, _ in sets for piece in pieces(x.shape[0], ROWS))
-    traces = (forward(state.params, x, recipe.activation) for x in rows)
+    params = ends.after.params
+    rows = (there(x[piece, :], params.W[0]) for x, _ in sets for piece in pieces(x.shape[0], ROWS))
+    traces = (forward(params, x, ends.recipe.activation) for x in rows)
     found = next((found for trace in traces if (found := non_finite_activity(trace))), "the loss itself")
-    losses = ", ".join(f"{name} is {value}" for name, value in row.items() if not np.isfinite(value))
-    return (
-        f"training became non-finite in epoch {state.epoch - 1}: {losses}, first in {found}, "
-        "though all weights are finite: lower eta_r or eta_w"
-    )
+    losses = ", ".join(f"{name} is {value}" for name, value in ends.row.items() if not np.isfinite(value))
+    return f": {losses}, first in {found}, though all weights are finite"

@@ -13,7 +13,6 @@ from test_network_and_credit import SIZES, lists, network, scaled
 from test_training import assert_same_bits, blobs, fresh, state_of
 
 import copi_ref as copi
-from copi_ref.algorithm import generator_of
 from copi_ref.analysis import diagnostics
 from copi_ref.analysis.diagnostics import (
     MEASURES,
@@ -28,6 +27,7 @@ from copi_ref.analysis.diagnostics import (
     off_diagonal_energy,
 )
 from copi_ref.batches import Samples, move
+from copi_ref.state import generator_of
 
 # --- the same by hand ------------------------------------------------------------------------------------------------
 

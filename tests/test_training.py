@@ -462,7 +462,7 @@ def test_rates_follow_the_epoch(rng):
 
     recipe = replace(RECIPE, eta_w=rate, eta_r=0, batch_size=45)
     copi.fit(recipe, fresh(recipe), blobs(rng), epochs=3)
-    assert asked == [0, 0, 1, 1, 2, 2]  # one batch an epoch, two layers
+    assert asked == [0, 1, 2]
 
 
 @pytest.mark.parametrize("method", ["copi", "sgd"])
@@ -512,10 +512,10 @@ def test_evaluate_follows_the_recipe(output, loss, rng):
     assert result.accuracy == (np.argmax(prediction, axis=1) == target.argmax(axis=1)).mean()
 
 
-def test_evaluate_refuses_a_stack(rng):
-    W, R, _, y0, target = network(rng, scaled, leading=(2,))
-    with pytest.raises(ValueError, match=r"W of the last layer has shape \(2, 3, 6\): evaluate takes one network"):
-        copi.evaluate(RECIPE, copi.Params(W, R), y0[0], target[0])
+def test_evaluate_refuses_an_ensemble_of_ensembles(rng):
+    W, R, _, y0, target = network(rng, scaled, leading=(2, 1))
+    with pytest.raises(ValueError, match=r"W of the last layer has shape \(2, 1, 3, 6\): evaluate takes one network"):
+        copi.evaluate(RECIPE, copi.Params(W, R), y0[0, 0], target[0, 0])
 
 
 # --- leaving the finite numbers --------------------------------------------------------------------------------------
@@ -659,8 +659,8 @@ def test_fit_refuses_data_that_do_not_fit(rng):
         copi.fit(RECIPE, state, blobs(rng, classes=5), epochs=1)
     with pytest.raises(ValueError, match="epochs is -1: needs at least 0"):
         copi.fit(RECIPE, state, blobs(rng), epochs=-1)
-    W, R, *_ = network(rng, scaled, leading=(2,))
-    with pytest.raises(ValueError, match="fit trains one network"):
+    W, R, *_ = network(rng, scaled, leading=(2, 1))
+    with pytest.raises(ValueError, match=r"shape \(2, 1, 3, 6\): fit takes one network, or \(S, M, K\)"):
         copi.fit(RECIPE, state_of(W, R), blobs(rng), epochs=1)
 
 

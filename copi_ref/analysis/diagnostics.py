@@ -5,7 +5,6 @@ import math
 import numpy as np
 
 from copi_ref import _checks
-from copi_ref.algorithm import State, generator_of
 from copi_ref.backend import Array, Namespace, device_of, namespace
 from copi_ref.batches import Samples
 from copi_ref.credit import Task, backpropagation, find_credit
@@ -13,6 +12,7 @@ from copi_ref.evaluation import ROWS
 from copi_ref.moments import mean_outer
 from copi_ref.network import forward
 from copi_ref.recipe import Recipe
+from copi_ref.state import State, generator_of
 
 MEASURES = ("energy", "asymmetry", "log_det", "condition", "dead", "angle")
 """What `layer_diagnostics` records of each layer; the names are ``energy_1``, …, with the layer from 1."""

@@ -16,7 +16,7 @@ from copi_ref.credit.gait_prop import GaitProp
 from copi_ref.credit.inference_learning import InferenceLearning, ProximalInferenceLearning
 from copi_ref.credit.node_perturbation import NodePerturbation
 from copi_ref.credit.target_propagation import TargetPropagation, target_propagation_as_printed
-from copi_ref.credit.task import OUTPUTS, CreditMethod, Task
+from copi_ref.credit.task import OUTPUTS, CreditMethod, Generators, Task
 from copi_ref.network import check_sizes, xavier_normal
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "CreditMethod",
     "DifferenceTargetPropagation",
     "GaitProp",
+    "Generators",
     "InferenceLearning",
     "NodePerturbation",
     "ProximalInferenceLearning",

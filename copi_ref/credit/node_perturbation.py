@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from copi_ref import _checks
 from copi_ref.backend import Array, device_of, from_numpy, namespace
 from copi_ref.credit.task import OUTPUTS, Task
@@ -18,7 +20,8 @@ class NodePerturbation:
     ``output="pre-activation"`` it estimates the gradient itself, without the factor f′(a_L) that the other methods
     keep there.
 
-    Noise is drawn on the host from ``task.rng``, a (…, N, K_l) array per layer, the lowest first.
+    Noise is drawn on the host from ``task.rng``, a (…, N, K_l) array per layer, the lowest first; with a tuple of
+    generators network s of an ensemble (S, N, K_l) draws from the s-th.
 
     Args:
         sigma: σ, standard deviation of the noise, in units of a.
@@ -40,7 +43,8 @@ class NodePerturbation:
             ValueError: the target doesn't fit the trace.
         """
         _checks.same_length(trace=(trace.a, len(params.W)))
-        _checks.generator("rng", task.rng)
+        for rng in task.rng if isinstance(task.rng, tuple) else (task.rng,):
+            _checks.generator("rng", rng)
         _checks.not_exact("node perturbation", trace.a[-1])
         predict = _checks.choice("output", task.output, OUTPUTS)
         noises = [self._noise(a, task) for a in trace.a]
@@ -51,7 +55,10 @@ class NodePerturbation:
 
     def _noise(self, a: Array, task: Task) -> Array:
         assert task.rng is not None  # checked above
-        host = task.rng.normal(0.0, float(self.sigma), size=tuple(a.shape))
+        if isinstance(task.rng, tuple):  # each network of an ensemble draws what it would draw alone
+            host = np.stack([rng.normal(0.0, float(self.sigma), size=tuple(a.shape[1:])) for rng in task.rng])
+        else:
+            host = task.rng.normal(0.0, float(self.sigma), size=tuple(a.shape))
         return from_numpy(host, namespace(a), a.dtype, device_of(a))
 
 

@@ -11,6 +11,9 @@ from copi_ref.backend import Array
 from copi_ref.losses import Loss, quadratic
 from copi_ref.network import Params, Trace
 
+Generators = np.random.Generator | tuple[np.random.Generator, ...]
+"""A network's generator, or one for each network of an ensemble."""
+
 OUTPUTS: dict[str, Callable[[Trace], Array]] = {
     "activation": lambda trace: trace.y[-1],
     "pre-activation": lambda trace: trace.a[-1],
@@ -29,7 +32,7 @@ class Task:
     loss: Loss = quadratic
     activation: Activation = leaky_relu
     feedback: tuple[Array, ...] | None = None
-    rng: np.random.Generator | None = None
+    rng: Generators | None = None
     output: str = "activation"
 
 

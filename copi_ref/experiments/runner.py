@@ -1,7 +1,8 @@
 """Train one method with one seed, and sum up what came out."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from copi_ref.backend import HostArray, to_numpy
 from copi_ref.data.dataset import Dataset
 from copi_ref.experiments.presets import Experiment
 from copi_ref.network import Params
-from copi_ref.training import Diagnostics, State, fit, init_state
+from copi_ref.training import FitResult, NonFiniteError, fit, init_state
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +45,7 @@ def run(
     seed: int,
     dataset: Dataset,
     epochs: int,
-    callback: Callable[[State, dict[str, float]], None] | None = None,
-    diagnostics: Diagnostics | None = None,
+    **options: Any,
 ) -> Run:
     """Train a fresh network on the chosen backend.
 
@@ -55,16 +55,41 @@ def run(
         seed: of ``numpy.random.default_rng``.
         dataset: what to train and test on.
         epochs: how many.
-        callback: called after each epoch with the state and the row of metrics.
-        diagnostics: what else to measure after each epoch, as for `fit`.
+        options: `callback`, `diagnostics` and `graph`, as for `fit`.
 
     Raises:
         NonFiniteError: a weight or a loss became infinite or NaN.
-        BackendError: the backend can't be used.
+        ValueError, BackendError: as `fit`.
     """
+    result = _fitted(experiment, np.random.default_rng(seed), dataset, epochs, options)
+    return _run(method, seed, result, dataset)
+
+
+def run_ensemble(
+    experiment: Experiment,
+    method: str,
+    seeds: Sequence[int],
+    dataset: Dataset,
+    epochs: int,
+    **options: Any,
+) -> dict[int, Run | NonFiniteError]:
+    """Train a network for each seed, all as one computation; each is what `run` gives, or its error.
+
+    ``seconds`` in the metrics are those of the whole ensemble. Arguments and errors are otherwise those of `run`.
+    """
+    result = _fitted(experiment, [np.random.default_rng(seed) for seed in seeds], dataset, epochs, options)
+    return {
+        seed: result.stopped[index] if index in result.stopped else _run(method, seed, result.member(index), dataset)
+        for index, seed in enumerate(seeds)
+    }
+
+
+def _fitted(experiment: Experiment, rng: Any, dataset: Dataset, epochs: int, options: dict[str, Any]) -> FitResult:
     sizes = (dataset.features, *experiment.hidden, dataset.classes)
-    state = init_state(experiment.recipe, sizes, np.random.default_rng(seed))
-    result = fit(experiment.recipe, state, dataset, epochs, callback, diagnostics)
+    return fit(experiment.recipe, init_state(experiment.recipe, sizes, rng), dataset, epochs, **options)
+
+
+def _run(method: str, seed: int, result: FitResult, dataset: Dataset) -> Run:
     return Run(method, seed, result.metrics, dataset.input_moment, _moment_of_x(result.state.params, dataset))
 
 

@@ -1,0 +1,148 @@
+"""Algorithm 1 as `fit` takes it: the same step, written into the state's own arrays.
+
+`step` makes a new W and a new R; a pass over a matrix of K² costs as much as its product with a batch does, so here
+none is made that can be spared. The step's factor η/N goes into x, which is N×K, and the rest is
+
+    W ← W (1 − η E[x²]) + E[z (η x)ᵀ],    R ← R (1 + η E[x²]) − E[q (η x)ᵀ],  q = R x  (rule `right`),
+
+which are Eq. 3 and 4 with their terms in another order: equal up to rounding, not bit for bit. What has no line here
+(other rules, optimizers, decay) is added in place from the pure functions, bit for bit as in `step`.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from copi_ref.algorithm import Seen, algorithm_1, direction_of_R, direction_of_W, step
+from copi_ref.backend import Array, is_host, is_writable, namespace
+from copi_ref.optimizers import Plain
+from copi_ref.products import apply
+from copi_ref.recipe import Recipe
+from copi_ref.state import State
+
+BLOCK = 2**19  # entries: 2 MiB of float32, so that a block is still in the cache when it is added
+
+
+class Scratch:
+    """Memory for products, one place for all layers: it stays in the cache, and is not fetched from the system anew."""
+
+    def __init__(self) -> None:
+        self._places: dict[int, Array] = {}
+
+    def product(self, u: Array, v: Array, place: int = 0) -> Array:
+        """Return uᵀ v, which stays until the next product in the same place; (…, N, M) and (…, N, K) give (…, M, K)."""
+        if not is_host(u):
+            return u.mT @ v  # other libraries keep memory of their own at hand
+        shape = (*np.broadcast_shapes(u.shape[:-2], v.shape[:-2]), u.shape[-1], v.shape[-1])
+        buffer, size = self._places.get(place), math.prod(shape)
+        if buffer is None or buffer.size < size or buffer.dtype != u.dtype:
+            buffer = self._places[place] = np.empty(size, dtype=u.dtype)
+        return np.matmul(u.mT, v, out=buffer[:size].reshape(shape))
+
+
+def step_in_place(recipe: Recipe, state: State, y0: Array, target: Array, scratch: Scratch) -> State:
+    """Take the step that `copi_ref.step` takes, into the arrays of `state.params`, and return the new state.
+
+    Arguments, results and errors are those of `step`; `scratch` is kept from step to step. The state that came in is
+    no longer of use: `copi_ref.state.own` makes one whose arrays may be overwritten. (JAX's arrays can't be: with them
+    this is `step`.)
+    """
+    if not is_writable(state.params.W[0]):
+        return step(recipe, state, y0, target)
+    return algorithm_1(recipe, state, y0, target, partial(_update_W, scratch), partial(_update_R, scratch))
+
+
+def _update_W(scratch: Scratch, recipe: Recipe, seen: Seen, W: Array, memory: Any, eta: Any) -> tuple[Array, Any]:
+    """Add η_W d to W in place."""
+    add = WEIGHTS.get(recipe.weight_rule) if isinstance(recipe.weight_rule, str) else None
+    if add is not None and isinstance(recipe.optimizer, Plain) and not recipe.weight_decay:
+        add(W, seen, eta, scratch)
+        return W, memory
+    direction, memory = direction_of_W(recipe, seen, W, memory)
+    W += eta * direction
+    return W, memory
+
+
+def _update_R(scratch: Scratch, recipe: Recipe, layer: int, x: Array, R: Array, eta: Any) -> Array:
+    """Add η_R ΔR to R in place."""
+    add = LATERAL.get(recipe.lateral_rule) if isinstance(recipe.lateral_rule, str) else None
+    if add is not None:
+        add(R, x, eta, scratch)
+    else:
+        R += eta * direction_of_R(recipe, layer, x, R)
+    return R
+
+
+def _copi(W: Array, seen: Seen, eta: Any, scratch: Scratch) -> None:
+    u, power = _scaled(seen.x, eta)
+    _add_product(W, 1 - power[..., None, :], seen.a + seen.delta, u, scratch)
+
+
+def _sgd(W: Array, seen: Seen, eta: Any, scratch: Scratch) -> None:
+    _add_product(W, None, seen.delta, _scaled(seen.x, eta)[0], scratch)
+
+
+def _left(R: Array, x: Array, eta: Any, scratch: Scratch) -> None:
+    u, power = _scaled(x, eta)
+    _add_product(R, 1 + power[..., :, None], -u, apply(R.mT, x), scratch)  # p = Rᵀ x
+
+
+def _right(R: Array, x: Array, eta: Any, scratch: Scratch) -> None:
+    u, power = _scaled(x, eta)
+    _add_product(R, 1 + power[..., None, :], apply(R, x), -u, scratch)  # q = R x
+
+
+def _symmetric(R: Array, x: Array, eta: Any, scratch: Scratch) -> None:
+    """R ← R − (M + Mᵀ)/2, M = E[(η x) pᵀ] − η E[x²] R, one pair of blocks after the other."""
+    u, power = _scaled(x, eta)
+    u, power, p = u / 2, power / 2, apply(R.mT, x)
+
+    def half_M(rows: slice, columns: slice, place: int = 0) -> Array:
+        block = scratch.product(u[..., rows], p[..., columns], place)
+        block -= power[..., rows, None] * R[..., rows, columns]
+        return block
+
+    blocks = list(_blocks(R))
+    for number, one in enumerate(blocks):
+        diagonal = half_M(one, one)
+        R[..., one, one] -= diagonal + diagonal.mT  # a sum of two does not depend on their order: exactly symmetric
+        for other in blocks[number + 1 :]:
+            both = half_M(one, other)
+            both += half_M(other, one, place=1).mT
+            R[..., one, other] -= both
+            R[..., other, one] -= both.mT
+
+
+WEIGHTS: dict[str, Callable[[Array, Seen, Any, Scratch], None]] = {"copi": _copi, "sgd": _sgd}
+LATERAL: dict[str, Callable[[Array, Array, Any, Scratch], None]] = {
+    "left": _left,
+    "right": _right,
+    "symmetric": _symmetric,
+}
+
+
+def _scaled(x: Array, eta: Any) -> tuple[Array, Array]:
+    """Return u = η x/N, and η E[x²], (…, K)."""
+    u = x * (eta / x.shape[-2])
+    return u, namespace(x).sum(x * u, axis=-2)
+
+
+def _add_product(W: Array, factor: Array | None, u: Array, v: Array, scratch: Scratch) -> None:
+    """W ← factor W + uᵀ v, block by block of rows; None is a factor of 1."""
+    for rows in _blocks(W):
+        block = W[..., rows, :]
+        product = scratch.product(u[..., rows], v)
+        if factor is not None:
+            block *= factor if factor.shape[-2] == 1 else factor[..., rows, :]
+        block += product
+
+
+def _blocks(W: Array) -> Iterator[slice]:
+    """Cut the rows of W into blocks that fit the cache; elsewhere than on a CPU one block is best."""
+    rows = W.shape[-2]
+    count = math.ceil(math.prod(W.shape) / BLOCK) if is_host(W) else 1
+    size = math.ceil(rows / min(count, rows))
+    return (slice(first, min(first + size, rows)) for first in range(0, rows, size))

@@ -1,0 +1,164 @@
+"""What training changes (`State`), and several of them as one: an ensemble, whose arrays have a leading axis."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, cast
+
+import numpy as np
+
+from copi_ref.backend import Array, HostArray, device_of, from_numpy, namespace
+from copi_ref.credit import Generators
+from copi_ref.network import Params
+from copi_ref.recipe import Recipe
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """What training changes. `step` and `fit` return a new one and leave the old one as it was.
+
+    Of an ensemble of S networks every array has a leading axis of length S.
+
+    Args:
+        params: the network's weights.
+        optimizer: the optimizer's memory, one entry a layer.
+        feedback: feedback weights, if the credit method has some; fixed, unless the method learns them.
+        rng_state: state of the generator that shuffles, and that random credit methods draw from; of an ensemble a
+            tuple with that of each network.
+        epoch: epochs finished.
+        step: steps taken.
+    """
+
+    params: Params
+    optimizer: tuple[Any, ...]
+    feedback: tuple[Array, ...] | None
+    rng_state: dict[str, Any] | tuple[dict[str, Any], ...]
+    epoch: int = 0
+    step: int = 0
+
+    @property
+    def members(self) -> int | None:
+        """Number S of networks in an ensemble; None for a single network."""
+        return len(self.rng_state) if isinstance(self.rng_state, tuple) else None
+
+
+def generator_of(state: State) -> Generators:
+    """Return a generator that stands where the state's does; of an ensemble a tuple of them."""
+    if isinstance(state.rng_state, tuple):
+        return tuple(map(_generator, state.rng_state))
+    return _generator(state.rng_state)
+
+
+def _generator(rng_state: dict[str, Any]) -> np.random.Generator:
+    bit_generator = getattr(np.random, rng_state["bit_generator"])(0)
+    bit_generator.state = rng_state
+    return np.random.Generator(bit_generator)
+
+
+def standing_of(rng: Generators) -> dict[str, Any] | tuple[dict[str, Any], ...]:
+    """Return where generators stand, as a `State` keeps it."""
+    if isinstance(rng, tuple):
+        return tuple(dict(one.bit_generator.state) for one in rng)
+    return dict(rng.bit_generator.state)
+
+
+def stack(states: Sequence[State]) -> State:
+    """Return an ensemble: networks of one shape as one state, whose arrays have a leading axis.
+
+    Raises:
+        TypeError: an entry is no `State`.
+        ValueError: there are none, one is an ensemble already, or they differ in more than their numbers: in their
+            shapes, in the kind of their optimizer, in how long they have been trained.
+    """
+    if not states:
+        raise ValueError("states is empty: an ensemble needs at least one")
+    for place, state in enumerate(states):
+        if not isinstance(state, State):
+            raise TypeError(f"states[{place}] is a {type(state).__name__}: needs a State")
+        if state.members is not None:
+            raise ValueError(f"states[{place}] is an ensemble of {state.members}: needs the State of one network")
+    stacked: State = _merged("state", [replace(state, rng_state={}) for state in states], _stacked)
+    return replace(stacked, rng_state=tuple(cast(dict[str, Any], state.rng_state) for state in states))
+
+
+def member(state: State, index: int) -> State:
+    """Return one network of an ensemble as a state of its own.
+
+    Raises:
+        TypeError: the state is of a single network.
+        IndexError: there is no such network.
+    """
+    rng_state = _standings(state)[index]
+    alone: State = _merged("state", [replace(state, rng_state={})], lambda arrays: arrays[0][index, ...])
+    return replace(alone, rng_state=rng_state)
+
+
+def _standings(state: State) -> tuple[dict[str, Any], ...]:
+    if not isinstance(state.rng_state, tuple):
+        raise TypeError("state is of a single network: needs an ensemble, as stack makes it")
+    return state.rng_state
+
+
+def recipe_of_member(recipe: Recipe, index: int) -> Recipe:
+    """Return the recipe that trains one network of an ensemble alone: with its own rates, if they differ."""
+
+    def own(rate: Any) -> Any:
+        if callable(rate):
+            return lambda epoch: own(rate(epoch))
+        return rate[index] if getattr(rate, "ndim", 0) > 2 and rate.shape[0] > 1 else rate
+
+    return replace(recipe, eta_w=own(recipe.eta_w), eta_r=own(recipe.eta_r))
+
+
+def chosen(take: HostArray, after: State, before: State) -> State:
+    """Return an ensemble with the networks of `after` where `take` (S,) is true, and those of `before` elsewhere."""
+
+    def pick(arrays: list[Array]) -> Array:
+        xp = namespace(*arrays)
+        mask = from_numpy(take, xp, device=device_of(arrays[0]))
+        return xp.where(xp.reshape(mask, (-1,) + (1,) * (arrays[0].ndim - 1)), *arrays)
+
+    before_now = replace(before, epoch=after.epoch, step=after.step)
+    merged: State = _merged("state", [replace(one, rng_state={}) for one in (after, before_now)], pick)
+    standings = zip(take, _standings(after), _standings(before), strict=True)
+    return replace(merged, rng_state=tuple(new if good else old for good, new, old in standings))
+
+
+def own(state: State) -> State:
+    """Return a state with the same numbers in arrays of its own."""
+    return cast(State, _merged("state", [state], lambda arrays: namespace(arrays[0]).asarray(arrays[0], copy=True)))
+
+
+def arrays_of(state: State) -> list[Array]:
+    """Return all arrays of a state, always in the same order."""
+    arrays: list[Array] = []
+    _merged("state", [state], lambda one: arrays.extend(one))
+    return arrays
+
+
+def _stacked(arrays: list[Array]) -> Array:
+    return namespace(*arrays).stack(arrays)
+
+
+def _merged(name: str, values: list[Any], merge: Callable[[list[Array]], Any]) -> Any:
+    """Put records of one structure together, entry by entry: arrays by `merge`, all else has to be equal."""
+    first = values[0]
+    _same(f"the type of {name}", [type(value).__name__ for value in values])
+    if hasattr(first, "shape"):
+        _same(f"the shape of {name}", [tuple(value.shape) for value in values])
+        return merge(values)
+    if is_dataclass(first) and not isinstance(first, type):
+        names = [field.name for field in fields(first)]
+        return type(first)(**{one: _merged(one, [getattr(value, one) for value in values], merge) for one in names})
+    if isinstance(first, tuple):
+        _same(f"the length of {name}", [len(value) for value in values])
+        places = enumerate(zip(*values, strict=True))
+        entries = [_merged(f"{name}[{place}]", list(entries), merge) for place, entries in places]
+        return first._make(entries) if hasattr(first, "_make") else tuple(entries)
+    _same(name, values)
+    return first
+
+
+def _same(name: str, values: list[Any]) -> None:
+    for value in values[1:]:
+        if value != values[0]:
+            raise ValueError(f"{name} is {values[0]} in one state and {value} in another: needs the same in all")
