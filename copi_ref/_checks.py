@@ -1,6 +1,7 @@
 """Argument checks in one style: the argument's name, what came, what is needed."""
 
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -201,8 +202,13 @@ def _check_dtypes(xp: Namespace, named: dict[str, tuple[Array, str]]) -> None:
                         f"{name} is an object array that holds a {type(entry).__name__}: "
                         "exact mode needs fractions.Fraction of Python ints in every place"
                     )
-    if not is_exact(leader) and not xp.isdtype(leader.dtype, "real floating"):
+    if not is_exact(leader) and not _is_floating(xp, leader.dtype):
         raise TypeError(f"{first} has dtype {leader.dtype}: needs a floating dtype (float32, float64 …)")
+
+
+@lru_cache
+def _is_floating(xp: Namespace, dtype: Any) -> bool:
+    return bool(xp.isdtype(dtype, "real floating"))
 
 
 def _check_shapes(named: dict[str, tuple[Array, str]]) -> None:

@@ -44,6 +44,8 @@ _INSTALL = {
 }
 _FLOAT_DTYPES = ("float16", "bfloat16", "float32", "float64")
 
+_NUMPY = array_api_compat.array_namespace(np.empty(0))
+
 _chosen: ContextVar[str | None] = ContextVar("copi_ref_backend", default=None)
 
 
@@ -124,6 +126,8 @@ def namespace(*arrays: Array) -> Namespace:
     Raises:
         TypeError: one of them is no array, or they come from different libraries.
     """
+    if all(type(array) is np.ndarray for array in arrays):  # in a step the commonest, and ten times as fast
+        return _NUMPY
     return array_api_compat.array_namespace(*arrays)
 
 
@@ -170,7 +174,7 @@ def device_of(array: Array) -> Any:
 
 def is_host(array: Array) -> bool:
     """Whether an array is NumPy's."""
-    return bool(array_api_compat.is_numpy_array(array))
+    return isinstance(array, np.ndarray)
 
 
 def is_writable(array: Array) -> bool:
@@ -238,6 +242,24 @@ def environment() -> dict[str, str]:
         **{name: found for name in libraries if (found := _installed_version(name))},
         "blas": f"{blas['name']} {blas['version']}",
         "blas threads": _blas_threads(),
+        **(_gpu() if backend_name() == "cupy" else {}),
+    }
+
+
+def _gpu() -> dict[str, str]:
+    """The device, its memory, and what changes CuPy's numbers or speed: TF32, and the limit of the memory pool."""
+    try:
+        cupy = importlib.import_module("cupy")
+        name = cupy.cuda.runtime.getDeviceProperties(cupy.cuda.runtime.getDevice())["name"].decode()
+        free, total = cupy.cuda.runtime.memGetInfo()
+        limit = cupy.get_default_memory_pool().get_limit()
+    except Exception as error:  # whatever CuPy raises without a driver: `load_backend` says what to do
+        return {"gpu": f"none that CuPy can use ({error})"}
+    return {
+        "gpu": name,
+        "gpu memory": f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB free",
+        "gpu memory pool": f"at most {limit / 2**30:.1f} GiB" if limit else "no limit (CUPY_GPU_MEMORY_LIMIT)",
+        "gpu TF32": f"{'on' if os.environ.get('CUPY_TF32') == '1' else 'off'} (CUPY_TF32)",
     }
 
 

@@ -1,9 +1,9 @@
 """Algorithm 1 as `fit` takes it: the same step, written into the state's own arrays.
 
 `step` makes a new W and a new R; a pass over a matrix of K² costs as much as its product with a batch does, so here
-none is made that can be spared. The step's factor η/N goes into x, which is N×K, and the rest is
+none is made that can be spared. The step's factor η/N goes into z and q, which are N×K, and the rest is
 
-    W ← W (1 − η E[x²]) + E[z (η x)ᵀ],    R ← R (1 + η E[x²]) − E[q (η x)ᵀ],  q = R x  (rule `right`),
+    W ← W (1 − η E[x²]) + Σ (η/N z) xᵀ,    R ← R (1 + η E[x²]) − Σ (η/N q) xᵀ,  q = R x  (rule `right`),
 
 which are Eq. 3 and 4 with their terms in another order: equal up to rounding, not bit for bit. What has no line here
 (other rules, optimizers, decay) is added in place from the pure functions, bit for bit as in `step`.
@@ -23,7 +23,7 @@ from copi_ref.products import apply
 from copi_ref.recipe import Recipe
 from copi_ref.state import State
 
-BLOCK = 2**19  # entries: 2 MiB of float32, so that a block is still in the cache when it is added
+BLOCK = 2**20  # entries: 4 MiB of float32; what is written is then still in a cache when it is read again
 
 
 class Scratch:
@@ -77,32 +77,56 @@ def _update_R(scratch: Scratch, recipe: Recipe, layer: int, x: Array, R: Array, 
 
 
 def _copi(W: Array, seen: Seen, eta: Any, scratch: Scratch) -> None:
-    u, power = _scaled(seen.x, eta)
-    _add_product(W, 1 - power[..., None, :], seen.a + seen.delta, u, scratch)
+    share = eta / seen.x.shape[-2]
+    factor = 1 - share * _square(seen.x)[..., None, :]
+    z = seen.a + seen.delta
+    z *= share
+    for rows in _blocks(W):
+        block, product = W[..., rows, :], scratch.product(z[..., rows], seen.x)
+        block *= factor
+        block += product
 
 
 def _sgd(W: Array, seen: Seen, eta: Any, scratch: Scratch) -> None:
-    _add_product(W, None, seen.delta, _scaled(seen.x, eta)[0], scratch)
+    delta = seen.delta * (eta / seen.x.shape[-2])
+    for rows in _blocks(W):
+        block = W[..., rows, :]
+        block += scratch.product(delta[..., rows], seen.x)
 
 
 def _left(R: Array, x: Array, eta: Any, scratch: Scratch) -> None:
-    u, power = _scaled(x, eta)
-    _add_product(R, 1 + power[..., :, None], -u, apply(R.mT, x), scratch)  # p = Rᵀ x
+    share = eta / x.shape[-2]
+    factor = 1 + share * _square(x)[..., :, None]
+    for columns in _blocks(R.mT):
+        block = R[..., columns]
+        p = apply(block.mT, x)  # p = Rᵀ x needs no other columns, and these are in the cache now
+        p *= -share
+        product = scratch.product(x, p)
+        block *= factor
+        block += product
 
 
 def _right(R: Array, x: Array, eta: Any, scratch: Scratch) -> None:
-    u, power = _scaled(x, eta)
-    _add_product(R, 1 + power[..., None, :], apply(R, x), -u, scratch)  # q = R x
+    share = eta / x.shape[-2]
+    factor = 1 + share * _square(x)[..., None, :]
+    for rows in _blocks(R):
+        block = R[..., rows, :]
+        q = apply(block, x)  # q = R x needs no other rows, and these are in the cache now
+        q *= -share
+        product = scratch.product(q, x)
+        block *= factor
+        block += product
 
 
 def _symmetric(R: Array, x: Array, eta: Any, scratch: Scratch) -> None:
-    """R ← R − (M + Mᵀ)/2, M = E[(η x) pᵀ] − η E[x²] R, one pair of blocks after the other."""
-    u, power = _scaled(x, eta)
-    u, power, p = u / 2, power / 2, apply(R.mT, x)
+    """R ← R − (M + Mᵀ)/2, M = η E[x pᵀ] − η E[x²] R, one pair of blocks after the other."""
+    share = eta / (2 * x.shape[-2])
+    power, p = share * _square(x)[..., :, None], apply(R.mT, x)  # p = Rᵀ x
+    p *= share
 
     def half_M(rows: slice, columns: slice, place: int = 0) -> Array:
-        block = scratch.product(u[..., rows], p[..., columns], place)
-        block -= power[..., rows, None] * R[..., rows, columns]
+        block = scratch.product(x[..., rows], p[..., columns], place)
+        block -= power[..., rows, :] * R[..., rows, columns]
         return block
 
     blocks = list(_blocks(R))
@@ -124,20 +148,9 @@ LATERAL: dict[str, Callable[[Array, Array, Any, Scratch], None]] = {
 }
 
 
-def _scaled(x: Array, eta: Any) -> tuple[Array, Array]:
-    """Return u = η x/N, and η E[x²], (…, K)."""
-    u = x * (eta / x.shape[-2])
-    return u, namespace(x).sum(x * u, axis=-2)
-
-
-def _add_product(W: Array, factor: Array | None, u: Array, v: Array, scratch: Scratch) -> None:
-    """W ← factor W + uᵀ v, block by block of rows; None is a factor of 1."""
-    for rows in _blocks(W):
-        block = W[..., rows, :]
-        product = scratch.product(u[..., rows], v)
-        if factor is not None:
-            block *= factor if factor.shape[-2] == 1 else factor[..., rows, :]
-        block += product
+def _square(x: Array) -> Array:
+    """Σ x² over the samples, (…, K)."""
+    return namespace(x).vecdot(x, x, axis=-2)
 
 
 def _blocks(W: Array) -> Iterator[slice]:

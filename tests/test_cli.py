@@ -13,7 +13,7 @@ import pytest
 import copi_ref as copi
 from copi_ref import cli
 from copi_ref.analysis.diagnostics import MEASURES, layer_diagnostics
-from copi_ref.backend import to_numpy
+from copi_ref.backend import backend_name, to_numpy
 from copi_ref.experiments import runner
 from copi_ref.experiments.presets import METHODS, PAPER_METHODS, Experiment, experiment
 from copi_ref.files import write_atomically
@@ -39,6 +39,10 @@ def table(path):
 
 def run(*arguments):
     return cli.main([str(argument) for argument in arguments])
+
+
+def at_home(params):
+    return copi.Params(*(tuple(map(to_numpy, arrays)) for arrays in (params.W, params.R, params.mean)))
 
 
 def test_info_prints_the_backend_and_versions(capsys, monkeypatch):
@@ -131,13 +135,59 @@ def test_train_measures_every_layer_if_asked(own_npz, tmp_path, capsys):
     from copi_ref.data import load_npz
 
     settings = experiment("demo", "copi-fa", "own")
-    again = runner.run(Experiment((5,), settings.recipe), "copi-fa", 0, load_npz(own_npz), 2, None, layer_diagnostics)
+    again = runner.run(
+        Experiment((5,), settings.recipe), "copi-fa", 0, load_npz(own_npz), 2, diagnostics=layer_diagnostics
+    )
     for row, expected in zip(rows, again.metrics, strict=True):
         assert {name: float(value) for name, value in row.items() if name != "seconds"} == {
             name: value for name, value in expected.items() if name != "seconds"
         }
     assert run(*arguments) == 2, "results with and without these columns don't mix"
     assert "holds something else" in capsys.readouterr().err
+
+
+def test_an_ensemble_leaves_the_files_that_single_runs_leave(own_npz, tmp_path):
+    """Of two methods and three seeds, one of which stops: the same accuracies, and losses up to the order of a sum."""
+    outs, arguments = (
+        {},
+        ["train", own_npz, "--method", "copi-bp", "bp-adam", "--seeds", 3, "--epochs", 3, "--hidden", 5],
+    )
+    for mode in ([], ["--ensemble"]):
+        outs[bool(mode)] = out = tmp_path / f"out{len(mode)}"
+        assert run(*arguments, "--diagnostics", *mode, "--out", out) == 0
+        assert json.loads((out / "run.json").read_text())["settings"]["ensemble"] is bool(mode)
+    names = sorted(path.name for path in outs[False].iterdir())
+    assert sorted(path.name for path in outs[True].iterdir()) == names
+    for folder in (name for name in names if "seed" in name):
+        rows, expected = (table(outs[mode] / folder / "metrics.csv") for mode in (True, False))
+        assert len(rows) == 3
+        for row, single in zip(rows, expected, strict=True):
+            assert list(row) == list(single)
+            for name in set(row) - {"seconds"}:
+                assert float(row[name]) == pytest.approx(float(single[name]), rel=1e-5), name  # float32
+
+
+def test_networks_of_an_ensemble_that_explode_are_reported(own_npz, tmp_path, capsys):
+    out = tmp_path / "out"
+    arguments = ["train", own_npz, "--method", "copi-bp", "bp-adam", "--seeds", 2, "--epochs", 2, "--eta-r", 1e20]
+    assert run(*arguments, "--ensemble", "--out", out) == 1
+    printed = capsys.readouterr().err
+    for seed in (0, 1):
+        assert f"copi-ref: copi-bp, seed {seed}: training became non-finite in epoch 0" in printed
+        assert len(table(out / f"bp-adam-seed{seed}" / "metrics.csv")) == 2
+
+
+def test_a_graph_that_can_not_be_is_refused_before_anything_is_trained(own_npz, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert run("train", own_npz, "--method", "copi-bp", "copi-node", "--graph", "--out", out) == 2
+    assert "copi-ref: copi-node: credit is 'node': with graph=True it has to be" in capsys.readouterr().err
+    assert not out.exists()
+
+
+@pytest.mark.skipif(backend_name() == "cupy", reason="a graph can be captured there")
+def test_a_graph_without_cupy_is_refused(own_npz, tmp_path, capsys):
+    assert run("train", own_npz, "--graph", "--out", tmp_path / "out") == 2
+    assert "copi-ref: a CUDA graph needs arrays of CuPy" in capsys.readouterr().err
 
 
 def test_the_help_lists_the_methods_and_breaks_no_name(capsys):
@@ -173,7 +223,7 @@ def test_when_every_run_explodes_only_the_settings_are_left(own_npz, tmp_path):
 
 
 def test_the_finished_epochs_of_a_run_that_explodes_are_kept(own_npz, tmp_path, monkeypatch):
-    def explode(settings, method, seed, dataset, epochs, callback, diagnostics):
+    def explode(settings, method, seed, dataset, epochs, **options):
         rows = ({"epoch": 0, "train_accuracy": 0.5}, {"epoch": 1, "train_accuracy": 0.75})
         raise NonFiniteError("training became non-finite", None, rows)
 
@@ -231,7 +281,7 @@ def test_an_output_folder_that_can_not_be_made(own_npz, tmp_path, capsys):
 
 
 def test_an_interrupt_ends_with_130(own_npz, tmp_path, monkeypatch, capsys):
-    def interrupted(*_):
+    def interrupted(*_, **options):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cli, "run", interrupted)
@@ -371,7 +421,7 @@ def test_a_run_has_the_moments_of_the_first_layers_input(own_npz):
     dataset, states = load_npz(own_npz), []
     recipe = replace(experiment("demo", "copi-bp", "own").recipe, lateral_rule="left", eta_r=0.05)
     settings = Experiment((5,), recipe)
-    done = runner.run(settings, "copi-bp", 0, dataset, 3, lambda state, row: states.append(state))
+    done = runner.run(settings, "copi-bp", 0, dataset, 3, callback=lambda state, row: states.append(state))
     R = to_numpy(states[-1].params.R[0]).astype(float)
     assert not np.allclose(R, R.T, rtol=1e-3)
     x = dataset.x_train @ R.T
@@ -389,8 +439,8 @@ def test_with_centring_the_moment_is_of_what_the_layer_sees(rule, own_npz):
         experiment("demo", "copi-bp", "own").recipe, lateral_rule=rule, centring=0.1, dtype="float64", batch_size=10
     )
     settings = Experiment((5,), recipe)
-    done = runner.run(settings, "copi-bp", 0, dataset, 1, lambda state, row: states.append(state))
-    params, y = states[-1].params, dataset.x_train
+    done = runner.run(settings, "copi-bp", 0, dataset, 1, callback=lambda state, row: states.append(state))
+    params, y = at_home(states[-1].params), dataset.x_train
     assert np.abs(y.mean(axis=0) - params.mean[0]).max() > 0.1, "a running mean lags behind"
     x = copi.forward(params, y).x[0]
     np.testing.assert_allclose(done.moment_after, x.T @ x / len(x), rtol=1e-9, atol=1e-12)

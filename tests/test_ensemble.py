@@ -175,7 +175,7 @@ def test_one_that_diverges_stops_and_the_others_go_on(rng):
 def test_one_whose_loss_alone_overflows_stops_too(rng):
     dataset, recipe = blobs(rng), replace(SMALL, eta_w=0, eta_r=0, lateral_only_epochs=9)
     states = [copi.init_state(recipe, SIZES, one, np) for one in rngs(0, 1)]
-    huge = tuple(W * 1e200 for W in states[1].params.W)
+    huge = (states[1].params.W[0], states[1].params.W[1] * 1e200)
     states[1] = replace(states[1], params=copi.Params(huge, states[1].params.R))
     result = copi.fit(recipe, copi.stack(states), dataset, epochs=2)
     assert "though all weights are finite" in str(result.stopped[1])

@@ -107,6 +107,19 @@ def test_a_stack_gives_what_its_members_give(name, xp, rng):
         assert_close(stacked[member], xp.numpy(alone))
 
 
+@pytest.mark.parametrize("name", [name for name in EQUATIONS if len(EQUATIONS[name][2]) > 1])
+def test_what_has_no_ensemble_axis_is_shared_by_the_members(name, xp, rng):
+    """Leading axes broadcast, also where a library's own function does not let them: CuPy's `linalg.solve`."""
+    function, stacks = EQUATIONS[name][0], arguments_of(name, rng, 4)
+    for shared in range(len(stacks)):
+        given = [stack[0] if at == shared else stack for at, stack in enumerate(stacks)]
+        stacked = xp.numpy(function(*(xp.asarray(argument) for argument in given)))
+        for member in range(4):
+            own = [argument if at == shared else argument[member] for at, argument in enumerate(given)]
+            # The same formula, but perhaps summed in another order by a batched matrix product.
+            assert_close(stacked[member], xp.numpy(function(*map(xp.asarray, own))))
+
+
 @pytest.mark.parametrize("name", RATIONAL)
 def test_is_exact_for_fractions(name, rng):
     function, by_hand, shapes = EQUATIONS[name]

@@ -86,5 +86,5 @@ def test_wrong_in_one_weight_is_rejected():
         update[0, 0] *= 1 + 1e-9
         return update
 
-    report = check(SimpleNamespace(copi_update=wrong), conventions=conventions, precision="float64")
+    report = check(SimpleNamespace(copi_update=wrong), conventions=conventions, precision="float64", xp=np)
     assert not report.ok

@@ -363,6 +363,17 @@ def test_the_closed_form_is_stationary_for_a_batch_and_stacks(many, xp, rng):
         assert_close(new[member], W[member] - 0.5 * gradient, 2.0**-36)
 
 
+@pytest.mark.parametrize("many", [True, False])
+def test_the_closed_form_takes_one_batch_for_all_members(many, xp, rng):
+    """Leading axes broadcast, also where a library's own function does not let them: CuPy's `linalg.solve`."""
+    samples = N if many else 4
+    x, W, target = draw(rng, samples, 5), draw(rng, 2, 3, 5), draw(rng, samples, 3)
+    new = xp.numpy(copi.implicit_sgd_layer(*(xp.asarray(array) for array in (x, W, target)), 0.5))
+    for member in range(2):
+        alone = copi.implicit_sgd_layer(*(xp.asarray(array) for array in (x, W[member], target)), 0.5)
+        assert_close(new[member], xp.numpy(alone))
+
+
 @pytest.mark.parametrize("loss", copi.LOSSES)
 @pytest.mark.parametrize("alpha", [0.01, 0.5, 10])
 def test_the_numerical_step_is_stationary(alpha, loss, rng):

@@ -28,7 +28,7 @@ def name_of(report):
 @pytest.mark.parametrize("base", BASES)
 def test_what_the_mutants_are_made_from_is_right(base, precision):
     with np.errstate(all="ignore"):
-        check(plain(base), conventions=BASES[base].conventions, precision=precision).raise_if_failed()
+        check(plain(base), conventions=BASES[base].conventions, precision=precision, xp=np).raise_if_failed()
 
 
 def test_there_are_enough_of_them_and_half_are_whole_steps():

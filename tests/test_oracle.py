@@ -1,6 +1,7 @@
 """What the oracle says: of right implementations, of each catalogued mistake, and of code that misbehaves."""
 
 import dataclasses
+import functools
 import json
 import types
 
@@ -12,8 +13,11 @@ from test_oracle_rounding import ALL_CONVENTIONS, ids
 
 import copi_ref as copi
 from copi_ref import oracle
-from copi_ref.oracle import FUNCTIONS, PRECISIONS, VARIANTS, Conventions, OracleError, check
+from copi_ref.oracle import FUNCTIONS, PRECISIONS, VARIANTS, Conventions, OracleError
 from copi_ref.oracle.cases import draw_cases
+
+# The implementations below are written in NumPy, whatever COPI_REF_BACKEND says.
+check = functools.partial(oracle.check, xp=np)
 
 
 class Columns:
@@ -71,12 +75,18 @@ def test_a_right_implementation_passes(precision, conventions):
             assert result.catches <= limit
 
 
-@pytest.mark.interop
+OTHER_LIBRARIES = [*(pytest.param(name, marks=pytest.mark.interop) for name in ("torch", "jax")), "cupy"]
+
+
 @pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("library", ["torch", "jax"])
+@pytest.mark.parametrize("library", OTHER_LIBRARIES)
 def test_a_right_implementation_passes_in_other_libraries(library, precision):
-    pytest.importorskip(library)
-    xp = copi.backend.load_backend(library)
+    try:
+        xp = copi.backend.load_backend(library)
+    except copi.BackendError as error:
+        pytest.skip(str(error))
+    if not hasattr(xp, PRECISIONS[precision].dtype):
+        pytest.skip(f"{library} has no {PRECISIONS[precision].dtype}")
 
     class Library:
         """The library's own functions, which take arrays of any library."""
@@ -143,6 +153,13 @@ def test_a_wrong_formula_is_caught_in_coarse_formats_by_the_exact_tier():
 @pytest.mark.parametrize("seed", range(5))
 def test_other_seeds_pass_too(seed):
     assert check(plain, seed=seed).raise_if_failed().ok
+
+
+def test_without_xp_its_arrays_are_of_the_chosen_backend(monkeypatch):
+    monkeypatch.setenv("COPI_REF_BACKEND", "array_api_strict")
+    report = oracle.check(with_one(sgd_update=copi.sgd_update))
+    assert report.ok
+    assert report.library == "array_api_strict"
 
 
 def test_the_report_counts_what_ran_and_fits_one_screen():

@@ -25,7 +25,7 @@ TESTS = Path(__file__).parent
 
 @pytest.fixture
 def mine(tmp_path, monkeypatch):
-    """A folder with a user's module in it, as the working folder."""
+    """A folder with a user's module in it, written in NumPy, as the working folder."""
     (tmp_path / "mine.py").write_text(
         f"import sys\nsys.path.insert(0, {str(TESTS)!r})\n"
         "from mutants.plain import *\n"
@@ -43,6 +43,7 @@ def mine(tmp_path, monkeypatch):
         "print('hello')\ndef copi_update(x, z, W):\n    print(x)\n    return W * 1e400\n"
     )
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COPI_REF_BACKEND", "numpy")
     monkeypatch.delitem(sys.modules, "mine", raising=False)
     monkeypatch.setattr(sys, "path", [*sys.path])
     return tmp_path
@@ -86,7 +87,7 @@ def test_json_is_json_whatever_the_code_prints_or_returns(mine, capsys):
 
 
 def test_a_report_with_any_numbers_in_its_conventions_is_json():
-    report = check(plain, conventions=Conventions(slope=Fraction(1, 10), loss_factor=np.float32(2)))
+    report = check(plain, conventions=Conventions(slope=Fraction(1, 10), loss_factor=np.float32(2)), xp=np)
     assert report.ok
     assert json.loads(json.dumps(report.as_dict(), allow_nan=False))["conventions"]["slope"] == 0.1
 

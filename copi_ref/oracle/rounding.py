@@ -251,6 +251,16 @@ class TrackedNamespace:
             max(if_true.largest, if_false.largest),
         )
 
+    @staticmethod
+    def astype(x: HostArray, dtype: Any) -> Tracked:
+        """Numbers 0 and 1 of a condition."""
+        return tracked(x.astype(dtype))
+
+    @staticmethod
+    def maximum(x: Tracked, y: Tracked) -> Tracked:
+        """Choose the larger, element by element."""
+        return TrackedNamespace.where(x.value >= y.value, x, y)
+
 
 def bent(f: Tracked, a: Tracked, steepest: float, of_slope: bool) -> Tracked:
     """Return f(a), or f′(a), of a leaky ReLU with what every way of writing it may round.

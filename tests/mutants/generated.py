@@ -81,7 +81,7 @@ def _judged(mutation: Mutation) -> Judged:
         conventions = CONFIGURATIONS[configuration]
         implementation = Implementation(conventions)
         for name in mutation.target.only:  # one by one, in the order of `check`: the first that fails is judged
-            report = check(implementation, conventions=conventions, only=(name,))
+            report = check(implementation, conventions=conventions, only=(name,), xp=np)
             if not report.ok:
                 first = next(result for result in report.results if result.status == "failed")
                 status = _status(first, Caller(implementation, conventions, FLOAT64, load_backend("numpy")))

@@ -48,7 +48,9 @@ class Mutant:
     def report(self) -> Report:
         """What the oracle says."""
         with np.errstate(all="ignore"):  # a mutant may divide by 0
-            return check(self.build(), conventions=self.conventions, precision=self.precision, only=(self.function,))
+            return check(
+                self.build(), conventions=self.conventions, precision=self.precision, only=(self.function,), xp=np
+            )
 
 
 def edited(function: str, name: str, old: str, new: str, *named: str, base: str = "printed", **more: Any) -> Mutant:

@@ -1,0 +1,174 @@
+"""The time of one COPI step: this library, literal and best-ordered PyTorch, and the floor that the products set.
+
+    python benchmarks/step.py [--network mnist cifar10] [--rounds 25] [--threads 2] [--json FILE]
+    python benchmarks/step.py --profile      # where the library's step spends its time, by operation
+
+Each contender runs in a process of its own and they take turns; every ratio is taken round by round. Before that,
+each has to make the step that `copi_ref.step` makes in float64. The floor is the time that the step's matrix products
+would take at the rate of a big matrix product, measured in the same rounds. It measures and does not judge: the exit
+status is 0 whether targets are met or not, and 1 only if a contender makes another step.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import step_profile
+from contenders import (
+    BATCH,
+    CONTENDERS,
+    LIBRARY,
+    LITERAL,
+    MATMUL,
+    MATMUL_SIZE,
+    NETWORKS,
+    ORDERED,
+    draw_problem,
+    flops,
+)
+from turns import Worker, ask, machine, print_machine, ratios, shown, spread, take_turns, usable_cores, workers
+
+AT_MOST = {("mnist", LITERAL): 0.45, ("cifar10", LITERAL): 0.12, ("mnist", ORDERED): 1.0, ("cifar10", ORDERED): 1.0}
+"""Targets: the library's time over the contender's."""
+SHARE_AT_LEAST = 0.5
+TIMED_RATE = 1e-5  # so small that thousands of steps on one batch leave all numbers of their size
+TOLERANCE = 1e-3
+"""Of an update, ‖ΔW − ΔW of the float64 step‖/‖ΔW‖: rounding gives about 1e-6, a wrong formula more than 1e-2. Between
+them is one sample's δ that changes by 0.9 where rounding carries a pre-activation over the kink: up to about 6e-4."""
+
+Row = dict[str, Any]
+
+
+def verify(worker: Worker, sizes: Sequence[int], batch: int, **request: Any) -> float:
+    """Return the largest relative error of a contender's updates, against the pure step in float64.
+
+    The request may say more of the contender, such as its device.
+
+    The rates are 1 and 1/2: with small ones a wrong update would hide in the rounding of the weights, and with equal
+    ones a mix-up of the two.
+    """
+    problem = draw_problem(sizes, batch)
+    before = [array.astype(np.float64) for array in (*problem.W, *problem.R)]
+    ask(worker, "make", sizes=sizes, batch=batch, eta_w=1.0, eta_r=0.5, **request)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "weights.npz"
+        ask(worker, "save", file=str(file))
+        with np.load(file) as saved:
+            after = [saved[name].astype(np.float64) for name in saved.files]
+    worst = 0.0
+    for start, end, right in zip(before, after, _float64_step(sizes, batch), strict=True):
+        worst = max(worst, float(np.linalg.norm(end - right) / np.linalg.norm(right - start)))
+    return worst
+
+
+def _float64_step(sizes: Sequence[int], batch: int) -> list[Any]:
+    import copi_ref as copi
+
+    problem = draw_problem(sizes, batch)
+    W, R = (tuple(array.astype(np.float64) for array in arrays) for arrays in (problem.W, problem.R))
+    recipe = copi.Recipe(eta_w=1.0, eta_r=0.5, loss=copi.quadratic, lateral_rule="right", dtype="float64")
+    state = copi.init_state(recipe, (1,) * len(sizes), np.random.default_rng(0), np)
+    state = copi.State(copi.Params(W, R), state.optimizer, state.feedback, state.rng_state)
+    y0, target = problem.y0.astype(np.float64), problem.target.astype(np.float64)
+    params = copi.step(recipe, state, y0, target).params
+    return [*params.W, *params.R]
+
+
+def measure(network: str, rounds: int, seconds: float, threads: int) -> dict[str, Any]:
+    """Verify all contenders on a network, then time them in turn.
+
+    Raises:
+        SystemExit: one of them makes another step.
+    """
+    sizes = NETWORKS[network]
+    with workers("contenders.py", list(CONTENDERS), threads) as started:
+        errors = {name: verify(worker, sizes, BATCH) for name, worker in started.items() if name != MATMUL}
+        for name, error in errors.items():
+            print(f"{name}: the step of copi_ref.step in float64, within {error:.1e}", file=sys.stderr)
+            if not error <= TOLERANCE:
+                sys.exit(f"{name} makes another step: its updates are off by {error:.1e}, allowed is {TOLERANCE}")
+        for worker in started.values():
+            ask(worker, "make", sizes=sizes, batch=BATCH, eta_w=TIMED_RATE, eta_r=TIMED_RATE)
+        times = take_turns(started, rounds, seconds)
+    terms = flops(sizes, BATCH)
+    rate = 2 * MATMUL_SIZE["cpu"] ** 3 / np.asarray(times[MATMUL])
+    floor = sum(terms.values()) / rate
+    return {
+        "sizes": sizes,
+        "batch": BATCH,
+        "flops": terms,
+        "gigaflops a second": spread(list(rate / 1e9)),
+        "floor, ms": spread(list(floor * 1e3)),
+        "contenders": {name: _row(network, name, times, list(floor)) for name in errors},
+        "errors": errors,
+        "milliseconds by round": {name: [1e3 * one for one in values] for name, values in times.items()},
+    }
+
+
+def _row(network: str, name: str, times: dict[str, list[float]], floor: list[float]) -> Row:
+    row: Row = {"ms": spread([1e3 * one for one in times[name]]), "share of floor": ratios(floor, times[name])}
+    if name != LIBRARY:
+        row["copi_ref's time over its"] = ratios(times[LIBRARY], times[name])
+    if name == LIBRARY:
+        row["target"] = _target(row["share of floor"]["median"], "≥", SHARE_AT_LEAST)
+    elif (network, name) in AT_MOST:
+        row["target"] = _target(row["copi_ref's time over its"]["median"], "≤", AT_MOST[network, name])
+    return row
+
+
+def _target(measured: float, sign: str, target: float) -> str:
+    met = measured <= target if sign == "≤" else measured >= target
+    return f"{sign} {target:.2f} {'met' if met else 'NOT met'}"
+
+
+def report(network: str, result: dict[str, Any]) -> str:
+    """Return the table of one network."""
+    sizes, terms = result["sizes"], result["flops"]
+    rate, floor = result["gigaflops a second"], result["floor, ms"]
+    lines = [
+        f"\n{network}: {'-'.join(map(str, sizes))}, batch {result['batch']}, float32",
+        "products of a step, Mflop: " + " + ".join(f"{value / 1e6:.0f} ({name})" for name, value in terms.items()),
+        f"floor: {sum(terms.values()) / 1e6:.0f} Mflop at {shown(rate, '.0f')} Gflop/s, the rate of a "
+        f"{MATMUL_SIZE['cpu']}² product: {shown(floor, '.2f')} ms",
+        f"{'median [quartiles]':24}{'ms a step':>26}{'copi_ref / it':>20}{'floor / it':>20}   target",
+    ]
+    for name, row in result["contenders"].items():
+        ratio = row.get("copi_ref's time over its")
+        lines.append(
+            f"{name:24}{shown(row['ms'], '.2f'):>26}{shown(ratio, '.2f') if ratio else '':>20}"
+            f"{shown(row['share of floor'], '.2f'):>20}   {row.get('target', '')}"
+        )
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Run the command line; return its exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--network", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument("--rounds", type=int, default=25)
+    parser.add_argument("--seconds", type=float, default=0.3, help="length of a contender's turn in a round")
+    parser.add_argument("--threads", type=int, default=usable_cores(), help="of every contender")
+    parser.add_argument("--profile", action="store_true", help="the library's step by operation, instead")
+    parser.add_argument("--json", type=Path, help="write all that was measured to this file")
+    arguments = parser.parse_args()
+    results: dict[str, Any] = {"machine": machine(arguments.threads)}
+    print_machine(results["machine"])
+    for network in arguments.network:
+        if arguments.profile:
+            results[network] = step_profile.measure(network, arguments.rounds, arguments.threads)
+            print(step_profile.report(network, results[network]), flush=True)
+        else:
+            results[network] = measure(network, arguments.rounds, arguments.seconds, arguments.threads)
+            print(report(network, results[network]), flush=True)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
