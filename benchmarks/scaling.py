@@ -101,6 +101,9 @@ def draw(results: dict[str, Any], file: Path) -> None:
             fits = sweep_of["exponents"][contender]
             label = f"{contender}: {fits.get('upper half', fits['all']):.2f}"
             panel.loglog(*_columns(points), marker="o", markersize=3, label=label)
+        sizes = sorted({point["size"] for points in sweep_of["points"].values() for point in points})
+        panel.set_xticks(sizes[::2], [str(size) for size in sizes[::2]])
+        panel.set_xticks([], minor=True)
         panel.set_xlabel({"width": "width K", "batch": "batch size N", "depth": "hidden layers"}[name])
         panel.legend(title="exponent (width: upper half)", fontsize=8, title_fontsize=8)
     axes[0].set_ylabel("ms a step")

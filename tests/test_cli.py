@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import copi_ref as copi
-from copi_ref import cli
+from copi_ref import cli, training_commands
 from copi_ref.analysis.diagnostics import MEASURES, layer_diagnostics
 from copi_ref.backend import backend_name, to_numpy
 from copi_ref.experiments import runner
@@ -164,7 +164,9 @@ def test_an_ensemble_leaves_the_files_that_single_runs_leave(own_npz, tmp_path):
         for row, single in zip(rows, expected, strict=True):
             assert list(row) == list(single)
             for name in set(row) - {"seconds"}:
-                assert float(row[name]) == pytest.approx(float(single[name]), rel=1e-5), name  # float32
+                # In float32; log|det R| is near 0, where the rounding of R's entries, near 1, does not shrink.
+                around_0 = 1e-5 if name.startswith("log_det") else 0
+                assert float(row[name]) == pytest.approx(float(single[name]), rel=1e-5, abs=around_0), name
 
 
 def test_networks_of_an_ensemble_that_explode_are_reported(own_npz, tmp_path, capsys):
@@ -227,7 +229,7 @@ def test_the_finished_epochs_of_a_run_that_explodes_are_kept(own_npz, tmp_path, 
         rows = ({"epoch": 0, "train_accuracy": 0.5}, {"epoch": 1, "train_accuracy": 0.75})
         raise NonFiniteError("training became non-finite", None, rows)
 
-    monkeypatch.setattr(cli, "run", explode)
+    monkeypatch.setattr(training_commands, "run", explode)
     assert run("train", own_npz, "--out", tmp_path / "out") == 1
     rows = table(tmp_path / "out" / "copi-bp-seed0" / "metrics.csv")
     assert [row["train_accuracy"] for row in rows] == ["0.5", "0.75"]
@@ -284,7 +286,7 @@ def test_an_interrupt_ends_with_130(own_npz, tmp_path, monkeypatch, capsys):
     def interrupted(*_, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "run", interrupted)
+    monkeypatch.setattr(training_commands, "run", interrupted)
     assert run("train", own_npz, "--out", tmp_path / "out") == 130
     assert "interrupted; finished runs are on disk" in capsys.readouterr().err
 
