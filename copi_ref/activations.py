@@ -64,8 +64,16 @@ def _one(a: Array) -> Array:
     return a**0
 
 
+# On a CPU `where` is several times slower than arithmetic: no branch predictor knows the signs of pre-activations.
+
+
+def _bent(a: Array, below: Array, slope: Fraction, xp: Namespace) -> Array:
+    """Return a where a ≥ 0, and slope · a, which is `below`, elsewhere."""
+    return xp.maximum(a, below) if 0 <= slope <= 1 else xp.where(a < 0, below, a)
+
+
 def _one_or(slope: Any, a: Array, xp: Namespace) -> Array:
-    # 1 where a ≥ 0, the slope elsewhere; both without rounding, as one of the two terms is 0.
+    """Return 1 where a ≥ 0 and the slope elsewhere, both without rounding: one of the two terms is 0."""
     below = xp.astype(a < 0, a.dtype)
     return below * slope + (1 - below)
 
@@ -86,8 +94,7 @@ def leaky_relu_with(slope: float | Fraction) -> Activation:
         p, q = slope.numerator, slope.denominator
         return Activation(
             f"leaky_relu({slope})",
-            # On a CPU `where` is several times slower than arithmetic: no branch predictor knows the signs.
-            lambda a, xp: xp.maximum(a, a * p / q) if 0 <= slope <= 1 else xp.where(a < 0, a * p / q, a),
+            lambda a, xp: _bent(a, a * p / q, slope, xp),
             lambda a, xp: _one_or(_checks.coefficient("slope", slope, a), a, xp),
             f_inverse=(lambda y, xp: xp.where(y < 0, y * q / p, y)) if slope > 0 else None,
         )

@@ -239,6 +239,7 @@ _WEIGHT, _LATERAL, _NETWORK = ("copi_update",), ("decorrelation_update",), ("for
 TARGETS = (
     Target("moments.py", "mean_outer", _of("mean_outer"), _PLAIN, (*_WEIGHT, "sgd_update", *_LATERAL, "step")),
     Target("moments.py", "mean_square", _of("mean_square"), _PLAIN, (*_WEIGHT, *_LATERAL, "step")),
+    Target("products.py", "apply", _of("apply"), ("left", "right", "fa"), (*_LATERAL, *_NETWORK)),
     Target("learning_rules.py", "copi_update", _of("copi_update"), _PLAIN, (*_WEIGHT, "step")),
     Target("learning_rules.py", "sgd_update", _of("sgd_update"), _PLAIN, ("sgd_update",)),
     Target("decorrelation.py", "_left", _of("_left"), ("left", "symmetric"), (*_LATERAL, "step")),
@@ -247,6 +248,7 @@ TARGETS = (
     Target("network.py", "forward", _of("forward"), _PLAIN, _NETWORK),
     Target("network.py", "decorrelated", _of("decorrelated"), _PLAIN, _NETWORK),
     Target("activations.py", "leaky_relu_with", _exact_leak, _LEAKS, _NETWORK),
+    Target("activations.py", "_one_or", _of("_one_or"), _LEAKS, _NETWORK),
     Target("activations.py", "relu", _lambdas_of("relu", 1, 2), ("relu",), _NETWORK),
     Target("activations.py", "identity", _lambdas_of("identity", 1, 2), ("identity",), _NETWORK),
     Target("losses.py", "quadratic", _lambdas_of("quadratic", 2), _PLAIN, _NETWORK),
@@ -264,6 +266,17 @@ TARGETS = (
         ("dfa", "dfa tanh"),
         _NETWORK,
     ),
-    Target("algorithm.py", "step", _of("step", ("update =", "W[layer] =", "R[layer] =", "for ")), _PLAIN, ("step",)),
+    Target(
+        "algorithm.py",
+        "algorithm_1",
+        _of("algorithm_1", ("update_W(recipe", "update_R(recipe", "for layer")),
+        _PLAIN,
+        ("step",),
+    ),
+    Target("algorithm.py", "updated_W", _of("updated_W"), _PLAIN, ("step",)),
+    Target("algorithm.py", "direction_of_W", _of("direction_of_W", ("update =",)), _PLAIN, ("step",)),
+    Target("algorithm.py", "updated_R", _of("updated_R"), _PLAIN, ("step",)),
+    Target("algorithm.py", "direction_of_R", _of("direction_of_R", ("update =",)), _PLAIN, ("step",)),
+    Target("algorithm.py", "_perturbations", _of("_perturbations", ("return",)), _PLAIN, ("step",)),
 )
 """The equation functions, and where they run."""

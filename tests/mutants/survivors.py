@@ -19,34 +19,21 @@ EQUIVALENT = (
     ("forward", "y=ys)", "a list for a tuple: both are one array per layer"),
     ("decorrelated", "centred(params, params, y)", "the index of a mean is not looked at where there are no means"),
     ("decorrelated", "centred(params, y, y)", "the index of a mean is not looked at where there are no means"),
-    ("leaky_relu_with", "a <= 0, a * p / q", "both branches of f are 0 at 0"),
-    ("leaky_relu_with", "_one(p))", "p⁰ = 1 is broadcast to the shape of a"),
-    ("leaky_relu_with", "_one(q))", "q⁰ = 1 is broadcast to the shape of a"),
+    ("leaky_relu_with", "_bent(a, a * p / q, ", "a maximum and a choice give the same for slopes from 0 to 1"),
+    ("leaky_relu_with", "slope, a.mT)", "the array only lends its dtype"),
     ("relu", "a <= 0, 0 * _one(a), a", "both branches of f are 0 at 0"),
     ("relu", "0 / _one(a)", "0/1 = 0 · 1"),
     ("relu", "0 * a,", "0 · a = 0"),
-    ("step", "reversed(range(len(R)))", "one entry a layer, as in W"),
-    ("step", "reversed(range(len(deltas)))", "one entry a layer, as in W"),
-    ("step", "reversed(range(len(inputs)))", "one entry a layer, as in W"),
-    ("step", "reversed(range(len(memory)))", "one entry a layer, as in W"),
-    ("step", "(trace.x[layer], seen.a[layer]", "weights see the states of the forward pass unless some are inferred"),
-    ("step", "(seen.x[layer], trace.a[layer]", "weights see the states of the forward pass unless some are inferred"),
-    ("step", "(seen.x[layer], R[layer])", "weights see the states of the forward pass unless some are inferred"),
-    ("step", "W[layer]) * update", "the direction of the plain optimizer is the update"),
-    ("step", "recipe.eta_w, state, ", "the epoch is not looked at where a rate is a number"),
-    ("step", "recipe.eta_r, state, ", "the epoch is not looked at where a rate is a number"),
     *(
-        (
-            "step",
-            f"recipe.{rate}, state.epoch, {like}[layer]) *",
-            "the array only lends its dtype, and all have the same",
-        )
-        for rate, likes in (
-            ("eta_w", ("R", "deltas", "inputs", "memory")),
-            ("eta_r", ("W", "deltas", "inputs", "memory")),
-        )
-        for like in likes
+        ("algorithm_1", f"reversed(range(len({name})))", "one entry a layer, as in W")
+        for name in ("R", "inputs", "memory", "seen")
     ),
+    ("algorithm_1", "update_W(recipe, seen[layer], W[layer], ", "the plain optimizer's memory is not looked at"),
+    ("algorithm_1", ", trace.x[layer], R[layer], eta)", "the number of a layer is only named in errors"),
+    ("updated_W", "direction_of_W(recipe, seen, W, ", "the plain optimizer's memory is not looked at"),
+    ("updated_W", "return (W + eta * direction, ", "the plain optimizer's memory is not looked at"),
+    ("updated_R", ", x, R)", "the number of a layer is only named in errors"),
+    ("_perturbations", ", x, a, scale * delta)", "the number of a layer is only named in errors"),
 )
 """Function, what it has after the mutation, and why results are the same; that they are, exact arithmetic says."""
 
