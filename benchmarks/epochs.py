@@ -70,7 +70,7 @@ def _copi_ref_epoch(request: Request, start: Any, x: Any, labels: Any) -> Callab
     train, _ = move(state.params, Dataset(x, labels, x[:1], labels[:1]))
 
     def epoch() -> None:
-        held[0] = train_epoch(recipe, held[0], train, graph=request["graph"])
+        held[0] = train_epoch(recipe, held[0], train)
 
     return epoch
 

@@ -1,4 +1,4 @@
-"""On an NVIDIA GPU: the time of a step and of an epoch with CuPy, eager, captured as a CUDA graph, and in ensembles.
+"""On an NVIDIA GPU: the time of a step and of an epoch with CuPy, and in ensembles.
 
     python benchmarks/gpu.py [--network mnist cifar10] [--members 1 5 25] [--tf32] [--json FILE]
     python benchmarks/gpu.py --dry-run       # the same program without a GPU, on a tiny network: times mean nothing
@@ -37,11 +37,10 @@ MEMBERS_AT_MOST = {25: 5.0}
 
 @dataclass(frozen=True)
 class Row:
-    """A contender: a key of `CONTENDERS`; the library's with its members, and whether it replays a graph; and TF32."""
+    """A contender: a key of `CONTENDERS`; the library's with its members; and TF32."""
 
     contender: str
     members: int = 1
-    graph: bool = False
     tf32: bool = False
 
     @property
@@ -51,13 +50,12 @@ class Row:
             return f"matrix product, TF32 {'on' if self.tf32 else 'off'}"
         if self.contender != LIBRARY:
             return self.contender
-        return f"copi_ref, {'graph' if self.graph else 'eager'}, S = {self.members}"
+        return f"copi_ref, S = {self.members}"
 
 
 def rows_of(what: str, options: argparse.Namespace) -> list[Row]:
-    """Return the contenders: for a step also the matrix products, for an epoch also graphs, which need CuPy."""
-    graphs = (False, True) if what == "epoch" and not options.dry_run else (False,)
-    library = [Row(LIBRARY, members, graph, options.tf32) for graph in graphs for members in options.members]
+    """Return the contenders: for a step also the matrix products."""
+    library = [Row(LIBRARY, members, options.tf32) for members in options.members]
     pytorch = [Row(name, tf32=options.tf32) for name in (LITERAL, ORDERED)]
     return [*library, *pytorch, *(Row(MATMUL, tf32=tf32) for tf32 in (False, True) if what == "step")]
 
@@ -69,7 +67,7 @@ def measure(network: str, what: str, options: argparse.Namespace) -> dict[Row, l
     environments = {label: TF32[row.tf32] for label, row in by_label.items()}
     with workers("epochs.py", list(by_label), options.threads, environments) as started:
         for label, row in by_label.items():
-            request = {"what": what, "contender": row.contender, "members": row.members, "graph": row.graph}
+            request = {"what": what, "contender": row.contender, "members": row.members}
             request |= {"device": device, "samples": SAMPLES[network]}
             if what == "step" and row.members == 1 and row.contender != MATMUL:
                 error, allowed = verify(started[label], sizes, BATCH, **request), TOLERANCES[row.tf32]
@@ -98,7 +96,7 @@ def summary(network: str, times: dict[Row, list[float]], flops_a_second: float) 
         for other, below in times.items():
             if other.contender in (LITERAL, ORDERED) and row.members == 1:
                 target = LITERAL_AT_MOST if (network, other.contender) == ("cifar10", LITERAL) else None
-            elif other.contender == LIBRARY and other.graph == row.graph and other.members == 1 < row.members:
+            elif other.contender == LIBRARY and other.members == 1 < row.members:
                 target = MEMBERS_AT_MOST.get(row.members)
             else:
                 continue

@@ -8,7 +8,7 @@ Arrays that come in decide; only *new* arrays (initial weights, data) need a cho
 import importlib
 import os
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib.metadata import PackageNotFoundError, version
@@ -189,33 +189,6 @@ def free_memory(array: Array) -> int | None:
     cupy = importlib.import_module("cupy")
     with array.device:
         return int(cupy.cuda.runtime.memGetInfo()[0] + cupy.get_default_memory_pool().free_bytes())
-
-
-@contextmanager
-def capturing(array: Array) -> Iterator[Callable[[Callable[[], Any]], Callable[[], None]]]:
-    """Yield a function that captures the work of another as a CUDA graph, and returns what launches it.
-
-    Inside the block work goes to a stream of its own: it can be captured there, and the memory that a graph uses
-    between its operations comes from that stream's part of CuPy's pool, which nothing outside the block draws on.
-    Work before and after the block is in order with it, as the stream is a blocking one.
-
-    Raises:
-        BackendError: the array is not CuPy's.
-    """
-    if not array_api_compat.is_cupy_array(array):
-        raise BackendError(f"a CUDA graph needs arrays of CuPy: these are of {type(array).__module__}")
-    cupy = importlib.import_module("cupy")
-
-    def capture(work: Callable[[], Any]) -> Callable[[], None]:
-        stream.begin_capture()
-        try:
-            work()
-        finally:
-            graph = stream.end_capture()  # also after an error, or the stream stays in capture
-        return lambda: graph.launch(stream)
-
-    with array.device, cupy.cuda.Stream() as stream:
-        yield capture
 
 
 def float_name(dtype: Any) -> str:

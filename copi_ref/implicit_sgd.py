@@ -11,7 +11,7 @@ from copi_ref.learning_rules import sgd_update
 from copi_ref.minimise import NotConvergedError, minimise_arrays, on_host
 from copi_ref.moments import mean_outer
 from copi_ref.network import Params, forward
-from copi_ref.products import apply
+from copi_ref.products import apply, solve
 
 
 def implicit_sgd_layer(x: Array, W: Array, target: Array, alpha: Any) -> Array:
@@ -44,11 +44,11 @@ def implicit_sgd_layer(x: Array, W: Array, target: Array, alpha: Any) -> Array:
     identity = xp.eye(min(samples, features), dtype=x.dtype, device=device_of(x))
     if samples > features:
         # ΔW (α E[x xᵀ] + I) = α E[e xᵀ], solved from the other side, as the matrix is symmetric
-        return W + alpha * xp.linalg.solve(alpha * mean_outer(x, x) + identity, mean_outer(x, error)).mT
+        return W + alpha * solve(alpha * mean_outer(x, x) + identity, mean_outer(x, error)).mT
     # The same by (α XᵀX/N + I)⁻¹ Xᵀ = Xᵀ (α XXᵀ/N + I)⁻¹: that matrix is regular for large α too (for one sample it is
     # the number 1 + α‖x‖²), where the one above loses all digits.
     share = alpha / samples
-    return W + share * xp.linalg.solve(share * (x @ x.mT) + identity, error).mT @ x
+    return W + share * solve(share * (x @ x.mT) + identity, error).mT @ x
 
 
 def implicit_sgd_step(params: Params, y0: Array, task: Task, alpha: float, tolerance: float = 1e-8) -> Params:

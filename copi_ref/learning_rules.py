@@ -7,6 +7,7 @@ from typing import Any
 from copi_ref import _checks
 from copi_ref.backend import Array
 from copi_ref.moments import mean_outer, mean_square
+from copi_ref.products import solve
 
 
 def copi_update(x: Array, z: Array, W: Array) -> Array:
@@ -46,13 +47,13 @@ def full_update(x: Array, z: Array, W: Array) -> Array:
     Not checked: the condition of E[x xᵀ]. If it is singular, the array library raises its own error or returns
     non-finite numbers.
     """
-    xp = _checks.arrays(x=(x, "NK"), z=(z, "NM"), W=(W, "MK"))
+    _checks.arrays(x=(x, "NK"), z=(z, "NM"), W=(W, "MK"))
     _checks.not_exact("full_update", x)
     samples, features = x.shape[-2:]
     if samples < features:
         raise ValueError(f"x has {samples} samples of {features} features: E[x xᵀ] has an inverse only with N ≥ K")
     # D E[x xᵀ] = E[z xᵀ] is solved as E[x xᵀ] Dᵀ = E[x zᵀ] (E[x xᵀ] is symmetric): more accurate than an inverse.
-    D = xp.linalg.solve(mean_outer(x, x), mean_outer(x, z)).mT
+    D = solve(mean_outer(x, x), mean_outer(x, z)).mT
     return D - W
 
 

@@ -11,7 +11,7 @@ from copi_ref import _checks
 from copi_ref.algorithm import init_state, step
 from copi_ref.batches import Samples, move, pieces, there
 from copi_ref.data.dataset import Dataset
-from copi_ref.epoch import check_graph, shuffle, train_epoch, with_rates
+from copi_ref.epoch import shuffle, train_epoch, with_rates
 from copi_ref.evaluation import ROWS, evaluate
 from copi_ref.finiteness import finite_networks, non_finite_activity, non_finite_weight
 from copi_ref.in_place import Scratch, step_in_place
@@ -77,7 +77,6 @@ def fit(
     epochs: int,
     callback: Callable[[State, Row], None] | None = None,
     diagnostics: Diagnostics | None = None,
-    graph: bool = False,
 ) -> FitResult:
     """Train for some epochs (Algorithm 1, lines 2 to 18), each over all samples in a new order.
 
@@ -97,8 +96,6 @@ def fit(
         callback: called after each epoch with the state and the row of metrics.
         diagnostics: measures more after each epoch, ``(recipe, state, samples) -> dict`` of numbers by name, which join
             the row; `samples` are the training samples. See `copi_ref.analysis.diagnostics.layer_diagnostics`.
-        graph: on an NVIDIA GPU with CuPy, replay a step as a CUDA graph, captured anew in every epoch. It spares the
-            time that Python takes to launch it.
 
     Returns:
         The new state, and per epoch: epoch, train_accuracy, train_loss, test_accuracy, test_loss (of the whole
@@ -106,21 +103,18 @@ def fit(
         epoch and seconds.
 
     Raises:
-        TypeError, ValueError: the data don't fit the network, or a graph can't hold the recipe.
-        BackendError: `graph` without CuPy.
+        TypeError, ValueError: the data or the rates don't fit the network.
         NonFiniteError: a weight or a loss of a single network became infinite or NaN; the message names where that
             began.
     """
     _checks.whole_number("epochs", epochs, minimum=0)
-    if graph:
-        check_graph(recipe)
     train, test = move(state.params, dataset)
     rows: list[Row] = []
     stopped: dict[int, NonFiniteError] = {}
     for _ in range(epochs):
         start = perf_counter()
         with np.errstate(over="ignore", invalid="ignore"):  # NonFiniteError says more than NumPy's warning
-            after = train_epoch(recipe, state, train, graph)
+            after = train_epoch(recipe, state, train)
             good = finite_networks(after)
             seconds = perf_counter() - start
             row = {"epoch": state.epoch, **_metrics(recipe, after.params, train, test)}

@@ -16,7 +16,6 @@ import numpy as np
 from copi_ref.analysis.diagnostics import layer_diagnostics
 from copi_ref.backend import backend_name, environment, load_backend
 from copi_ref.data import DataError, Dataset, load_digits, load_mnist, load_npz
-from copi_ref.epoch import check_graph
 from copi_ref.experiments.presets import METHODS, PAPER_METHODS, PRESETS, Experiment, experiment
 from copi_ref.experiments.results import claim, write_metrics, write_summary
 from copi_ref.experiments.runner import Run, Spread, run, run_ensemble, summarize
@@ -74,9 +73,6 @@ def add_commands(commands: Any) -> None:
 def _add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--ensemble", action="store_true", help="train all seeds of a method as one computation")
     command.add_argument(
-        "--graph", action="store_true", help="replay steps as a CUDA graph (COPI_REF_BACKEND=cupy; not all methods)"
-    )
-    command.add_argument(
         "--diagnostics",
         action="store_true",
         help="measure every layer after each epoch: more columns in metrics.csv, and diagnostics.png",
@@ -104,9 +100,6 @@ def _train(options: argparse.Namespace) -> int:
     preset = options.preset or ("tmlr" if options.dataset == "mnist" else "demo")
     dataset = _load(options.dataset, options.data_dir)
     experiments = {method: _experiment(preset, method, options) for method in options.method}
-    if options.graph and (refusal := _refusal(experiments)):
-        print(f"copi-ref: {refusal}", file=sys.stderr)
-        return 2
     claim(options.out, _record(preset, experiments, options))  # now, and not after an hour of training
     console = Console()
     runs = _run_all(console, experiments, dataset, options)
@@ -121,16 +114,6 @@ def _train(options: argparse.Namespace) -> int:
         console.print(_table(title, summary))
         console.print(f"Figure, metrics and settings are in {options.out}/")
     return 0 if len(runs) == len(experiments) * options.seeds else 1
-
-
-def _refusal(experiments: dict[str, Experiment]) -> str | None:
-    """Say which method can't be a CUDA graph, before any is trained."""
-    for method, settings in experiments.items():
-        try:
-            check_graph(settings.recipe)
-        except ValueError as error:
-            return f"{method}: {error}"
-    return None
 
 
 def _load(name: str, data_dir: Path | None) -> Dataset:
@@ -183,7 +166,7 @@ def _run_all(
 def _outcomes(
     experiment: Experiment, method: str, seeds: Sequence[int], dataset: Dataset, options: argparse.Namespace, show: Any
 ) -> dict[int, Run | NonFiniteError]:
-    more = {"callback": show, "diagnostics": layer_diagnostics if options.diagnostics else None, "graph": options.graph}
+    more = {"callback": show, "diagnostics": layer_diagnostics if options.diagnostics else None}
     if options.ensemble:
         return run_ensemble(experiment, method, seeds, dataset, options.epochs, **more)
     try:
@@ -235,7 +218,6 @@ def _record(preset: str, experiments: dict[str, Experiment], options: argparse.N
         "epochs": options.epochs,
         "diagnostics": options.diagnostics,
         "ensemble": options.ensemble,
-        "graph": options.graph,
         "methods": {
             method: {"hidden": list(settings.hidden), **_describe(settings.recipe, options.epochs)}
             for method, settings in experiments.items()

@@ -13,7 +13,7 @@ import pytest
 import copi_ref as copi
 from copi_ref import cli, training_commands
 from copi_ref.analysis.diagnostics import MEASURES, layer_diagnostics
-from copi_ref.backend import backend_name, to_numpy
+from copi_ref.backend import to_numpy
 from copi_ref.experiments import runner
 from copi_ref.experiments.presets import METHODS, PAPER_METHODS, Experiment, experiment
 from copi_ref.files import write_atomically
@@ -177,19 +177,6 @@ def test_networks_of_an_ensemble_that_explode_are_reported(own_npz, tmp_path, ca
     for seed in (0, 1):
         assert f"copi-ref: copi-bp, seed {seed}: training became non-finite in epoch 0" in printed
         assert len(table(out / f"bp-adam-seed{seed}" / "metrics.csv")) == 2
-
-
-def test_a_graph_that_can_not_be_is_refused_before_anything_is_trained(own_npz, tmp_path, capsys):
-    out = tmp_path / "out"
-    assert run("train", own_npz, "--method", "copi-bp", "copi-node", "--graph", "--out", out) == 2
-    assert "copi-ref: copi-node: credit is 'node': with graph=True it has to be" in capsys.readouterr().err
-    assert not out.exists()
-
-
-@pytest.mark.skipif(backend_name() == "cupy", reason="a graph can be captured there")
-def test_a_graph_without_cupy_is_refused(own_npz, tmp_path, capsys):
-    assert run("train", own_npz, "--graph", "--out", tmp_path / "out") == 2
-    assert "copi-ref: a CUDA graph needs arrays of CuPy" in capsys.readouterr().err
 
 
 def test_the_help_lists_the_methods_and_breaks_no_name(capsys):

@@ -1,6 +1,5 @@
 """The step that `fit` takes in its own arrays: the same as `step`, exactly in exact arithmetic, else up to rounding."""
 
-from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
 
@@ -11,7 +10,7 @@ from test_network_and_credit import network, scaled
 from test_training import RECIPE, arrays_of, assert_same_bits, blobs, fresh, state_of
 
 import copi_ref as copi
-from copi_ref import backend, batches, epoch, in_place
+from copi_ref import backend, batches, in_place
 from copi_ref.batches import move
 from copi_ref.epoch import shuffle, with_rates
 from copi_ref.in_place import Scratch, step_in_place
@@ -202,53 +201,3 @@ def test_samples_that_do_not_fit_a_device_stay_with_the_host(xp, monkeypatch, rn
     for one, other in zip(moved.state.params.W, resident.state.params.W, strict=True):
         np.testing.assert_array_equal(xp.numpy(one), xp.numpy(other))
     assert moved.metrics[-1]["test_loss"] == resident.metrics[-1]["test_loss"]
-
-
-# --- CUDA graphs, without CUDA ------------------------------------------------------------------------------------
-
-
-@contextmanager
-def recorded(array):
-    """Capture as CUDA does: nothing runs then, and what is launched reads and writes the same places each time."""
-    yield lambda work: work
-
-
-@pytest.mark.parametrize("ensemble", [False, True])
-@pytest.mark.parametrize("credit", epoch.CAPTURED_CREDIT)
-def test_replayed_steps_are_the_steps(credit, ensemble, monkeypatch, rng):
-    """45 samples in batches of 8: the first step is eager, four are replayed, and the last, of 5, is eager again."""
-    recipe = replace(RECIPE, batch_size=8, credit=credit, eta_w=0.01, eta_r=lambda epoch: 0.02 / (epoch + 1))
-    rngs = [np.random.default_rng(seed) for seed in range(3)]
-    state = copi.init_state(recipe, (6, 5, 3), rngs if ensemble else rngs[0], np)
-    dataset = blobs(rng)
-    eager = copi.fit(recipe, state, dataset, epochs=3)
-    monkeypatch.setattr(backend, "capturing", recorded)
-    replayed = copi.fit(recipe, state, dataset, epochs=3, graph=True)
-    assert_same_bits(replayed.state, eager.state)
-    assert (replayed.state.step, replayed.state.epoch) == (eager.state.step, eager.state.epoch) == (18, 3)
-
-
-def test_a_graph_needs_cupy(rng):
-    with pytest.raises(copi.BackendError, match="a CUDA graph needs arrays of CuPy: these are of numpy"):
-        copi.fit(RECIPE, fresh(RECIPE), blobs(rng), epochs=1, graph=True)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"credit": "node"}, "credit is 'node': with graph=True it has to be one of 'bp', 'fa', 'dfa'"),
-        ({"credit": copi.GaitProp()}, "credit is GaitProp"),
-        ({"weight_rule": "nlms"}, "weight_rule is 'nlms': with graph=True it has to be one of 'copi', 'sgd'"),
-        ({"lateral_rule": "whitening"}, "lateral_rule is 'whitening': .* 'left', 'right', 'symmetric', 'none'"),
-        ({"lateral_rule": copi.Whitening()}, "lateral_rule is Whitening"),
-        ({"optimizer": copi.adam}, "optimizer is Adam.*: with graph=True it has to be plain"),
-        ({"weight_decay": 0.1}, "weight_decay is 0.1: with graph=True it has to be 0"),
-        ({"lateral_gain": "power"}, "lateral_gain is 'power': with graph=True it has to be 'none'"),
-        ({"centring": 0.1}, "centring is 0.1: with graph=True it has to be 0"),
-        ({"credit": "il", "states": "inferred"}, "credit is 'il'"),
-    ],
-)
-def test_a_graph_refuses_what_it_can_not_hold(changes, message, rng):
-    recipe = replace(RECIPE, **changes)
-    with pytest.raises(ValueError, match=message):
-        copi.fit(recipe, fresh(recipe), blobs(rng), epochs=1, graph=True)

@@ -55,7 +55,7 @@ def run(
         seed: of ``numpy.random.default_rng``.
         dataset: what to train and test on.
         epochs: how many.
-        options: `callback`, `diagnostics` and `graph`, as for `fit`.
+        options: `callback` and `diagnostics`, as for `fit`.
 
     Raises:
         NonFiniteError: a weight or a loss became infinite or NaN.

@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from copi_ref.backend import HostArray
+from copi_ref.backend import Array, device_of, float_name, from_numpy, namespace, to_numpy
 from copi_ref.oracle.conventions import Conventions
 from copi_ref.oracle.functions import FUNCTIONS, Function
 
@@ -114,15 +114,15 @@ class Program:
 
     def _call(self, function: Function, arguments: tuple[Any, ...]) -> Any:
         names = (*function.arguments, "B")[: len(arguments)]
-        dtype = _first_array(arguments).dtype
+        like = _first_array(arguments)
         result = self._ask(
             {
                 "function": function.name,
-                "dtype": dtype.name,
+                "dtype": float_name(like.dtype),
                 "arguments": {name: _plain(value) for name, value in zip(names, arguments, strict=True)},
             }
         )
-        return _read_result(function, result, dtype)
+        return _read_result(function, result, like)
 
     def _ask(self, request: dict[str, Any]) -> Any:
         if self._ended:
@@ -184,28 +184,30 @@ class Program:
             self._complaints = [*self._complaints[-20:], line]
 
 
-def _first_array(arguments: tuple[Any, ...]) -> HostArray:
+def _first_array(arguments: tuple[Any, ...]) -> Array:
     value = arguments[0]
-    return np.asarray(value[0] if isinstance(value, list) else value)
+    while isinstance(value, list) and hasattr(value[0], "dtype"):
+        value = value[0]
+    return value if hasattr(value, "dtype") else np.asarray(value)
 
 
 def _plain(value: Any) -> Any:
     """Return arrays as lists of Python floats, which json writes so that they read back the same."""
     if isinstance(value, list):
         return [_plain(one) for one in value]
-    return np.asarray(value, dtype=np.float64).tolist() if isinstance(value, np.ndarray) else value
+    return to_numpy(value).astype(np.float64).tolist() if hasattr(value, "dtype") else value
 
 
-def _read_result(function: Function, result: Any, dtype: Any) -> Any:
+def _read_result(function: Function, result: Any, like: Array) -> Any:
     if function.name == "forward":
-        return tuple(_arrays(_entry(result, name), dtype) for name in "xay")
+        return tuple(_arrays(_entry(result, name), like) for name in "xay")
     if function.name == "perturbations":
-        return _arrays(result, dtype)
+        return _arrays(result, like)
     if function.name == "step":
-        new = [_arrays(_entry(result, name), dtype) for name in "WR"]
-        states = {name: _arrays(result[name], dtype) for name in ("x", "a", "y", "delta") if name in result}
+        new = [_arrays(_entry(result, name), like) for name in "WR"]
+        states = {name: _arrays(result[name], like) for name in ("x", "a", "y", "delta") if name in result}
         return (*new, states)
-    return _array(result, dtype)
+    return _array(result, like)
 
 
 def _entry(result: Any, name: str) -> Any:
@@ -214,15 +216,16 @@ def _entry(result: Any, name: str) -> Any:
     return result[name]
 
 
-def _arrays(value: Any, dtype: Any) -> list[HostArray]:
+def _arrays(value: Any, like: Array) -> list[Array]:
     if not isinstance(value, list):
         raise ProgramError(f"answered {str(value)[:100]}: needs a list of matrices, one per layer")
-    return [_array(one, dtype) for one in value]
+    return [_array(one, like) for one in value]
 
 
-def _array(value: Any, dtype: Any) -> HostArray:
+def _array(value: Any, like: Array) -> Array:
     try:
         with np.errstate(over="ignore"):
-            return np.asarray(value, dtype=np.float64).astype(dtype)  # null becomes NaN
+            host = np.asarray(value, dtype=np.float64)  # null becomes NaN
+            return from_numpy(host, namespace(like), like.dtype, device_of(like))
     except (TypeError, ValueError):
         raise ProgramError(f"answered {str(value)[:100]}: needs a matrix as a list of rows of numbers") from None
