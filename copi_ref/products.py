@@ -1,7 +1,5 @@
 """A matrix times every sample of a batch, and its inverse times a matrix."""
 
-import numpy as np
-
 from copi_ref.backend import Array, namespace
 
 
@@ -14,5 +12,5 @@ def apply(A: Array, v: Array) -> Array:
 def solve(A: Array, b: Array) -> Array:
     """A⁻¹ b: (…, K, K) and (…, K, M) give (…, K, M); leading axes are broadcast, which CuPy's own solve does not do."""
     xp = namespace(A, b)
-    leading = np.broadcast_shapes(A.shape[:-2], b.shape[:-2])
+    leading = xp.broadcast_arrays(A[..., 0, 0], b[..., 0, 0])[0].shape
     return xp.linalg.solve(*(xp.broadcast_to(one, (*leading, *one.shape[-2:])) for one in (A, b)))
