@@ -18,6 +18,7 @@ import numpy as np
 
 from copi_ref.algorithm import Seen, algorithm_1, direction_of_R, direction_of_W, step
 from copi_ref.backend import Array, is_host, is_writable, namespace
+from copi_ref.moments import mean_square
 from copi_ref.optimizers import Plain
 from copi_ref.products import apply
 from copi_ref.recipe import Recipe
@@ -58,7 +59,7 @@ def step_in_place(recipe: Recipe, state: State, y0: Array, target: Array, scratc
 def _update_W(scratch: Scratch, recipe: Recipe, seen: Seen, W: Array, memory: Any, eta: Any) -> tuple[Array, Any]:
     """Add η_W d to W in place."""
     add = WEIGHTS.get(recipe.weight_rule) if isinstance(recipe.weight_rule, str) else None
-    if add is not None and isinstance(recipe.optimizer, Plain) and not recipe.weight_decay:
+    if add is not None and type(recipe.optimizer) is Plain and not recipe.weight_decay:
         add(W, seen, eta, scratch)
         return W, memory
     direction, memory = direction_of_W(recipe, seen, W, memory)
@@ -77,10 +78,9 @@ def _update_R(scratch: Scratch, recipe: Recipe, layer: int, x: Array, R: Array, 
 
 
 def _copi(W: Array, seen: Seen, eta: Any, scratch: Scratch) -> None:
-    share = eta / seen.x.shape[-2]
-    factor = 1 - share * _square(seen.x)[..., None, :]
+    factor = 1 - eta * mean_square(seen.x, namespace(seen.x))[..., None, :]
     z = seen.a + seen.delta
-    z *= share
+    _times_rate(z, eta)
     for rows in _blocks(W):
         block, product = W[..., rows, :], scratch.product(z[..., rows], seen.x)
         block *= factor
@@ -88,31 +88,29 @@ def _copi(W: Array, seen: Seen, eta: Any, scratch: Scratch) -> None:
 
 
 def _sgd(W: Array, seen: Seen, eta: Any, scratch: Scratch) -> None:
-    delta = seen.delta * (eta / seen.x.shape[-2])
+    delta = seen.delta / seen.x.shape[-2] * eta
     for rows in _blocks(W):
         block = W[..., rows, :]
         block += scratch.product(delta[..., rows], seen.x)
 
 
 def _left(R: Array, x: Array, eta: Any, scratch: Scratch) -> None:
-    share = eta / x.shape[-2]
-    factor = 1 + share * _square(x)[..., :, None]
+    factor = 1 + eta * mean_square(x, namespace(x))[..., :, None]
     for columns in _blocks(R.mT):
         block = R[..., columns]
         p = apply(block.mT, x)  # p = Rᵀ x needs no other columns, and these are in the cache now
-        p *= -share
+        _times_rate(p, -eta)
         product = scratch.product(x, p)
         block *= factor
         block += product
 
 
 def _right(R: Array, x: Array, eta: Any, scratch: Scratch) -> None:
-    share = eta / x.shape[-2]
-    factor = 1 + share * _square(x)[..., None, :]
+    factor = 1 + eta * mean_square(x, namespace(x))[..., None, :]
     for rows in _blocks(R):
         block = R[..., rows, :]
         q = apply(block, x)  # q = R x needs no other rows, and these are in the cache now
-        q *= -share
+        _times_rate(q, -eta)
         product = scratch.product(q, x)
         block *= factor
         block += product
@@ -120,9 +118,9 @@ def _right(R: Array, x: Array, eta: Any, scratch: Scratch) -> None:
 
 def _symmetric(R: Array, x: Array, eta: Any, scratch: Scratch) -> None:
     """R ← R − (M + Mᵀ)/2, M = η E[x pᵀ] − η E[x²] R, one pair of blocks after the other."""
-    share = eta / (2 * x.shape[-2])
-    power, p = share * _square(x)[..., :, None], apply(R.mT, x)  # p = Rᵀ x
-    p *= share
+    power, p = eta * mean_square(x, namespace(x))[..., :, None] / 2, apply(R.mT, x)  # p = Rᵀ x
+    _times_rate(p, eta)
+    p /= 2
 
     def half_M(rows: slice, columns: slice, place: int = 0) -> Array:
         block = scratch.product(x[..., rows], p[..., columns], place)
@@ -148,14 +146,15 @@ LATERAL: dict[str, Callable[[Array, Array, Any, Scratch], None]] = {
 }
 
 
-def _square(x: Array) -> Array:
-    """Σ x² over the samples, (…, K)."""
-    return namespace(x).vecdot(x, x, axis=-2)
+def _times_rate(v: Array, eta: Any) -> None:
+    """v ← η v/N. First the division: η/N is rounded in another format for an array of rates than for a number."""
+    v /= v.shape[-2]
+    v *= eta
 
 
 def _blocks(W: Array) -> Iterator[slice]:
     """Cut the rows of W into blocks that fit the cache; elsewhere than on a CPU one block is best."""
     rows = W.shape[-2]
-    count = math.ceil(math.prod(W.shape) / BLOCK) if is_host(W) else 1
+    count = math.ceil(rows * W.shape[-1] / BLOCK) if is_host(W) else 1
     size = math.ceil(rows / min(count, rows))
     return (slice(first, min(first + size, rows)) for first in range(0, rows, size))

@@ -104,7 +104,7 @@ def recipe_of_member(recipe: Recipe, index: int) -> Recipe:
     def own(rate: Any) -> Any:
         if callable(rate):
             return lambda epoch: own(rate(epoch))
-        return rate[index] if getattr(rate, "ndim", 0) > 2 and rate.shape[0] > 1 else rate
+        return rate[index if rate.shape[0] > 1 else 0] if getattr(rate, "ndim", 0) > 2 else rate
 
     return replace(recipe, eta_w=own(recipe.eta_w), eta_r=own(recipe.eta_r))
 
@@ -117,8 +117,9 @@ def chosen(take: HostArray, after: State, before: State) -> State:
         mask = from_numpy(take, xp, device=device_of(arrays[0]))
         return xp.where(xp.reshape(mask, (-1,) + (1,) * (arrays[0].ndim - 1)), *arrays)
 
-    before_now = replace(before, epoch=after.epoch, step=after.step)
-    merged: State = _merged("state", [replace(one, rng_state={}) for one in (after, before_now)], pick)
+    # Numbers that are no arrays (epoch, step, Adam's t) are one for all networks: those of `after`.
+    arrays = iter([pick(list(pair)) for pair in zip(arrays_of(after), arrays_of(before), strict=True)])
+    merged: State = _merged("state", [replace(after, rng_state={})], lambda _: next(arrays))
     standings = zip(take, _standings(after), _standings(before), strict=True)
     return replace(merged, rng_state=tuple(new if good else old for good, new, old in standings))
 
@@ -145,6 +146,7 @@ def _merged(name: str, values: list[Any], merge: Callable[[list[Array]], Any]) -
     _same(f"the type of {name}", [type(value).__name__ for value in values])
     if hasattr(first, "shape"):
         _same(f"the shape of {name}", [tuple(value.shape) for value in values])
+        _same(f"the dtype of {name}", [value.dtype for value in values])
         return merge(values)
     if is_dataclass(first) and not isinstance(first, type):
         names = [field.name for field in fields(first)]

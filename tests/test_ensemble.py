@@ -8,6 +8,7 @@ import pytest
 from test_training import RECIPE, arrays_of, assert_same_bits, blobs
 
 import copi_ref as copi
+from copi_ref import in_place
 from copi_ref.analysis.diagnostics import layer_diagnostics
 from copi_ref.backend import to_numpy
 from copi_ref.state import recipe_of_member
@@ -170,6 +171,34 @@ def test_one_that_diverges_stops_and_the_others_go_on(rng):
     shown = [np.isnan(row["test_accuracy"]).tolist() for row in result.metrics]
     assert shown == [[False] * 3] + [[False, True, False]] * 3
     assert len(seen) == 4
+
+
+@pytest.mark.parametrize("optimizer", [copi.adam, copi.momentum])
+def test_one_stops_whatever_the_optimizer_remembers(optimizer, rng):
+    recipe, dataset = replace(diverging(), optimizer=optimizer), blobs(rng)
+    result = copi.fit(recipe, copi.init_state(recipe, SIZES, rngs(0, 1, 2), np), dataset, epochs=4)
+    assert list(result.stopped) == [1]
+    assert_same_bits(result.member(2).state, alone(recipe, 2, dataset, 4, index=2).state)
+
+
+def test_a_rate_for_all_stops_one_too(rng):
+    recipe = replace(SMALL, eta_r=np.full((1, 1, 1), 1e200))
+    result = copi.fit(recipe, copi.init_state(recipe, SIZES, rngs(0, 1), np), blobs(rng), epochs=1)
+    assert sorted(result.stopped) == [0, 1]
+
+
+@pytest.mark.parametrize("lateral_rule", ["left", "right", "symmetric"])
+def test_networks_of_several_blocks_in_float32_with_rates_are_the_same_to_the_last_bit(lateral_rule, monkeypatch, rng):
+    """Blocks must not depend on the number of networks, nor a product on whether its rate is an array."""
+    monkeypatch.setattr(in_place, "BLOCK", 20)
+    rates = np.array([0.013, 0.007, 0.003])[:, None, None]
+    recipe, dataset = replace(SMALL, eta_w=rates, eta_r=rates, dtype="float32", lateral_rule=lateral_rule), blobs(rng)
+    together = copi.fit(recipe, copi.init_state(recipe, SIZES, rngs(0, 1, 2), np), dataset, epochs=2)
+    for index in range(3):
+        rate = float(rates[index, 0, 0])
+        own = replace(recipe, eta_w=rate, eta_r=rate)
+        single = copi.fit(own, copi.init_state(own, SIZES, np.random.default_rng(index), np), dataset, 2)
+        assert_same_bits(together.member(index).state, single.state)
 
 
 def test_one_whose_loss_alone_overflows_stops_too(rng):
