@@ -11,7 +11,6 @@ without PyTorch for it, the program says so and exits with status 2.
 
 import argparse
 import importlib
-import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ import numpy as np
 from contenders import BATCH, LIBRARY, LITERAL, MATMUL, MATMUL_SIZE, NETWORKS, ORDERED, flops
 from epochs import MNIST_SAMPLES
 from step import TIMED_RATE, TOLERANCE, verify
-from turns import ask, machine, print_machine, ratios, shown, spread, take_turns, usable_cores, workers
+from turns import ask, machine, print_machine, ratios, save, shown, spread, take_turns, usable_cores, workers
 
 SAMPLES = {"mnist": MNIST_SAMPLES, "cifar10": 50_000, "dry run": 200}
 DRY_RUN = {"dry run": (20, 16, 16, 4)}
@@ -178,8 +177,7 @@ def main() -> int:
         print(f"gpu.py: {error}", file=sys.stderr)
         return 2
     results = run(options, gpu)
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    save(results, options.json)
     return 0
 
 

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from contenders import BATCH, CONTENDERS, LIBRARY, LITERAL, NETWORKS, ORDERED, PURE, draw_problem
-from turns import Contender, machine, print_machine, usable_cores, worker_command, worker_environment
+from turns import Contender, machine, print_machine, save, usable_cores, worker_command, worker_environment
 
 MEASURED = (LIBRARY, PURE, LITERAL, ORDERED)
 BATCHES = (BATCH, 2 * BATCH)
@@ -144,8 +144,7 @@ def main() -> int:
     for network in arguments.network:
         results[network] = measure(network, arguments.threads)
         print(report(network, results[network]), flush=True)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    save(results, arguments.json)
     return 0
 
 

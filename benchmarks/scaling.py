@@ -9,7 +9,6 @@ half of the sizes shows what wide layers do. Ratios between contenders are for `
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from contenders import BATCH, LIBRARY, LITERAL
-from turns import Worker, ask, machine, print_machine, spread, take_turns, usable_cores, workers
+from turns import Worker, ask, machine, print_machine, save, spread, take_turns, usable_cores, workers
 
 WIDTHS = (128, 181, 256, 362, 512, 724, 1024, 1448, 2048, 2896, 4096)
 BATCHES = (10, 20, 50, 100, 200, 500, 1000)
@@ -129,8 +128,7 @@ def main() -> int:
             found = exponents(name, points)
             results["sweeps"][name] = {"points": points, "exponents": found}
             print(report(name, found), flush=True)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    save(results, arguments.json)
     if arguments.figure:
         draw(results, arguments.figure)
     return 0

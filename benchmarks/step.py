@@ -10,7 +10,6 @@ status is 0 whether targets are met or not, and 1 only if a contender makes anot
 """
 
 import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -31,7 +30,7 @@ from contenders import (
     draw_problem,
     flops,
 )
-from turns import Worker, ask, machine, print_machine, ratios, shown, spread, take_turns, usable_cores, workers
+from turns import Worker, ask, machine, print_machine, ratios, save, shown, spread, take_turns, usable_cores, workers
 
 AT_MOST = {("mnist", LITERAL): 0.45, ("cifar10", LITERAL): 0.12, ("mnist", ORDERED): 1.0, ("cifar10", ORDERED): 1.0}
 """Targets: the library's time over the contender's."""
@@ -165,8 +164,7 @@ def main() -> int:
         else:
             results[network] = measure(network, arguments.rounds, arguments.seconds, arguments.threads)
             print(report(network, results[network]), flush=True)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    save(results, arguments.json)
     return 0
 
 

@@ -38,9 +38,10 @@ def step_by_operations(problem: Problem, scratch: Any, eta: float) -> dict[str, 
     """Take the step of `copi_ref.in_place` with rule `right` into W and R; return the seconds of each operation."""
     from copi_ref import leaky_relu, quadratic
     from copi_ref.in_place import _blocks  # the library's own, so that the layout is the same
+    from copi_ref.moments import mean_square
     from copi_ref.products import apply
 
-    W, R, share = problem.W, problem.R, np.float32(eta / len(problem.y0))
+    W, R, samples = problem.W, problem.R, len(problem.y0)
     xs, as_, y, lap = [], [], problem.y0, Laps()
     for W_l, R_l in zip(W, R, strict=True):
         xs.append(apply(R_l, y))
@@ -58,20 +59,22 @@ def step_by_operations(problem: Problem, scratch: Any, eta: float) -> dict[str, 
         lap("f′(a) ∘ error")
     for W_l, R_l, x, a, delta in zip(W[::-1], R[::-1], xs[::-1], as_[::-1], deltas, strict=True):
         z = a + delta
-        z *= share
+        z /= samples
+        z *= eta
         lap("η/N (a + δ)")
-        square = np.vecdot(x, x, axis=-2)
-        lap("Σ x²")
+        power = eta * mean_square(x, np)
+        lap("η E[x²]")
         for rows in _blocks(W_l):
-            _add(lap, "W", W_l[rows], 1 - share * square, scratch.product(z[:, rows], x))
-        square = np.vecdot(x, x, axis=-2)  # again, as each update is on its own in the library
-        lap("Σ x²")
+            _add(lap, "W", W_l[rows], 1 - power, scratch.product(z[:, rows], x))
+        power = eta * mean_square(x, np)  # again, as each update is on its own in the library
+        lap("η E[x²]")
         for rows in _blocks(R_l):
             q = apply(R_l[rows], x)
             lap("R x")
-            q *= -share
+            q /= samples
+            q *= -eta
             lap("η/N R x")
-            _add(lap, "R", R_l[rows], 1 + share * square, scratch.product(q, x))
+            _add(lap, "R", R_l[rows], 1 + power, scratch.product(q, x))
     return lap.seconds
 
 

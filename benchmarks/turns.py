@@ -160,6 +160,12 @@ def shown(of: dict[str, float], form: str) -> str:
     return f"{of['median']:{form}} [{of['low']:{form}}, {of['high']:{form}}]"
 
 
+def save(results: dict[str, Any], file: Path | None) -> None:
+    """Write all that was measured to a file, if one was named."""
+    if file:
+        file.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
 def usable_cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -170,7 +170,7 @@ def coefficient(name: str, value: Any, like: Array) -> Any:
         xp = backend.namespace(like)
         if backend.namespace(value) is not xp or backend.device_of(value) != backend.device_of(like):
             return coefficient(name, backend.to_numpy(value), like)
-        return xp.astype(value, like.dtype)
+        return xp.astype(value, like.dtype, copy=False)
     return value if isinstance(value, int) else float(value)
 
 

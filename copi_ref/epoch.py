@@ -13,7 +13,7 @@ from copi_ref.state import State, generator_of, own, standing_of
 def train_epoch(recipe: Recipe, state: State, train: Samples) -> State:
     """Return the state after one more epoch; the one that came in stays as it was.
 
-    Nothing in it waits for a device: what is drawn on the host is drawn before, and nothing is looked at.
+    Nothing in it waits for a device, but for credit methods that do: node perturbation draws on the host in each step.
     """
     recipe = with_rates(recipe, state)
     state, batches = shuffle(recipe, state, train)

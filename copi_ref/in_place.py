@@ -18,6 +18,7 @@ import numpy as np
 
 from copi_ref.algorithm import Seen, algorithm_1, direction_of_R, direction_of_W, step
 from copi_ref.backend import Array, is_host, is_writable, namespace
+from copi_ref.batches import pieces
 from copi_ref.moments import mean_square
 from copi_ref.optimizers import Plain
 from copi_ref.products import apply
@@ -156,5 +157,4 @@ def _blocks(W: Array) -> Iterator[slice]:
     """Cut the rows of W into blocks that fit the cache; elsewhere than on a CPU one block is best."""
     rows = W.shape[-2]
     count = math.ceil(rows * W.shape[-1] / BLOCK) if is_host(W) else 1
-    size = math.ceil(rows / min(count, rows))
-    return (slice(first, min(first + size, rows)) for first in range(0, rows, size))
+    return pieces(rows, math.ceil(rows / count))

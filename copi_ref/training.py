@@ -118,13 +118,15 @@ def fit(
             good = finite_networks(after)
             seconds = perf_counter() - start
             row = {"epoch": state.epoch, **_metrics(recipe, after.params, train, test)}
-            good = np.all([np.broadcast_to(np.isfinite(value), good.shape) for value in row.values()] + [good], axis=0)
-            ends = _Ends(recipe, state, after, row, tuple(rows))
-            if state.members is None and not good:
-                raise _error(ends, train, test)
-            for index in np.flatnonzero(~good):
-                if index not in stopped:
-                    stopped[int(index)] = _error(ends.member(int(index)), train, test)
+            for value in row.values():
+                good = good & np.isfinite(value)
+            if not good.all():
+                ends = _Ends(recipe, state, after, row, tuple(rows))
+                if state.members is None:
+                    raise _error(ends, train, test)
+                for index in map(int, np.flatnonzero(~good)):
+                    if index not in stopped:
+                        stopped[index] = _error(ends.member(index), train, test)
         if stopped:
             good[list(stopped)] = False
             if not good.any():
