@@ -38,7 +38,6 @@ def step_by_operations(problem: Problem, scratch: Any, eta: float) -> dict[str, 
     """Take the step of `copi_ref.in_place` with rule `right` into W and R; return the seconds of each operation."""
     from copi_ref import leaky_relu, quadratic
     from copi_ref.in_place import _blocks  # the library's own, so that the layout is the same
-    from copi_ref.moments import mean_square
     from copi_ref.products import apply
 
     W, R, samples = problem.W, problem.R, len(problem.y0)
@@ -62,11 +61,12 @@ def step_by_operations(problem: Problem, scratch: Any, eta: float) -> dict[str, 
         z /= samples
         z *= eta
         lap("η/N (a + δ)")
-        power = eta * mean_square(x, np)
+        scratch.forget()
+        power = eta * scratch.power(x)
         lap("η E[x²]")
         for rows in _blocks(W_l):
             _add(lap, "W", W_l[rows], 1 - power, scratch.product(z[:, rows], x))
-        power = eta * mean_square(x, np)  # again, as each update is on its own in the library
+        power = eta * scratch.power(x)
         lap("η E[x²]")
         for rows in _blocks(R_l):
             q = apply(R_l[rows], x)

@@ -39,6 +39,10 @@ def init_state(
         TypeError, ValueError, BackendError: as `init_params`.
     """
     if isinstance(rng, Sequence):
+        if not rng:
+            raise ValueError("rng is empty: an ensemble needs at least one generator")
+        for place, one in enumerate(rng):
+            _checks.generator(f"rng[{place}]", one)
         return stack([init_state(recipe, sizes, one, xp) for one in rng])
     _checks.generator("rng", rng)
     weights_rng, feedback_rng, training_rng = rng.spawn(3)
@@ -136,6 +140,8 @@ def direction_of_W(recipe: Recipe, seen: Seen, W: Array, memory: Any) -> tuple[A
     update = find_weight_rule(recipe.weight_rule)(seen.x, seen.a, seen.delta, W)
     _check_update("W", seen.layer, W, update)
     direction, memory = recipe.optimizer(update, memory)
+    if direction is not update:
+        _check_update("W", seen.layer, W, direction, "the optimizer's direction for ")
     if recipe.weight_decay:  # without decay the direction stays as it is to the last bit
         direction = direction - _checks.coefficient("weight_decay", recipe.weight_decay, W) * W
     return direction, memory
@@ -160,17 +166,20 @@ def _perturbations(recipe: Recipe, params: Params, trace: Trace, task: Task) -> 
         states, deltas = credit.infer(params, trace, task)
     else:
         states, deltas = trace, credit(params, trace, task)
-    _checks.same_length(deltas=(deltas, len(trace.a)))
-    for layer, (delta, a) in enumerate(zip(deltas, trace.a, strict=True), start=1):
-        _checks.arrays(**{f"a of layer {layer}": (a, "NM"), f"δ of layer {layer}": (delta, "NM")})
+    layers = len(params.W)
+    _checks.same_length(x=(states.x, layers), a=(states.a, layers), deltas=(deltas, layers))
     scale = _checks.coefficient("error_scale", recipe.error_scale, trace.a[-1])
-    layers = zip(states.x, states.a, deltas, strict=True)
-    return tuple(Seen(layer, x, a, scale * delta) for layer, (x, a, delta) in enumerate(layers, start=1))
+    seen = []
+    for layer, (W, x, a, delta) in enumerate(zip(params.W, states.x, states.a, deltas, strict=True), start=1):
+        named = {"W": (W, "MK"), "x": (x, "NK"), "a": (a, "NM"), "δ": (delta, "NM")}
+        _checks.arrays(**{f"{name} of layer {layer}": of for name, of in named.items()})
+        seen.append(Seen(layer, x, a, scale * delta))
+    return tuple(seen)
 
 
-def _check_update(name: str, layer: int, array: Array, update: Array) -> None:
+def _check_update(name: str, layer: int, array: Array, update: Array, what: str = "Δ") -> None:
     """Refuse an update of another shape or dtype, which would broadcast or be cast silently: rules may be a user's."""
-    _checks.arrays(**{f"{name} of layer {layer}": (array, "MK"), f"Δ{name} of layer {layer}": (update, "MK")})
+    _checks.arrays(**{f"{name} of layer {layer}": (array, "MK"), f"{what}{name} of layer {layer}": (update, "MK")})
 
 
 def _running_means(recipe: Recipe, params: Params, inputs: tuple[Array, ...]) -> tuple[Array, ...] | None:
@@ -189,7 +198,10 @@ def _running_means(recipe: Recipe, params: Params, inputs: tuple[Array, ...]) ->
 def _feedback(recipe: Recipe, params: Params, trace: Trace, task: Task) -> tuple[Array, ...] | None:
     """Return the feedback weights after the step, for methods that learn them (target propagation's inverse)."""
     learn = getattr(find_credit(recipe.credit), "learn_feedback", None)
-    return learn(params, trace, task) if learn else task.feedback
+    if learn is None:
+        return task.feedback
+    # Copies: what a user's method returns may be a view of a weight, which `fit` then writes to.
+    return tuple(namespace(B).asarray(B, copy=True) for B in learn(params, trace, task))
 
 
 def rate(name: str, value: Rate, epoch: int, like: Array) -> Any:

@@ -183,12 +183,15 @@ def is_writable(array: Array) -> bool:
 
 
 def free_memory(array: Array) -> int | None:
-    """Return the bytes that are free on a CuPy array's GPU, its memory pool's included; None for other libraries."""
+    """Return the bytes that CuPy may still take on an array's GPU, its memory pool's included; None elsewhere."""
     if not array_api_compat.is_cupy_array(array):
         return None
     cupy = importlib.import_module("cupy")
     with array.device:
-        return int(cupy.cuda.runtime.memGetInfo()[0] + cupy.get_default_memory_pool().free_bytes())
+        pool = cupy.get_default_memory_pool()
+        free = int(cupy.cuda.runtime.memGetInfo()[0] + pool.free_bytes())
+        limit = int(pool.get_limit())  # 0: none
+        return min(free, limit - int(pool.used_bytes())) if limit else free
 
 
 def float_name(dtype: Any) -> str:

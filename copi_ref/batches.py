@@ -37,7 +37,8 @@ def move(params: Params, dataset: Dataset) -> tuple[Samples, Samples]:
         raise ValueError(f"y_train or y_test has the label {dataset.classes - 1} but the network has {outputs} outputs")
 
     samples = len(dataset.x_train) + len(dataset.x_test)
-    free, needed = free_memory(W), samples * (inputs + outputs) * np.dtype(np.float32).itemsize
+    size = {"float64": 8, "float32": 4}.get(float_name(W.dtype), 2)
+    free, needed = free_memory(W), samples * (inputs + outputs) * size
     like = W if free is None or needed <= free / 2 else np.empty(0, dtype=float_name(W.dtype))
     one_hot = np.eye(outputs)
     with np.errstate(over="ignore"):

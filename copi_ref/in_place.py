@@ -19,7 +19,6 @@ import numpy as np
 from copi_ref.algorithm import Seen, algorithm_1, direction_of_R, direction_of_W, step
 from copi_ref.backend import Array, is_host, is_writable, namespace
 from copi_ref.batches import pieces
-from copi_ref.moments import mean_square
 from copi_ref.optimizers import Plain
 from copi_ref.products import apply
 from copi_ref.recipe import Recipe
@@ -29,10 +28,25 @@ BLOCK = 2**20  # entries: 4 MiB of float32; what is written is then still in a c
 
 
 class Scratch:
-    """Memory for products, one place for all layers: it stays in the cache, and is not fetched from the system anew."""
+    """Memory for products, one place for all layers: it stays in the cache, and is not fetched from the system anew.
+
+    In a step it also keeps the last E[x²], which W and R of a layer both need.
+    """
 
     def __init__(self) -> None:
         self._places: dict[int, Array] = {}
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget E[x²]: the next step's x may come in the same array."""
+        self._x: Array = None
+        self._power: Array = None
+
+    def power(self, x: Array) -> Array:
+        """Return E[x²], (…, K), of x (…, N, K)."""
+        if x is not self._x:
+            self._x, self._power = x, namespace(x).vecdot(x, x / x.shape[-2], axis=-2)
+        return self._power
 
     def product(self, u: Array, v: Array, place: int = 0) -> Array:
         """Return uᵀ v, which stays until the next product in the same place; (…, N, M) and (…, N, K) give (…, M, K)."""
@@ -54,6 +68,7 @@ def step_in_place(recipe: Recipe, state: State, y0: Array, target: Array, scratc
     """
     if not is_writable(state.params.W[0]):
         return step(recipe, state, y0, target)
+    scratch.forget()
     return algorithm_1(recipe, state, y0, target, partial(_update_W, scratch), partial(_update_R, scratch))
 
 
@@ -79,7 +94,7 @@ def _update_R(scratch: Scratch, recipe: Recipe, layer: int, x: Array, R: Array, 
 
 
 def _copi(W: Array, seen: Seen, eta: Any, scratch: Scratch) -> None:
-    factor = 1 - eta * mean_square(seen.x, namespace(seen.x))[..., None, :]
+    factor = 1 - eta * scratch.power(seen.x)[..., None, :]
     z = seen.a + seen.delta
     _times_rate(z, eta)
     for rows in _blocks(W):
@@ -96,7 +111,7 @@ def _sgd(W: Array, seen: Seen, eta: Any, scratch: Scratch) -> None:
 
 
 def _left(R: Array, x: Array, eta: Any, scratch: Scratch) -> None:
-    factor = 1 + eta * mean_square(x, namespace(x))[..., :, None]
+    factor = 1 + eta * scratch.power(x)[..., :, None]
     for columns in _blocks(R.mT):
         block = R[..., columns]
         p = apply(block.mT, x)  # p = Rᵀ x needs no other columns, and these are in the cache now
@@ -107,7 +122,7 @@ def _left(R: Array, x: Array, eta: Any, scratch: Scratch) -> None:
 
 
 def _right(R: Array, x: Array, eta: Any, scratch: Scratch) -> None:
-    factor = 1 + eta * mean_square(x, namespace(x))[..., None, :]
+    factor = 1 + eta * scratch.power(x)[..., None, :]
     for rows in _blocks(R):
         block = R[..., rows, :]
         q = apply(block, x)  # q = R x needs no other rows, and these are in the cache now
@@ -119,7 +134,7 @@ def _right(R: Array, x: Array, eta: Any, scratch: Scratch) -> None:
 
 def _symmetric(R: Array, x: Array, eta: Any, scratch: Scratch) -> None:
     """R ← R − (M + Mᵀ)/2, M = η E[x pᵀ] − η E[x²] R, one pair of blocks after the other."""
-    power, p = eta * mean_square(x, namespace(x))[..., :, None] / 2, apply(R.mT, x)  # p = Rᵀ x
+    power, p = eta * scratch.power(x)[..., :, None] / 2, apply(R.mT, x)  # p = Rᵀ x
     _times_rate(p, eta)
     p /= 2
 

@@ -97,7 +97,7 @@ class Recipe:
             raise ValueError(f"states is 'inferred', but credit {self.credit!r} infers none: choose 'forward'")
         find_credit(self.credit)
         _checks.choice("output", self.output, OUTPUTS)
-        _checks.number("error_scale", self.error_scale)
+        _checks.one_number("error_scale", self.error_scale)
         _checks.one_number("weight_decay", self.weight_decay, minimum=0)
         _checks.one_number("centring", self.centring, minimum=0, maximum=1)
         _checks.whole_number("lateral_only_epochs", self.lateral_only_epochs, minimum=0)

@@ -84,18 +84,39 @@ def member(state: State, index: int) -> State:
     """Return one network of an ensemble as a state of its own.
 
     Raises:
-        TypeError: the state is of a single network.
+        TypeError: the state is of a single network, or the index no integer.
         IndexError: there is no such network.
     """
-    rng_state = _standings(state)[index]
-    alone: State = _merged("state", [replace(state, rng_state={})], lambda arrays: arrays[0][index, ...])
-    return replace(alone, rng_state=rng_state)
+    place = number_of_member(state, index)
+    alone = _each_array(state, lambda array: array[place, ...])
+    return replace(alone, rng_state=cast(tuple[dict[str, Any], ...], state.rng_state)[place])
 
 
-def _standings(state: State) -> tuple[dict[str, Any], ...]:
-    if not isinstance(state.rng_state, tuple):
+def number_of_member(state: State, index: int) -> int:
+    """Return the number, from 0, of a network of an ensemble; −1 is the last. Errors as `member`."""
+    if state.members is None:
         raise TypeError("state is of a single network: needs an ensemble, as stack makes it")
-    return state.rng_state
+    if isinstance(index, bool) or not isinstance(index, (int, np.integer)):
+        raise TypeError(f"index is {index!r}: needs a whole number")
+    if not -state.members <= index < state.members:
+        raise IndexError(f"index is {index}, but the ensemble has {state.members} networks")
+    return int(index) % state.members
+
+
+def check_members(state: State) -> None:
+    """Check that the arrays of a state and its generators speak of the same number of networks.
+
+    Raises:
+        ValueError: they don't.
+    """
+    axes, members = ((), None) if state.members is None else ((state.members,), state.members)
+    for layer, W in enumerate(state.params.W, start=1):
+        if tuple(W.shape[:-2]) != axes:
+            needed = "(M, K)" if members is None else f"({members}, M, K)"
+            raise ValueError(
+                f"W of layer {layer} has shape {tuple(W.shape)}, but rng_state is of {members or 'a single network'}: "
+                f"needs {needed}; stack makes an ensemble"
+            )
 
 
 def recipe_of_member(recipe: Recipe, index: int) -> Recipe:
@@ -109,31 +130,33 @@ def recipe_of_member(recipe: Recipe, index: int) -> Recipe:
     return replace(recipe, eta_w=own(recipe.eta_w), eta_r=own(recipe.eta_r))
 
 
-def chosen(take: HostArray, after: State, before: State) -> State:
-    """Return an ensemble with the networks of `after` where `take` (S,) is true, and those of `before` elsewhere."""
+def without(stopped: HostArray, state: State) -> State:
+    """Return an ensemble in which the networks where `stopped` (S,) is true are NaN: nothing can go on with them."""
 
-    def pick(arrays: list[Array]) -> Array:
-        xp = namespace(*arrays)
-        mask = from_numpy(take, xp, device=device_of(arrays[0]))
-        return xp.where(xp.reshape(mask, (-1,) + (1,) * (arrays[0].ndim - 1)), *arrays)
+    def blank(array: Array) -> Array:
+        xp = namespace(array)
+        mask = from_numpy(stopped, xp, device=device_of(array))
+        return xp.where(xp.reshape(mask, (-1,) + (1,) * (array.ndim - 1)), xp.full_like(array, float("nan")), array)
 
-    # Numbers that are no arrays (epoch, step, Adam's t) are one for all networks: those of `after`.
-    arrays = iter([pick(list(pair)) for pair in zip(arrays_of(after), arrays_of(before), strict=True)])
-    merged: State = _merged("state", [replace(after, rng_state={})], lambda _: next(arrays))
-    standings = zip(take, _standings(after), _standings(before), strict=True)
-    return replace(merged, rng_state=tuple(new if good else old for good, new, old in standings))
+    return _each_array(state, blank)
 
 
 def own(state: State) -> State:
     """Return a state with the same numbers in arrays of its own."""
-    return cast(State, _merged("state", [state], lambda arrays: namespace(arrays[0]).asarray(arrays[0], copy=True)))
+    return _each_array(state, lambda array: namespace(array).asarray(array, copy=True))
 
 
 def arrays_of(state: State) -> list[Array]:
     """Return all arrays of a state, always in the same order."""
     arrays: list[Array] = []
-    _merged("state", [state], lambda one: arrays.extend(one))
+    _each_array(state, arrays.append)
     return arrays
+
+
+def _each_array(state: State, change: Callable[[Array], Any]) -> State:
+    """Return the state with every array changed; its generators stay."""
+    changed: State = _merged("state", [replace(state, rng_state={})], lambda arrays: change(arrays[0]))
+    return replace(changed, rng_state=state.rng_state)
 
 
 def _stacked(arrays: list[Array]) -> Array:
@@ -156,6 +179,8 @@ def _merged(name: str, values: list[Any], merge: Callable[[list[Array]], Any]) -
         places = enumerate(zip(*values, strict=True))
         entries = [_merged(f"{name}[{place}]", list(entries), merge) for place, entries in places]
         return first._make(entries) if hasattr(first, "_make") else tuple(entries)
+    if not (first is None or first == {} or isinstance(first, (bool, int, float, str))):
+        raise TypeError(f"{name} is a {type(first).__name__}: needs arrays, numbers, or tuples or dataclasses of them")
     _same(name, values)
     return first
 

@@ -17,7 +17,7 @@ from copi_ref.finiteness import finite_networks, non_finite_activity, non_finite
 from copi_ref.in_place import Scratch, step_in_place
 from copi_ref.network import Params, forward
 from copi_ref.recipe import Recipe
-from copi_ref.state import State, chosen, member, own, recipe_of_member
+from copi_ref.state import State, check_members, member, number_of_member, own, recipe_of_member, without
 
 __all__ = ["FitResult", "NonFiniteError", "State", "fit", "init_state", "step"]
 
@@ -29,8 +29,8 @@ Row = dict[str, Any]
 class FitResult:
     """The last state, and one row of metrics per epoch; of an ensemble also which of its networks stopped, and why.
 
-    `stopped` holds by number the `NonFiniteError` of each network that left the finite numbers. In `state` such a
-    network is as it was at the start of that epoch.
+    `stopped` holds by number the `NonFiniteError` of each network that left the finite numbers, with its last good
+    state. In `state` such a network is all NaN.
     """
 
     state: State
@@ -42,13 +42,13 @@ class FitResult:
 
         Raises:
             NonFiniteError: it left the finite numbers.
-            TypeError: the result is of a single network.
+            TypeError: the result is of a single network, or the index no integer.
             IndexError: there is no such network.
         """
-        alone = member(self.state, index)
-        if index in self.stopped:
-            raise self.stopped[index]
-        return FitResult(alone, tuple(_row_of(row, index) for row in self.metrics))
+        number = number_of_member(self.state, index)
+        if number in self.stopped:
+            raise self.stopped[number]
+        return FitResult(member(self.state, number), tuple(_row_of(row, number) for row in self.metrics))
 
 
 class NonFiniteError(FloatingPointError):
@@ -85,8 +85,8 @@ def fit(
     arrays of `fit`'s own: repeated `step` gives the same up to rounding (see `copi_ref.in_place`).
 
     An ensemble is trained as one computation. Each network is what it would be alone: it has its own order of
-    samples, and its own rates where the recipe's have the shape (S, 1, 1). One that leaves the finite numbers stops,
-    and the others go on.
+    samples, and its own rates where the recipe's have the shape (S, 1, 1). One that leaves the finite numbers stops:
+    it is NaN from then on, also if training is continued, and the others go on.
 
     Args:
         recipe: all that the algorithm leaves open.
@@ -109,6 +109,7 @@ def fit(
     """
     _checks.whole_number("epochs", epochs, minimum=0)
     train, test = move(state.params, dataset)
+    check_members(state)
     rows: list[Row] = []
     stopped: dict[int, NonFiniteError] = {}
     for _ in range(epochs):
@@ -128,12 +129,11 @@ def fit(
                     if index not in stopped:
                         stopped[index] = _error(ends.member(index), train, test)
         if stopped:
-            good[list(stopped)] = False
-            if not good.any():
-                break
-            after = chosen(good, after, state)
+            after = without(~good, after)
             row = {name: np.where(good, value, np.nan) if np.ndim(value) else value for name, value in row.items()}
         state = after
+        if not good.any():
+            break
         more = {} if diagnostics is None else _diagnosed(diagnostics, recipe, state, train, stopped)
         rows.append({**row, "seconds": seconds, **more})
         if callback is not None:
@@ -197,6 +197,9 @@ class _Ends:
 
 def _error(ends: _Ends, train: Samples, test: Samples) -> NonFiniteError:
     """Return the error for an epoch that ended non-finite."""
+    if broken := non_finite_weight(ends.before.params, ends.before.optimizer):
+        message = f"training can't start in epoch {ends.before.epoch}: {broken} is not finite already"
+        return NonFiniteError(message, ends.before, ends.rows)
     broken = non_finite_weight(ends.after.params, ends.after.optimizer)
     where = _where_it_began(ends, train) if broken else _where_it_shows(ends, train, test)
     message = f"training became non-finite in epoch {ends.before.epoch}{where}: lower eta_r or eta_w"

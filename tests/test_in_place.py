@@ -120,6 +120,105 @@ def test_it_writes_into_the_arrays_it_was_given(xp, rng):
     assert any((xp.numpy(new) != old).any() for new, old in zip(after.params.W, W, strict=True))
 
 
+# --- what a user's own parts may do -------------------------------------------------------------------------------
+
+
+def test_feedback_that_is_a_view_of_a_weight_is_not_written_to(rng):
+    """Weight symmetry learnt in one step: B becomes Wᵀ as it was before the step."""
+
+    class Mirror:
+        def __call__(self, params, trace, task):
+            return copi.CREDIT["fa"](params, trace, task)
+
+        def learn_feedback(self, params, trace, task):
+            return tuple(W.mT for W in params.W[1:])
+
+    W, R, _, y0, target = network(rng, scaled)
+    recipe = replace(RECIPE, credit=Mirror(), optimizer=copi.momentum, lateral_rule="whitening")
+    state = replace(state_of(W, R, recipe), feedback=tuple(w.mT for w in W[1:]))
+    expected = copi.step(recipe, state, y0, target)
+    found = in_its_own_arrays(recipe, state, y0, target)
+    for ours, pure, before in zip(found.feedback, expected.feedback, W[1:], strict=True):
+        np.testing.assert_array_equal(pure, before.mT)
+        np.testing.assert_array_equal(ours, pure)
+
+
+def test_what_a_credit_method_keeps_of_the_activities_is_not_written_to(rng):
+    kept, copies = [], []
+
+    def keeping(params, trace, task):
+        deltas = copi.CREDIT["bp"](params, trace, task)
+        arrays = [*trace.x, *trace.a, *trace.y, *deltas]
+        kept.extend(arrays)
+        copies.extend(array.copy() for array in arrays)
+        return deltas
+
+    for weight_rule in ("copi", "sgd"):
+        recipe = replace(RECIPE, credit=keeping, batch_size=8, eta_w=0.01, eta_r=0.01, weight_rule=weight_rule)
+        copi.fit(recipe, fresh(recipe), blobs(rng), epochs=2)
+    assert kept
+    for now, then in zip(kept, copies, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+def test_states_that_come_in_the_same_arrays_every_time_are_read_anew(rng):
+    """As a method that infers states in memory of its own would return them."""
+
+    class OwnMemory:
+        held = None
+
+        def infer(self, params, trace, task):
+            if self.held is None:
+                self.held = copi.Trace(*(tuple(map(np.empty_like, part)) for part in (trace.x, trace.a, trace.y)))
+            for mine, arrays in ((self.held.x, trace.x), (self.held.a, trace.a), (self.held.y, trace.y)):
+                for own_array, array in zip(mine, arrays, strict=True):
+                    own_array[...] = array
+            return self.held, copi.CREDIT["bp"](params, trace, task)
+
+        def __call__(self, params, trace, task):
+            return self.infer(params, trace, task)[1]
+
+    dataset, usual = blobs(rng), replace(RECIPE, batch_size=15, eta_w=0.01, eta_r=0.01)
+    recipe = replace(usual, credit=OwnMemory(), states="inferred")
+    start = fresh(usual, sizes=(6, 3))  # one layer: no other x comes in between
+    found = copi.fit(recipe, start, dataset, epochs=2).state
+    assert_same_bits(found, copi.fit(usual, start, dataset, epochs=2).state)
+
+
+@pytest.mark.parametrize("take", [copi.step, in_its_own_arrays], ids=["step", "in place"])
+def test_parts_that_give_arrays_of_another_shape_or_dtype_are_refused(take, rng):
+    class Transposed:
+        def infer(self, params, trace, task):
+            x = (trace.x[0], trace.x[1][:, :1], *trace.x[2:])
+            return replace(trace, x=x), copi.CREDIT["bp"](params, trace, task)
+
+        def __call__(self, params, trace, task):
+            return self.infer(params, trace, task)[1]
+
+    class Single(type(copi.plain)):
+        def __call__(self, update, memory):
+            return update.astype(np.float32), memory
+
+    W, R, _, y0, target = network(rng, scaled)
+    recipe = replace(RECIPE, credit=Transposed(), states="inferred")
+    with pytest.raises(ValueError, match=r"x of layer 2 has shape \(\d, 1\) but W of layer 2 has \d features"):
+        take(recipe, state_of(W, R, recipe), y0, target)
+    recipe = replace(RECIPE, optimizer=Single())
+    with pytest.raises(TypeError, match="optimizer's direction for W of layer 3 has dtype float32 but W"):
+        take(recipe, state_of(W, R, recipe), y0, target)
+
+
+def test_one_scratch_serves_two_dtypes(rng):
+    W, R, _, y0, target = network(rng, scaled)
+    scratch = Scratch()
+    for dtype in (np.float32, np.float64, np.float32):
+        there = [tuple(array.astype(dtype) for array in arrays) for arrays in (W, R, (y0, target))]
+        state = state_of(there[0], there[1])
+        found = step_in_place(RECIPE, own(state), *there[2], scratch)
+        assert_same_bits(found, in_its_own_arrays(RECIPE, state, *there[2]))
+        assert all(array.dtype == dtype for array in arrays_of(found))
+
+
 # --- fit -----------------------------------------------------------------------------------------------------------
 
 
@@ -128,8 +227,9 @@ def batches_of(recipe, state, dataset):
     return shuffle(recipe, state, train)
 
 
+@pytest.mark.parametrize("members", [None, 2])
 @pytest.mark.parametrize("lateral_rule", ["left", "right", "symmetric"])
-def test_fit_is_repeated_step_up_to_rounding(lateral_rule, xp, rng):
+def test_fit_is_repeated_step_up_to_rounding(lateral_rule, members, xp, rng):
     """Three batches of an epoch; the bound follows each entry through the three steps, as the oracle's does.
 
     `tracked` carries a magnitude and a count of roundings through the library's own lines. It holds where no
@@ -137,6 +237,8 @@ def test_fit_is_repeated_step_up_to_rounding(lateral_rule, xp, rng):
     """
     recipe = replace(RECIPE, lateral_rule=lateral_rule, eta_w=2.0**-4, eta_r=2.0**-5, batch_size=15)
     start, drawn = fresh(recipe), blobs(rng)
+    if members:
+        start = copi.stack([start, fresh(recipe, seed=1)])
     dataset = replace(drawn, x_train=drawn.x_train / 8, x_test=drawn.x_test / 8)  # so that the bound stays small
     there = replace(start, params=copi.Params(W=xp.asarray(start.params.W), R=xp.asarray(start.params.R)))
     fitted = copi.fit(recipe, there, dataset, epochs=1).state.params
@@ -194,9 +296,12 @@ def test_samples_that_do_not_fit_a_device_stay_with_the_host(xp, monkeypatch, rn
     start, dataset = fresh(recipe), blobs(rng)
     there = replace(start, params=copi.Params(W=xp.asarray(start.params.W), R=xp.asarray(start.params.R)))
     resident = copi.fit(recipe, there, dataset, epochs=2)
-    monkeypatch.setattr(batches, "free_memory", lambda array: 100)
-    train, _ = move(there.params, dataset)
-    assert isinstance(train.x, np.ndarray)
+    samples, numbers = len(dataset.x_train) + len(dataset.x_test), 6 + 3
+    enough = 2 * samples * numbers * 8  # half of it is the data, in float64
+    monkeypatch.setattr(batches, "free_memory", lambda array: enough)
+    assert type(move(there.params, dataset)[0].x) is type(there.params.W[0])
+    monkeypatch.setattr(batches, "free_memory", lambda array: enough - 1)
+    assert isinstance(move(there.params, dataset)[0].x, np.ndarray)
     moved = copi.fit(recipe, there, dataset, epochs=2)
     for one, other in zip(moved.state.params.W, resident.state.params.W, strict=True):
         np.testing.assert_array_equal(xp.numpy(one), xp.numpy(other))

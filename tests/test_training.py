@@ -320,7 +320,7 @@ def test_lateral_only_epochs_ask_nobody_for_credit(rng):
     [
         (lambda a: a[:-1], "deltas has 2 entries: needs 3 for this network"),
         (lambda a: (*a, a[0]), "deltas has 4 entries: needs 3"),
-        (lambda a: (*a[:2], a[2][:, :1]), r"δ of layer 3 has shape \(7, 1\) but a of layer 3 has 3 units"),
+        (lambda a: (*a[:2], a[2][:, :1]), r"δ of layer 3 has shape \(7, 1\) but W of layer 3 has 3 units"),
         (lambda a: (a[0][0], *a[1:]), r"δ of layer 1 has shape \(4,\): needs \(…, N, M\)"),
     ],
 )

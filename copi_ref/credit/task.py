@@ -37,7 +37,10 @@ class Task:
 
 
 CreditMethod = Callable[[Params, Trace, Task], tuple[Array, ...]]
-"""``(params, trace, task) -> deltas``, one δ_l (…, N, K_l) per layer, of the sign that lowers the loss."""
+"""``(params, trace, task) -> deltas``, one δ_l (…, N, K_l) per layer, of the sign that lowers the loss.
+
+The weights that it gets are valid during the call: `fit` updates them in place. To keep them, copy them.
+"""
 
 
 def output_perturbation(params: Params, trace: Trace, task: Task) -> Array:
