@@ -23,10 +23,29 @@ def arrays(**named: tuple[Array, str]) -> Namespace:
         TypeError: something is no array, not floating, or of another library or dtype than the first.
         ValueError: a shape does not fit, or there are no samples.
     """
+    if _plainly_fit(named):
+        return backend.NUMPY
     xp = _namespace(named)
     _check_dtypes(xp, named)
     _check_shapes(named)
     return xp
+
+
+def _plainly_fit(named: dict[str, tuple[Array, str]]) -> bool:
+    """Whether all are NumPy's, of one floating dtype, without an ensemble axis, and fit: in a step the commonest."""
+    lengths: dict[str, int] = {}
+    dtype = None
+    for array, axes in named.values():
+        if type(array) is not np.ndarray or array.ndim != len(axes):
+            return False
+        if dtype is None:
+            dtype = array.dtype
+        if array.dtype != dtype or dtype.char not in "efd":
+            return False
+        for axis, length in zip(axes, array.shape, strict=True):
+            if length == 0 or lengths.setdefault(axis, length) != length:
+                return False
+    return True
 
 
 def same_length(**named: tuple[Any, int]) -> None:
@@ -42,6 +61,8 @@ def same_length(**named: tuple[Any, int]) -> None:
 
 def floating(name: str, array: Array) -> Namespace:
     """Check one array of any shape and return its namespace; the same errors as `arrays`."""
+    if type(array) is np.ndarray and array.dtype.char in "efd":
+        return backend.NUMPY
     xp = _namespace({name: (array, "")})
     _check_dtypes(xp, {name: (array, "")})
     return xp

@@ -52,7 +52,8 @@ class Scratch:
         """Return uᵀ v, which stays until the next product in the same place; (…, N, M) and (…, N, K) give (…, M, K)."""
         if not is_host(u):
             return u.mT @ v  # other libraries keep memory of their own at hand
-        shape = (*np.broadcast_shapes(u.shape[:-2], v.shape[:-2]), u.shape[-1], v.shape[-1])
+        leading = np.broadcast_shapes(u.shape[:-2], v.shape[:-2]) if u.ndim + v.ndim > 4 else ()
+        shape = (*leading, u.shape[-1], v.shape[-1])
         buffer, size = self._places.get(place), math.prod(shape)
         if buffer is None or buffer.size < size or buffer.dtype != u.dtype:
             buffer = self._places[place] = np.empty(size, dtype=u.dtype)
