@@ -159,7 +159,7 @@ def direction_of_R(recipe: Recipe, layer: int, x: Array, R: Array) -> Array:
     return update
 
 
-def _perturbations(recipe: Recipe, params: Params, trace: Trace, task: Task) -> tuple[Seen, ...]:
+def _perturbations(recipe: Recipe, params: Params, trace: Trace, task: Task) -> list[Seen]:
     """Return the states that the weights learn from, and δ of every layer times the error scale."""
     credit: Any = find_credit(recipe.credit)
     if recipe.states == "inferred":
@@ -174,7 +174,7 @@ def _perturbations(recipe: Recipe, params: Params, trace: Trace, task: Task) -> 
         named = {"W": (W, "MK"), "x": (x, "NK"), "a": (a, "NM"), "δ": (delta, "NM")}
         _checks.arrays(**{f"{name} of layer {layer}": of for name, of in named.items()})
         seen.append(Seen(layer, x, a, scale * delta))
-    return tuple(seen)
+    return seen
 
 
 def _check_update(name: str, layer: int, array: Array, update: Array, what: str = "Δ") -> None:
