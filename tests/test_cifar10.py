@@ -157,6 +157,29 @@ def test_a_damaged_archive_is_named(tmp_path):
 
 
 @pytest.mark.usefixtures("miniature")
+def test_damage_anywhere_in_an_archive_is_named(tmp_path, rng):
+    """Where the damage lies decides what finds it: tar, the decompression, a label or the checksum at the end."""
+    noise = {name: (rng.integers(0, 16, size=(RECORDS, 3073), dtype=np.uint8) % 10).tobytes() for name in NAMES}
+    whole, path = archive(noise), tmp_path / "cifar-10-binary.tar.gz"
+    for start in range(100, len(whole) - 60, 1000):
+        path.write_bytes(whole[:start] + bytes(255 - byte for byte in whole[start : start + 40]) + whole[start + 40 :])
+        with pytest.raises(DataError, match=r"tar.gz: "):
+            load_cifar10(path)
+
+
+@pytest.mark.usefixtures("miniature")
+@pytest.mark.parametrize("kind", [tarfile.DIRTYPE, tarfile.SYMTYPE])
+def test_an_archive_with_a_folder_or_a_link_in_the_place_of_a_file(kind, tmp_path):
+    path = tmp_path / "cifar-10-binary.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        member = tarfile.TarInfo("data_batch_1.bin")
+        member.type, member.linkname = kind, "/etc/hostname"
+        tar.addfile(member)
+    with pytest.raises(DataError, match=r"tar.gz: has no data_batch_1.bin, data_batch_2.bin"):
+        load_cifar10(path)
+
+
+@pytest.mark.usefixtures("miniature")
 def test_a_folder_in_the_place_of_a_file(tmp_path):
     folder = put(batches(), tmp_path, "folder")
     (folder / "data_batch_2.bin").unlink()
@@ -253,6 +276,8 @@ def test_each_name_has_its_folder(name, first, shape, data_dir, monkeypatch):
     for loaded in (load_named(name), load_named(name, data_dir), load_named(name, data_dir / name)):
         assert loaded.y_train[0] == first
         assert loaded.x_train.shape == shape
+    monkeypatch.setenv("COPI_REF_DATA", "/nowhere")
+    assert load_named(name, data_dir).y_train[0] == first, "a folder that is passed comes before the environment's"
 
 
 def test_cifar10_by_name(data_dir):
@@ -279,6 +304,10 @@ def test_one_set_is_never_read_as_the_other(data_dir):
 def test_the_command_trains_on_each(data_dir, tmp_path, monkeypatch, capsys):
     """`tmlr` by default, and the number held out is in the record and above the table."""
     monkeypatch.setenv("COPI_REF_DATA", str(data_dir))
+    monkeypatch.setattr(cifar10, "_RECORD", 13)  # 3072 inputs take seconds
+    for path in (data_dir / "cifar-10-batches-bin").iterdir():
+        whole = path.read_bytes()
+        path.write_bytes(b"".join(whole[start : start + 13] for start in range(0, len(whole), 3073)))
     for name in ("fashion-mnist", "cifar10"):
         out = tmp_path / name
         arguments = ["train", name, "--held-out", "2", "--epochs", "1", "--hidden", "3", "--out", str(out)]
@@ -310,13 +339,18 @@ def test_the_moment_of_whole_numbers_is_exact(rng):
     assert only_train(x.astype(np.float32)).input_moment.tobytes() == expected.tobytes()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("N", [1, 7, 1023, 1024, 1025, 2500])
-def test_the_moment_in_pieces_is_that_of_the_whole(N, rng):
-    """Both are sums of N products fl(xᵢ fl(xⱼ/N)) in some order: each is off by at most γ(N+1) E[|x| |x|ᵀ]."""
-    x = rng.normal(size=(N, 6)) + 3
+def test_the_moment_in_pieces_is_that_of_the_whole(N, dtype, rng):
+    """Both are sums of N products fl(xᵢ fl(xⱼ/N)) in some order: each is off by at most γ(N+1) E[|x| |x|ᵀ].
+
+    The unit roundoff in γ is that of float64 for samples in float32 too.
+    """
+    samples = (rng.normal(size=(N, 6)) + 3).astype(dtype)
+    x = samples.astype(np.float64)
     k = (N + 1) * 2.0**-53
     magnitude = np.abs(x).T @ np.abs(x) / N
-    difference = np.abs(only_train(x).input_moment - x.T @ (x / N))
+    difference = np.abs(only_train(samples).input_moment - x.T @ (x / N))
     # 2 γ for the two sums; the last factor is for the rounding of the bound itself.
     assert (difference <= 2 * k / (1 - k) * magnitude * (1 + 1e-9)).all()
 

@@ -56,7 +56,8 @@ def server():
 @pytest.fixture
 def mirrors(server, monkeypatch):
     """A function that puts MNIST on the server's folders, as mirrors in that order."""
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    for variable in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(variable, "127.0.0.1")
 
     def put(*kinds):
         files = {path.rpartition("/")[2]: hashlib.md5(content).hexdigest() for path, content in CONTENT.items()}
