@@ -3,7 +3,6 @@
 import argparse
 import itertools
 import math
-import os
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -15,7 +14,8 @@ import numpy as np
 
 from copi_ref.analysis.diagnostics import layer_diagnostics
 from copi_ref.backend import backend_name, environment, load_backend
-from copi_ref.data import DataError, Dataset, load_digits, load_mnist, load_npz
+from copi_ref.data import Dataset, load_named
+from copi_ref.data.named import DATA_VARIABLE, FILE_NAMES
 from copi_ref.experiments.presets import METHODS, PAPER_METHODS, PRESETS, Experiment, experiment
 from copi_ref.experiments.results import claim, write_metrics, write_summary
 from copi_ref.experiments.runner import Run, Spread, run, run_ensemble, summarize
@@ -26,8 +26,6 @@ from copi_ref.training import NonFiniteError, Row
 if TYPE_CHECKING:
     from rich.progress import Progress
     from rich.table import Table
-
-DATA_VARIABLE = "COPI_REF_DATA"
 
 
 def add_commands(commands: Any) -> None:
@@ -41,15 +39,15 @@ def add_commands(commands: Any) -> None:
     _add_options(demo)
     demo.set_defaults(
         command=_train, dataset="digits", preset="demo", method=list(PAPER_METHODS), data_dir=None,
-        hidden=None, eta_w=None, eta_r=None, error_scale=None,
+        held_out=None, hidden=None, eta_w=None, eta_r=None, error_scale=None,
     )  # fmt: skip
 
     train = commands.add_parser(
-        "train", help="train on digits, MNIST or your own .npz", epilog=_methods(),
+        "train", help="train on digits, a published data set or your own .npz", epilog=_methods(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    train.add_argument("dataset", metavar="DATASET", help="digits, mnist, or a path to an .npz file")
-    train.add_argument("--preset", choices=PRESETS, help="settings (default: tmlr for mnist, else demo)")
+    train.add_argument("dataset", metavar="DATASET", help=f"digits, {', '.join(FILE_NAMES)}, or a path to an .npz file")
+    train.add_argument("--preset", choices=PRESETS, help="settings (default: demo for digits and .npz, else tmlr)")
     train.add_argument(
         "--method", choices=METHODS, metavar="METHOD", nargs="+", default=["copi-bp"],
         help="one or more of those listed below (default copi-bp)",
@@ -61,7 +59,10 @@ def add_commands(commands: Any) -> None:
     train.add_argument("--eta-r", type=_rate, help="learning rate of R (default: the preset's)")
     train.add_argument("--error-scale", type=_rate, help="factor on every δ (default: the preset's)")
     train.add_argument(
-        "--data-dir", type=Path, help=f"folder with MNIST's files, or with mnist/ in it (default: ${DATA_VARIABLE})"
+        "--data-dir", type=Path, help=f"folder that `copi-ref data fetch` has filled (default: ${DATA_VARIABLE})"
+    )
+    train.add_argument(
+        "--held-out", type=_count, metavar="N", help="test on the last N training samples, and don't train on them"
     )
     train.add_argument(
         "--out", type=Path, default=Path("copi-ref-train"), help="folder for results (default %(default)s)"
@@ -97,8 +98,8 @@ def _train(options: argparse.Namespace) -> int:
     from copi_ref.plots import diagnostics_figure, save, training_figure
 
     load_backend(backend_name())
-    preset = options.preset or ("tmlr" if options.dataset == "mnist" else "demo")
-    dataset = _load(options.dataset, options.data_dir)
+    preset = options.preset or ("tmlr" if options.dataset in FILE_NAMES else "demo")
+    dataset = load_named(options.dataset, options.data_dir, options.held_out)
     experiments = {method: _experiment(preset, method, options) for method in options.method}
     claim(options.out, _record(preset, experiments, options))  # now, and not after an hour of training
     console = Console()
@@ -107,6 +108,8 @@ def _train(options: argparse.Namespace) -> int:
         finished = dict.fromkeys(run.method for run in runs)
         summary = {method: summarize([run for run in runs if run.method == method]) for method in finished}
         title = f"{options.dataset}, preset {preset}, {options.seeds} seed(s), {options.epochs} epochs"
+        if options.held_out is not None:
+            title += f", tested on {options.held_out} training samples held out"
         write_summary(options.out, summary)
         save(training_figure(runs, title), options.out / "figure.png")
         if options.diagnostics:
@@ -114,20 +117,6 @@ def _train(options: argparse.Namespace) -> int:
         console.print(_table(title, summary))
         console.print(f"Figure, metrics and settings are in {options.out}/")
     return 0 if len(runs) == len(experiments) * options.seeds else 1
-
-
-def _load(name: str, data_dir: Path | None) -> Dataset:
-    if name == "digits":
-        return load_digits()
-    if name == "mnist":
-        found = data_dir or os.environ.get(DATA_VARIABLE)
-        if not found:
-            raise DataError(f"mnist needs its four files: name their folder with --data-dir or ${DATA_VARIABLE}")
-        folder = Path(found)
-        return load_mnist(folder / "mnist" if (folder / "mnist").is_dir() else folder)
-    if not name.endswith(".npz"):
-        raise DataError(f"{name}: unknown data set: needs digits, mnist, or a path that ends in .npz")
-    return load_npz(name)
 
 
 def _experiment(preset: str, method: str, options: argparse.Namespace) -> Experiment:
@@ -213,6 +202,7 @@ def _spread(spread: Spread, digits: int) -> str:
 def _record(preset: str, experiments: dict[str, Experiment], options: argparse.Namespace) -> dict[str, Any]:
     settings = {
         "dataset": options.dataset,
+        "held_out": options.held_out,
         "preset": preset,
         "seeds": list(range(options.seeds)),
         "epochs": options.epochs,

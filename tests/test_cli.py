@@ -281,10 +281,10 @@ def test_an_interrupt_ends_with_130(own_npz, tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train", "mnist"], "mnist needs its four files: name their folder with --data-dir or $COPI_REF_DATA"),
+        (["train", "mnist"], "mnist needs a folder for its files: name it with --data-dir or $COPI_REF_DATA"),
         (["train", "mnist", "--data-dir", "/nowhere"], "/nowhere: has no file train-images-idx3-ubyte"),
         (["train", "/nowhere/own.npz"], "/nowhere/own.npz: can't be read as .npz"),
-        (["train", "minst"], "minst: unknown data set: needs digits, mnist, or a path that ends in .npz"),
+        (["train", "minst"], "minst: unknown data set: needs digits, mnist, fashion-mnist, cifar10, or a path"),
     ],
 )
 def test_data_that_are_not_there(arguments, message, tmp_path, monkeypatch, capsys):

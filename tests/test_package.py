@@ -32,7 +32,7 @@ ORDER = [
     ["training", "checkpoint"],
     ["analysis", "experiments"],
     ["plots"],
-    ["oracle", "training_commands"],
+    ["oracle", "data_commands", "training_commands"],
     ["cli"],
     ["__init__", "__main__"],
 ]
@@ -93,7 +93,7 @@ def test_import_loads_nothing_heavy():
     environment = {**os.environ, "COPI_REF_BACKEND": ""}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
     loaded = {name.split(".")[0] for name in done.stdout.split()}
-    assert not loaded & {"matplotlib", "sklearn", "cupy", "torch", "jax", "scipy", "rich"}
+    assert not loaded & {"matplotlib", "sklearn", "cupy", "torch", "jax", "scipy", "rich", "pooch", "requests", "tqdm"}
 
 
 def test_all_names_exist_and_nothing_public_is_missing():

@@ -5,8 +5,11 @@ from functools import cached_property
 
 import numpy as np
 
+from copi_ref import _checks
 from copi_ref.backend import HostArray
-from copi_ref.moments import mean_outer
+from copi_ref.data.errors import DataError
+
+_CHUNK = 1024  # samples of which a float64 copy is made at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,13 +49,47 @@ class Dataset:
     @cached_property
     def input_moment(self) -> HostArray:
         """E[x xᵀ] of the training samples, (K, K), float64; the same for every run, so it is computed once."""
-        x = self.x_train.astype(np.float64)
-        return np.asarray(mean_outer(x, x))
+        N, K = self.x_train.shape
+        C = np.zeros((K, K))
+        for start in range(0, N, _CHUNK):  # a copy of all samples in float64 would be twice as big as they are
+            x = self.x_train[start : start + _CHUNK].astype(np.float64)
+            C += x.mT @ (x / N)
+        return C
 
     @property
     def classes(self) -> int:
         """Number of classes: one more than the largest label in either part."""
         return 1 + int(max(self.y_train.max(), self.y_test.max()))
+
+
+def split(x: HostArray, y: HostArray, count: int) -> Dataset:
+    """Make a data set of samples of which the last `count` are the test set and the others the training set.
+
+    The parts have no row in common, whatever `count` is. They are views: nothing is copied.
+
+    Args:
+        x: (N, K), as in `Dataset`.
+        y: (N,), their labels.
+        count: from 1 to N − 1. The order is that of the samples: shuffle a set that is sorted by label first.
+
+    Raises:
+        TypeError: `count` is no whole number, or as `Dataset`.
+        DataError: `count` is below 1, or leaves nothing to train on.
+        ValueError: as `Dataset`.
+    """
+    _checks.whole_number("count", count, minimum=1)
+    first = len(x) - count
+    if first < 1:
+        raise DataError(f"{count} samples can't be held out of {len(x)}: needs 1 to {len(x) - 1}")
+    return Dataset(x[:first], y[:first], x[first:], y[first:])
+
+
+def hold_out(dataset: Dataset, count: int) -> Dataset:
+    """Put the last `count` training samples in the place of the test set, and train on the others; as `split`.
+
+    What is chosen by looking at results, such as a learning rate, is chosen on such a set: the test set stays unseen.
+    """
+    return split(dataset.x_train, dataset.y_train, count)
 
 
 def _check_part(part: str, x: HostArray, y: HostArray) -> None:

@@ -1,5 +1,5 @@
-"""The error of every loader."""
+"""The error of everything that reads data."""
 
 
 class DataError(ValueError):
-    """A data file is missing, damaged or not what it says; the message names the file and the fault."""
+    """Data are missing, too few, damaged or not what they say; the message names the file and the fault."""

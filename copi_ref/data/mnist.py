@@ -1,4 +1,4 @@
-"""MNIST, and other sets in its IDX format: four files, gzipped or not."""
+"""MNIST, and other sets in its IDX format, as Fashion-MNIST: four files, gzipped or not."""
 
 import gzip
 import struct

@@ -1,0 +1,66 @@
+"""Data sets by the names that the command knows them by."""
+
+import os
+from pathlib import Path
+
+from copi_ref.data.cifar10 import load_cifar10
+from copi_ref.data.dataset import Dataset, hold_out
+from copi_ref.data.digits import load_digits
+from copi_ref.data.errors import DataError
+from copi_ref.data.mnist import load_mnist
+from copi_ref.data.npz import load_npz
+
+DATA_VARIABLE = "COPI_REF_DATA"
+IDX_NAMES = ("mnist", "fashion-mnist")
+FILE_NAMES = (*IDX_NAMES, "cifar10")
+"""Published sets that are read from files; `copi-ref data fetch` downloads them."""
+
+
+def load_named(name: str, data_dir: str | Path | None = None, held_out: int | None = None) -> Dataset:
+    """Read a data set by its name.
+
+    Args:
+        name: "digits", "mnist", "fashion-mnist", "cifar10", or a path that ends in .npz.
+        data_dir: where the files of the published sets are; None: the environment variable COPI_REF_DATA.
+        held_out: so many training samples, the last ones, become the test set and are not trained on. None: the
+            set's own test samples.
+
+    Raises:
+        DataError: an unknown name, no folder, a file that is missing or damaged, or too many samples held out.
+        ImportError: digits without scikit-learn.
+    """
+    if name == "cifar10":
+        return load_cifar10(data_folder(name, data_dir), held_out=held_out)
+    dataset = _load(name, data_dir)
+    return dataset if held_out is None else hold_out(dataset, held_out)
+
+
+def data_folder(name: str, data_dir: str | Path | None) -> Path:
+    """Return the folder that was named, or else that of the environment variable COPI_REF_DATA.
+
+    Raises:
+        DataError: neither is there; the message says what `name` needs.
+    """
+    found = data_dir or os.environ.get(DATA_VARIABLE)
+    if not found:
+        raise DataError(f"{name} needs a folder for its files: name it with --data-dir or ${DATA_VARIABLE}")
+    return Path(found)
+
+
+def _load(name: str, data_dir: str | Path | None) -> Dataset:
+    if name == "digits":
+        return load_digits()
+    if name in IDX_NAMES:
+        return load_mnist(_idx_folder(name, data_folder(name, data_dir)))
+    if not name.endswith(".npz"):
+        raise DataError(f"{name}: unknown data set: needs digits, {', '.join(FILE_NAMES)}, or a path that ends in .npz")
+    return load_npz(name)
+
+
+def _idx_folder(name: str, folder: Path) -> Path:
+    if (folder / name).is_dir():
+        return folder / name
+    # Both sets have files of the same names: nothing in them says which of the two they are.
+    if folder.name in IDX_NAMES and folder.name != name:
+        raise DataError(f"{folder}: is called {folder.name}: {name} needs a folder that holds {name}/, or its own")
+    return folder
