@@ -32,6 +32,7 @@ ORDER = [
     ["training", "checkpoint"],
     ["analysis", "experiments"],
     ["plots"],
+    ["training_report"],
     ["oracle", "training_commands"],
     ["cli"],
     ["__init__", "__main__"],
