@@ -6,13 +6,17 @@ import os
 import sys
 from collections.abc import Sequence
 
-from copi_ref import training_commands
+from copi_ref import sweep_commands, training_commands
 from copi_ref.backend import BackendError, environment, load_backend
 from copi_ref.checkpoint import CheckpointError
 from copi_ref.data import DataError
 from copi_ref.experiments.folder import RunError
+from copi_ref.experiments.sweep import SweepError
 from copi_ref.oracle import commands as oracle_commands
 from copi_ref.oracle.commands import TargetError
+
+REPORTED = (BackendError, CheckpointError, DataError, ImportError, OSError, RunError, SweepError, TargetError)
+"""Errors that say what is wrong with what was asked: a message, no traceback."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader has seen enough, as `head` does; what is buffered has nowhere to go
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (BackendError, CheckpointError, DataError, ImportError, OSError, RunError, TargetError) as error:
+    except REPORTED as error:
         print(f"copi-ref: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -44,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     info.set_defaults(command=_info)
 
     training_commands.add_commands(commands)
+    sweep_commands.add_commands(commands)
     oracle_commands.add_commands(commands)
     return parser
 

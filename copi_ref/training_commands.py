@@ -29,8 +29,8 @@ DATA_VARIABLE = "COPI_REF_DATA"
 def add_commands(commands: Any) -> None:
     """Add `demo` and `train` to the command's parsers."""
     demo = commands.add_parser("demo", help="train the paper's four methods on digits and show what decorrelation does")
-    demo.add_argument("--seeds", type=_count, default=3, help="seeds 0 to SEEDS-1 (default 3)")
-    demo.add_argument("--epochs", type=_count, default=30, help="default 30")
+    demo.add_argument("--seeds", type=count, default=3, help="seeds 0 to SEEDS-1 (default 3)")
+    demo.add_argument("--epochs", type=count, default=30, help="default 30")
     demo.add_argument(
         "--out", type=Path, default=Path("copi-ref-demo"), help="folder for results (default %(default)s)"
     )
@@ -50,12 +50,12 @@ def add_commands(commands: Any) -> None:
         "--method", choices=METHODS, metavar="METHOD", nargs="+", default=["copi-bp"],
         help="one or more of those listed below (default copi-bp)",
     )  # fmt: skip
-    train.add_argument("--seeds", type=_count, default=1, help="seeds 0 to SEEDS-1 (default 1)")
-    train.add_argument("--epochs", type=_count, default=10, help="default 10")
+    train.add_argument("--seeds", type=count, default=1, help="seeds 0 to SEEDS-1 (default 1)")
+    train.add_argument("--epochs", type=count, default=10, help="default 10")
     train.add_argument("--hidden", type=_sizes, help="units of the hidden layers, as 500,500 (default: the preset's)")
-    train.add_argument("--eta-w", type=_rate, help="learning rate of W (default: the preset's)")
-    train.add_argument("--eta-r", type=_rate, help="learning rate of R (default: the preset's)")
-    train.add_argument("--error-scale", type=_rate, help="factor on every δ (default: the preset's)")
+    train.add_argument("--eta-w", type=number, help="learning rate of W (default: the preset's)")
+    train.add_argument("--eta-r", type=number, help="learning rate of R (default: the preset's)")
+    train.add_argument("--error-scale", type=number, help="factor on every δ (default: the preset's)")
     train.add_argument(
         "--data-dir", type=Path, help=f"folder with MNIST's files, or with mnist/ in it (default: ${DATA_VARIABLE})"
     )
@@ -78,7 +78,7 @@ def _add_options(command: argparse.ArgumentParser) -> None:
         help="measure every layer after each epoch: more columns in metrics.csv, and diagnostics.png",
     )
     command.add_argument(
-        "--checkpoint-seconds", type=_rate, default=60, metavar="SECONDS",
+        "--checkpoint-seconds", type=number, default=60, metavar="SECONDS",
         help="time between checkpoints within an epoch; there is one after each epoch too (default %(default)s)",
     )  # fmt: skip
 
@@ -128,6 +128,13 @@ def _demo(options: argparse.Namespace) -> int:
     """Train as `train` does; runs of an earlier demo are taken up, or shown again."""
     options.resume = not options.ensemble
     return _train(options)
+
+
+def load_data(name: str, data_dir: Path | None, held_out: int | None = None) -> Dataset:
+    """Read a data set by its name."""
+    if held_out is not None:
+        raise DataError(f"{name}: samples can't be held out")
+    return _load(name, data_dir)
 
 
 def _load(name: str, data_dir: Path | None) -> Dataset:
@@ -219,13 +226,15 @@ def require_demo_extra() -> None:
         raise ImportError(f'{error.name} is not installed: pip install "copi_ref[demo]"') from error
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
+    """Read an option that is a whole number of at least 1."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r}: needs a whole number of at least 1")
     return int(text)
 
 
-def _rate(text: str) -> float:
+def number(text: str) -> float:
+    """Read an option that is a finite number of at least 0."""
     try:
         value = float(text)
     except ValueError:
@@ -236,4 +245,4 @@ def _rate(text: str) -> float:
 
 
 def _sizes(text: str) -> tuple[int, ...]:
-    return tuple(_count(size) for size in text.split(","))
+    return tuple(count(size) for size in text.split(","))

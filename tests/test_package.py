@@ -34,6 +34,7 @@ ORDER = [
     ["plots"],
     ["training_report"],
     ["oracle", "training_commands"],
+    ["sweep_commands"],
     ["cli"],
     ["__init__", "__main__"],
 ]
