@@ -250,10 +250,11 @@ def _installed_version(library: str) -> str | None:
 
 
 def _blas_threads() -> str:
-    """Results are the same bit for bit only for one number of BLAS threads, so it is recorded."""
+    """Results are the same bit for bit only for one number of BLAS threads and one kind of CPU: both are recorded."""
     try:
         from threadpoolctl import threadpool_info  # comes with scikit-learn; not a dependency
     except ImportError:
         return "unknown (install threadpoolctl to see them)"
     pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
-    return ", ".join(f"{pool['num_threads']} ({pool['internal_api']})" for pool in pools) or "none"
+    kinds = (" ".join(pool[key] for key in ("internal_api", "architecture") if key in pool) for pool in pools)
+    return ", ".join(f"{pool['num_threads']} ({kind})" for pool, kind in zip(pools, kinds, strict=True)) or "none"

@@ -6,11 +6,17 @@ import os
 import sys
 from collections.abc import Sequence
 
-from copi_ref import data_commands, training_commands
+from copi_ref import data_commands, sweep_commands, training_commands
 from copi_ref.backend import BackendError, environment, load_backend
+from copi_ref.checkpoint import CheckpointError
 from copi_ref.data import DataError
+from copi_ref.experiments.folder import RunError
+from copi_ref.experiments.sweep import SweepError
 from copi_ref.oracle import commands as oracle_commands
 from copi_ref.oracle.commands import TargetError
+
+REPORTED = (BackendError, CheckpointError, DataError, ImportError, OSError, RunError, SweepError, TargetError)
+"""Errors that say what is wrong with what was asked: a message, no traceback."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,11 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader has seen enough, as `head` does; what is buffered has nowhere to go
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (BackendError, DataError, ImportError, OSError, TargetError) as error:
+    except REPORTED as error:
         print(f"copi-ref: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("copi-ref: interrupted; finished runs are on disk", file=sys.stderr)
+        print("copi-ref: interrupted; finished runs are on disk, and --resume goes on with the others", file=sys.stderr)
         return 130
 
 
@@ -43,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
 
     training_commands.add_commands(commands)
     data_commands.add_commands(commands)
+    sweep_commands.add_commands(commands)
     oracle_commands.add_commands(commands)
     return parser
 

@@ -1,7 +1,10 @@
 """One epoch of training: shuffled batches through Algorithm 1 in place."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import islice
+from time import perf_counter
+from typing import Any, NamedTuple, cast
 
 from copi_ref.algorithm import rate
 from copi_ref.batches import Samples, shuffled, there
@@ -10,17 +13,45 @@ from copi_ref.recipe import Recipe
 from copi_ref.state import State, generator_of, own, standing_of
 
 
-def train_epoch(recipe: Recipe, state: State, train: Samples) -> State:
-    """Return the state after one more epoch; the one that came in stays as it was.
+class Begun(NamedTuple):
+    """How far an epoch has got: with the state after that batch, all that is needed to go on with it.
+
+    Args:
+        rng_state: where the generators stood when the epoch began, and drew the order of its samples; as in `State`.
+        batches: batches that are done, at least one.
+        seconds: what they took.
+    """
+
+    rng_state: dict[str, Any] | tuple[dict[str, Any], ...]
+    batches: int
+    seconds: float = 0.0
+
+    def member(self, index: int) -> "Begun":
+        """Return the same of one network of an ensemble."""
+        return self._replace(rng_state=cast(tuple[dict[str, Any], ...], self.rng_state)[index])
+
+
+AfterBatch = Callable[[State, Begun], None]
+"""``(state, begun)``, called after a batch. The next step writes into the state's arrays: copy what is to stay."""
+
+
+def train_epoch(
+    recipe: Recipe, state: State, train: Samples, begun: Begun | None = None, after_batch: AfterBatch | None = None
+) -> State:
+    """Return the state after one more epoch, or after the rest of one; the state that came in stays as it was.
 
     Nothing in it waits for a device, but for credit methods that do: node perturbation draws on the host in each step.
     """
+    done, seconds = (begun.batches, begun.seconds) if begun else (0, 0.0)
+    standing, start = begun.rng_state if begun else state.rng_state, perf_counter() - seconds
     recipe = with_rates(recipe, state)
-    state, batches = shuffle(recipe, state, train)
+    state, batches = shuffle(recipe, state, train, begun)
     state = own(state)  # what the steps write into
     scratch = Scratch()
-    for y0, target in batches:
+    for batch, (y0, target) in enumerate(batches, start=done + 1):
         state = step_in_place(recipe, state, y0, target, scratch)
+        if after_batch is not None:
+            after_batch(state, Begun(standing, batch, perf_counter() - start))
     return replace(state, epoch=state.epoch + 1)
 
 
@@ -40,8 +71,16 @@ def with_rates(recipe: Recipe, state: State) -> Recipe:
     return replace(recipe, **rates)
 
 
-def shuffle(recipe: Recipe, state: State, train: Samples) -> tuple[State, Iterator[Samples]]:
-    """Return the state with its generators advanced, and the batches of one epoch, where the network is."""
-    rng, W = generator_of(state), state.params.W[0]
+def shuffle(
+    recipe: Recipe, state: State, train: Samples, begun: Begun | None = None
+) -> tuple[State, Iterator[Samples]]:
+    """Return the state with its generators advanced, and the batches of one epoch, where the network is.
+
+    Of an epoch that has begun they are the batches that are left, and the generators have advanced already.
+    """
+    W = state.params.W[0]
+    rng = generator_of(state if begun is None else replace(state, rng_state=begun.rng_state))
     batches = (Samples(*(there(array, W) for array in batch)) for batch in shuffled(train, recipe.batch_size, rng))
+    if begun is not None:
+        return state, islice(batches, begun.batches, None)
     return replace(state, rng_state=standing_of(rng)), batches

@@ -11,7 +11,7 @@ from copi_ref import _checks
 from copi_ref.algorithm import init_state, step
 from copi_ref.batches import Samples, move, pieces, there
 from copi_ref.data.dataset import Dataset
-from copi_ref.epoch import shuffle, train_epoch, with_rates
+from copi_ref.epoch import AfterBatch, Begun, shuffle, train_epoch, with_rates
 from copi_ref.evaluation import ROWS, evaluate
 from copi_ref.finiteness import finite_networks, non_finite_activity, non_finite_weight
 from copi_ref.in_place import Scratch, step_in_place
@@ -77,6 +77,9 @@ def fit(
     epochs: int,
     callback: Callable[[State, Row], None] | None = None,
     diagnostics: Diagnostics | None = None,
+    *,
+    begun: Begun | None = None,
+    after_batch: AfterBatch | None = None,
 ) -> FitResult:
     """Train for some epochs (Algorithm 1, lines 2 to 18), each over all samples in a new order.
 
@@ -96,6 +99,8 @@ def fit(
         callback: called after each epoch with the state and the row of metrics.
         diagnostics: measures more after each epoch, ``(recipe, state, samples) -> dict`` of numbers by name, which join
             the row; `samples` are the training samples. See `copi_ref.analysis.diagnostics.layer_diagnostics`.
+        begun: `state` is one that `after_batch` was given, and this came with it: the first epoch goes on from there.
+        after_batch: called after each batch, ``(state, begun)``; see `copi_ref.checkpoint`, which can save both.
 
     Returns:
         The new state, and per epoch: epoch, train_accuracy, train_loss, test_accuracy, test_loss (of the whole
@@ -115,14 +120,14 @@ def fit(
     for _ in range(epochs):
         start = perf_counter()
         with np.errstate(over="ignore", invalid="ignore"):  # NonFiniteError says more than NumPy's warning
-            after = train_epoch(recipe, state, train)
+            after = train_epoch(recipe, state, train, begun, after_batch)
             good = finite_networks(after)
-            seconds = perf_counter() - start
+            seconds = perf_counter() - start + (begun.seconds if begun else 0)
             row = {"epoch": state.epoch, **_metrics(recipe, after.params, train, test)}
             for value in row.values():
                 good = good & np.isfinite(value)
             if not good.all():
-                ends = _Ends(recipe, state, after, row, tuple(rows))
+                ends = _Ends(recipe, state, after, row, tuple(rows), begun)
                 if state.members is None:
                     raise _error(ends, train, test)
                 for index in map(int, np.flatnonzero(~good)):
@@ -131,7 +136,7 @@ def fit(
         if stopped:
             after = without(~good, after)
             row = {name: np.where(good, value, np.nan) if np.ndim(value) else value for name, value in row.items()}
-        state = after
+        state, begun = after, None
         if not good.any():
             break
         more = {} if diagnostics is None else _diagnosed(diagnostics, recipe, state, train, stopped)
@@ -183,6 +188,7 @@ class _Ends:
     after: State
     row: Row
     rows: tuple[Row, ...]
+    begun: Begun | None
 
     def member(self, index: int) -> "_Ends":
         """Return the same of one network of an ensemble."""
@@ -192,6 +198,7 @@ class _Ends:
             member(self.after, index),
             _row_of(self.row, index),
             tuple(_row_of(row, index) for row in self.rows),
+            self.begun and self.begun.member(index),
         )
 
 
@@ -209,8 +216,8 @@ def _error(ends: _Ends, train: Samples, test: Samples) -> NonFiniteError:
 def _where_it_began(ends: _Ends, train: Samples) -> str:
     """Repeat the epoch, looking after every step, and say what overflowed first."""
     recipe = with_rates(ends.recipe, ends.before)
-    state, batches = shuffle(recipe, ends.before, train)
-    for batch, (y0, target) in enumerate(batches):
+    state, batches = shuffle(recipe, ends.before, train, ends.begun)
+    for batch, (y0, target) in enumerate(batches, start=ends.begun.batches if ends.begun else 0):
         after = step_in_place(recipe, own(state), y0, target, Scratch())
         if found := non_finite_weight(after.params, after.optimizer):
             trace = forward(state.params, y0, recipe.activation)

@@ -5,40 +5,36 @@ import itertools
 import math
 import sys
 import textwrap
-from collections.abc import Sequence
-from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from copi_ref.analysis.diagnostics import layer_diagnostics
-from copi_ref.backend import backend_name, environment, load_backend
+from copi_ref.backend import backend_name, load_backend
 from copi_ref.data import Dataset, load_named
 from copi_ref.data.named import DATA_VARIABLE, FILE_NAMES
-from copi_ref.experiments.presets import METHODS, PAPER_METHODS, PRESETS, Experiment, experiment
-from copi_ref.experiments.results import claim, write_metrics, write_summary
-from copi_ref.experiments.runner import Run, Spread, run, run_ensemble, summarize
-from copi_ref.recipe import Recipe
+from copi_ref.experiments.config import OVERRIDES, Plan, surroundings
+from copi_ref.experiments.folder import FinishedRun, RunError, RunFailedError, check
+from copi_ref.experiments.presets import METHODS, PAPER_METHODS, PRESETS
+from copi_ref.experiments.recorded import run_ensemble_into, run_into
+from copi_ref.experiments.results import write_summary
+from copi_ref.experiments.runner import Run, run_of, summarize
 from copi_ref.state import State
-from copi_ref.training import NonFiniteError, Row
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
-    from rich.table import Table
+from copi_ref.training import Row
+from copi_ref.training_report import progress_bars, table
 
 
 def add_commands(commands: Any) -> None:
     """Add `demo` and `train` to the command's parsers."""
     demo = commands.add_parser("demo", help="train the paper's four methods on digits and show what decorrelation does")
-    demo.add_argument("--seeds", type=_count, default=3, help="seeds 0 to SEEDS-1 (default 3)")
-    demo.add_argument("--epochs", type=_count, default=30, help="default 30")
+    demo.add_argument("--seeds", type=count, default=3, help="seeds 0 to SEEDS-1 (default 3)")
+    demo.add_argument("--epochs", type=count, default=30, help="default 30")
     demo.add_argument(
         "--out", type=Path, default=Path("copi-ref-demo"), help="folder for results (default %(default)s)"
     )
     _add_options(demo)
     demo.set_defaults(
-        command=_train, dataset="digits", preset="demo", method=list(PAPER_METHODS), data_dir=None,
+        command=_demo, dataset="digits", preset="demo", method=list(PAPER_METHODS), data_dir=None,
         held_out=None, hidden=None, eta_w=None, eta_r=None, error_scale=None,
     )  # fmt: skip
 
@@ -52,20 +48,24 @@ def add_commands(commands: Any) -> None:
         "--method", choices=METHODS, metavar="METHOD", nargs="+", default=["copi-bp"],
         help="one or more of those listed below (default copi-bp)",
     )  # fmt: skip
-    train.add_argument("--seeds", type=_count, default=1, help="seeds 0 to SEEDS-1 (default 1)")
-    train.add_argument("--epochs", type=_count, default=10, help="default 10")
+    train.add_argument("--seeds", type=count, default=1, help="seeds 0 to SEEDS-1 (default 1)")
+    train.add_argument("--epochs", type=count, default=10, help="default 10")
     train.add_argument("--hidden", type=_sizes, help="units of the hidden layers, as 500,500 (default: the preset's)")
-    train.add_argument("--eta-w", type=_rate, help="learning rate of W (default: the preset's)")
-    train.add_argument("--eta-r", type=_rate, help="learning rate of R (default: the preset's)")
-    train.add_argument("--error-scale", type=_rate, help="factor on every δ (default: the preset's)")
+    train.add_argument("--eta-w", type=number, help="learning rate of W (default: the preset's)")
+    train.add_argument("--eta-r", type=number, help="learning rate of R (default: the preset's)")
+    train.add_argument("--error-scale", type=number, help="factor on every δ (default: the preset's)")
     train.add_argument(
         "--data-dir", type=Path, help=f"folder that `copi-ref data fetch` has filled (default: ${DATA_VARIABLE})"
     )
     train.add_argument(
-        "--held-out", type=_count, metavar="N", help="test on the last N training samples, and don't train on them"
+        "--held-out", type=count, metavar="N", help="test on the last N training samples, and don't train on them"
     )
     train.add_argument(
-        "--out", type=Path, default=Path("copi-ref-train"), help="folder for results (default %(default)s)"
+        "--out", type=Path, default=Path("copi-ref-train"),
+        help="folder for results, one METHOD/seed-N for each run (default %(default)s)",
+    )  # fmt: skip
+    train.add_argument(
+        "--resume", action="store_true", help="go on with the runs in that folder, and skip those that have ended"
     )
     _add_options(train)
     train.set_defaults(command=_train)
@@ -78,6 +78,10 @@ def _add_options(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="measure every layer after each epoch: more columns in metrics.csv, and diagnostics.png",
     )
+    command.add_argument(
+        "--checkpoint-seconds", type=number, default=60, metavar="SECONDS",
+        help="time between checkpoints within an epoch; there is one after each epoch too (default %(default)s)",
+    )  # fmt: skip
 
 
 def _methods() -> str:
@@ -92,18 +96,22 @@ def _methods() -> str:
 
 
 def _train(options: argparse.Namespace) -> int:
-    _require_demo_extra()
+    require_demo_extra()
     from rich.console import Console
 
     from copi_ref.plots import diagnostics_figure, save, training_figure
 
+    if options.ensemble and options.resume:
+        raise RunError("an ensemble can't be resumed: leave out --resume, or --ensemble")
     load_backend(backend_name())
     preset = options.preset or ("tmlr" if options.dataset in FILE_NAMES else "demo")
     dataset = load_named(options.dataset, options.data_dir, options.held_out)
-    experiments = {method: _experiment(preset, method, options) for method in options.method}
-    claim(options.out, _record(preset, experiments, options))  # now, and not after an hour of training
+    facts = surroundings(dataset)
+    plans = _plans(preset, options)
+    for plan in plans:  # now, and not after an hour of training
+        check(folder_of(options.out, plan), plan.config(facts), options.resume)
     console = Console()
-    runs = _run_all(console, experiments, dataset, options)
+    runs = _run_all(console, plans, dataset, facts, options)
     if runs:
         finished = dict.fromkeys(run.method for run in runs)
         summary = {method: summarize([run for run in runs if run.method == method]) for method in finished}
@@ -114,122 +122,85 @@ def _train(options: argparse.Namespace) -> int:
         save(training_figure(runs, title), options.out / "figure.png")
         if options.diagnostics:
             save(diagnostics_figure(runs, title), options.out / "diagnostics.png")
-        console.print(_table(title, summary))
-        console.print(f"Figure, metrics and settings are in {options.out}/")
-    return 0 if len(runs) == len(experiments) * options.seeds else 1
+        console.print(table(title, summary))
+        console.print(f"Figure and summary are in {options.out}/, and each run in a folder METHOD/seed-N of it")
+    return 0 if len(runs) == len(plans) else 1
 
 
-def _experiment(preset: str, method: str, options: argparse.Namespace) -> Experiment:
-    settings = experiment(preset, method, options.dataset)
-    changes: dict[str, Any] = {name: getattr(options, name) for name in ("eta_w", "eta_r", "error_scale")}
-    recipe = replace(settings.recipe, **{name: value for name, value in changes.items() if value is not None})
-    return Experiment(options.hidden or settings.hidden, recipe)
+def _demo(options: argparse.Namespace) -> int:
+    """Train as `train` does; runs of an earlier demo are taken up, or shown again."""
+    options.resume = not options.ensemble
+    return _train(options)
+
+
+def _plans(preset: str, options: argparse.Namespace) -> list[Plan]:
+    """Return the runs that were asked for, those of one method beside each other."""
+    asked = {name: getattr(options, name) for name in OVERRIDES}
+    overrides = {name: value for name, value in asked.items() if value is not None}
+    return [
+        Plan(
+            dataset=options.dataset, held_out=options.held_out, preset=preset, method=method, seed=seed,
+            epochs=options.epochs, hidden=options.hidden, overrides=overrides, diagnostics=options.diagnostics,
+            ensemble=options.ensemble,
+        )
+        for method in dict.fromkeys(options.method)
+        for seed in range(options.seeds)
+    ]  # fmt: skip
+
+
+def folder_of(out: Path, plan: Plan) -> Path:
+    """Return where a run goes."""
+    return out / plan.method / f"seed-{plan.seed}"
 
 
 def _run_all(
-    console: Any, experiments: dict[str, Experiment], dataset: Dataset, options: argparse.Namespace
+    console: Any, plans: list[Plan], dataset: Dataset, facts: dict[str, Any], options: argparse.Namespace
 ) -> list[Run]:
     """Return the runs that finished; one that became non-finite is reported and does not stop the others."""
     runs = []
-    seeds = range(options.seeds)
-    with _progress(console) as progress:
-        for method, group in itertools.product(
-            experiments, [seeds] if options.ensemble else [[seed] for seed in seeds]
-        ):
-            label = f"{method} seed {group[0]}" if len(group) == 1 else f"{method} seeds {group[0]} to {group[-1]}"
+    groups = [[plan] for plan in plans]
+    if options.ensemble:
+        groups = [list(group) for _, group in itertools.groupby(plans, lambda plan: plan.method)]
+    with progress_bars(console) as progress:
+        for group in groups:
+            method, seeds = group[0].method, [plan.seed for plan in group]
+            label = f"{method} seed {seeds[0]}" if len(seeds) == 1 else f"{method} seeds {seeds[0]} to {seeds[-1]}"
             task = progress.add_task(label, total=options.epochs, note="")
 
             def show(state: State, row: Row, task: Any = task) -> None:
-                progress.update(task, advance=1, note=f"test accuracy {np.nanmean(row['test_accuracy']):.4f}")
+                note = f"test accuracy {np.nanmean(row['test_accuracy']):.4f}"
+                progress.update(task, completed=state.epoch, note=note)
 
-            for seed, outcome in _outcomes(experiments[method], method, group, dataset, options, show).items():
-                write_metrics(options.out, method, seed, outcome.metrics)
-                if isinstance(outcome, NonFiniteError):
+            for plan, outcome in zip(group, _outcomes(group, dataset, facts, options, show), strict=True):
+                if isinstance(outcome, RunFailedError):
                     progress.update(task, note="stopped: non-finite")
-                    print(f"copi-ref: {method}, seed {seed}: {outcome}", file=sys.stderr)
+                    print(f"copi-ref: {outcome}", file=sys.stderr)
                 else:
-                    runs.append(outcome)
+                    progress.update(task, completed=options.epochs)
+                    runs.append(run_of(method, plan.seed, outcome.metrics, outcome.params, dataset))
     return runs
 
 
 def _outcomes(
-    experiment: Experiment, method: str, seeds: Sequence[int], dataset: Dataset, options: argparse.Namespace, show: Any
-) -> dict[int, Run | NonFiniteError]:
-    more = {"callback": show, "diagnostics": layer_diagnostics if options.diagnostics else None}
+    plans: list[Plan], dataset: Dataset, facts: dict[str, Any], options: argparse.Namespace, show: Any
+) -> list[FinishedRun | RunFailedError]:
+    """Train one run, or an ensemble of several seeds."""
+    folders = [folder_of(options.out, plan) for plan in plans]
     if options.ensemble:
-        return run_ensemble(experiment, method, seeds, dataset, options.epochs, **more)
+        return run_ensemble_into(folders, plans, dataset, facts, show)
     try:
-        return {seeds[0]: run(experiment, method, seeds[0], dataset, options.epochs, **more)}
-    except NonFiniteError as error:
-        return {seeds[0]: error}
+        return [
+            run_into(
+                folders[0], plans[0], dataset, facts,
+                resume=options.resume, checkpoint_seconds=options.checkpoint_seconds, callback=show,
+            )
+        ]  # fmt: skip
+    except RunFailedError as error:
+        return [error]
 
 
-def _progress(console: Any) -> "Progress":
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    return Progress(
-        TextColumn("{task.description:22}"), BarColumn(), MofNCompleteColumn(), TextColumn("epochs"),
-        TimeElapsedColumn(), TextColumn("{task.fields[note]}"), console=console,
-    )  # fmt: skip
-
-
-def _table(title: str, summary: dict[str, Any]) -> "Table":
-    from rich import box
-    from rich.table import Table
-
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        padding=(0, 1),
-        pad_edge=False,
-        title=title,
-        caption="Mean ± standard deviation over seeds, after the last epoch. Epochs until 99 % of the peak train "
-        "accuracy. Energy: ‖C_off‖/‖diag C‖ of the first layer's input, before → after.",
-    )
-    for heading in ("method", "train acc.", "test acc.", "to 99 %", "energy"):
-        table.add_column(heading, justify="left" if heading == "method" else "right", no_wrap=True)
-    for method, figures in summary.items():
-        energy = f"{figures['energy_before'].mean:.3g} → {figures['energy_after'].mean:.3g}"
-        accuracies = [_spread(figures[name], 4) for name in ("train_accuracy", "test_accuracy")]
-        table.add_row(method, *accuracies, _spread(figures["epochs_to_99_percent"], 1), energy)
-    return table
-
-
-def _spread(spread: Spread, digits: int) -> str:
-    mean = f"{spread.mean:.{digits}f}"
-    return mean if spread.std is None else f"{mean} ±{spread.std:.{digits}f}"
-
-
-def _record(preset: str, experiments: dict[str, Experiment], options: argparse.Namespace) -> dict[str, Any]:
-    settings = {
-        "dataset": options.dataset,
-        "held_out": options.held_out,
-        "preset": preset,
-        "seeds": list(range(options.seeds)),
-        "epochs": options.epochs,
-        "diagnostics": options.diagnostics,
-        "ensemble": options.ensemble,
-        "methods": {
-            method: {"hidden": list(settings.hidden), **_describe(settings.recipe, options.epochs)}
-            for method, settings in experiments.items()
-        },
-    }
-    return {"settings": settings, "environment": environment()}
-
-
-def _describe(recipe: Recipe, epochs: int) -> dict[str, Any]:
-    """Put a recipe in plain words: rates that depend on the epoch as a list, functions by their name."""
-    described: dict[str, Any] = {}
-    for field in fields(recipe):
-        value = getattr(recipe, field.name)
-        if field.name in ("eta_w", "eta_r") and callable(value):
-            value = [value(epoch) for epoch in range(epochs)]
-        elif field.name in ("activation", "loss"):
-            value = value.name
-        described[field.name] = value if isinstance(value, (int, float, str, list)) else repr(value)
-    return described
-
-
-def _require_demo_extra() -> None:
+def require_demo_extra() -> None:
+    """Raise the ImportError that says what to install."""
     try:
         import matplotlib  # noqa: F401
         import rich  # noqa: F401
@@ -237,13 +208,15 @@ def _require_demo_extra() -> None:
         raise ImportError(f'{error.name} is not installed: pip install "copi_ref[demo]"') from error
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
+    """Read an option that is a whole number of at least 1."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r}: needs a whole number of at least 1")
     return int(text)
 
 
-def _rate(text: str) -> float:
+def number(text: str) -> float:
+    """Read an option that is a finite number of at least 0."""
     try:
         value = float(text)
     except ValueError:
@@ -254,4 +227,4 @@ def _rate(text: str) -> float:
 
 
 def _sizes(text: str) -> tuple[int, ...]:
-    return tuple(_count(size) for size in text.split(","))
+    return tuple(count(size) for size in text.split(","))

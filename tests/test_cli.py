@@ -17,7 +17,6 @@ from copi_ref.backend import to_numpy
 from copi_ref.experiments import runner
 from copi_ref.experiments.presets import METHODS, PAPER_METHODS, Experiment, experiment
 from copi_ref.files import write_atomically
-from copi_ref.training import NonFiniteError
 
 pytest.importorskip("rich")
 pytest.importorskip("matplotlib")
@@ -35,6 +34,10 @@ def own_npz(tmp_path):
 
 def table(path):
     return list(csv.DictReader(path.read_text().splitlines()))
+
+
+def config_of(out, method="copi-bp", seed=0):
+    return json.loads((out / method / f"seed-{seed}" / "config.json").read_text())
 
 
 def run(*arguments):
@@ -70,23 +73,22 @@ def test_demo_writes_table_metrics_and_figure(tmp_path, capsys):
     assert run("demo", "--seeds", 2, "--epochs", 5, "--out", out) == 0
     printed = capsys.readouterr().out
     assert all(method in printed for method in PAPER_METHODS)
-    assert {path.name for path in out.iterdir() if path.is_dir()} == {
-        f"{method}-seed{seed}" for method in PAPER_METHODS for seed in (0, 1)
-    }
+    assert {path.name for path in out.iterdir() if path.is_dir()} == set(PAPER_METHODS)
+    assert {path.name for path in (out / "copi-fa").iterdir()} == {"seed-0", "seed-1"}
     assert (out / "figure.png").read_bytes().startswith(b"\x89PNG")
     for method in PAPER_METHODS:
         for seed in (0, 1):
-            rows = table(out / f"{method}-seed{seed}" / "metrics.csv")
+            rows = table(out / method / f"seed-{seed}" / "metrics.csv")
             assert list(rows[0]) == ["epoch", "train_accuracy", "train_loss", "test_accuracy", "test_loss", "seconds"]
             assert [row["epoch"] for row in rows] == ["0", "1", "2", "3", "4"]
     summary = {row["method"]: row for row in table(out / "summary.csv")}
-    last = [float(table(out / f"copi-bp-seed{seed}" / "metrics.csv")[-1]["test_accuracy"]) for seed in (0, 1)]
+    last = [float(table(out / "copi-bp" / f"seed-{seed}" / "metrics.csv")[-1]["test_accuracy"]) for seed in (0, 1)]
     assert float(summary["copi-bp"]["test_accuracy_mean"]) == np.mean(last)
     assert float(summary["copi-bp"]["test_accuracy_std"]) == np.std(last, ddof=1)
-    record = json.loads((out / "run.json").read_text())
-    assert record["settings"]["methods"]["copi-bp"]["lateral_rule"] == "symmetric"
-    assert record["settings"]["diagnostics"] is False
-    assert record["environment"]["numpy"] == np.__version__
+    config = config_of(out)
+    assert config["recipe"]["lateral_rule"] == "symmetric"
+    assert config["diagnostics"] is False
+    assert config["environment"]["numpy"] == np.__version__
     assert not (out / "diagnostics.png").exists()
     assert not list(out.rglob(".*")), "a temporary file was left behind"
 
@@ -107,10 +109,9 @@ def test_the_demo_does_what_it_promises():
 def test_train_on_ones_own_npz(own_npz, tmp_path, capsys):
     out = tmp_path / "out"
     assert run("train", own_npz, "--method", "copi-bp", "copi-fa", "--epochs", 4, "--hidden", "8,7", "--out", out) == 0
-    assert (out / "copi-fa-seed0" / "metrics.csv").is_file()
-    settings = json.loads((out / "run.json").read_text())["settings"]
-    assert settings["methods"]["copi-bp"]["hidden"] == [8, 7]
-    assert settings["preset"] == "demo"
+    assert (out / "copi-fa" / "seed-0" / "metrics.csv").is_file()
+    assert config_of(out)["hidden"] == [8, 7]
+    assert config_of(out)["preset"] == "demo"
     assert "±" not in capsys.readouterr().out.splitlines()[5], "one seed has no deviation"
 
 
@@ -119,7 +120,7 @@ def test_demo_measures_every_layer_if_asked(tmp_path):
     out = tmp_path / "out"
     assert run("demo", "--seeds", 1, "--epochs", 1, "--diagnostics", "--out", out) == 0
     assert (out / "diagnostics.png").read_bytes().startswith(b"\x89PNG")
-    assert all("energy_3" in table(out / f"{method}-seed0" / "metrics.csv")[0] for method in PAPER_METHODS)
+    assert all("energy_3" in table(out / method / "seed-0" / "metrics.csv")[0] for method in PAPER_METHODS)
 
 
 def test_train_measures_every_layer_if_asked(own_npz, tmp_path, capsys):
@@ -127,8 +128,8 @@ def test_train_measures_every_layer_if_asked(own_npz, tmp_path, capsys):
     arguments = ["train", own_npz, "--method", "copi-fa", "--epochs", 2, "--hidden", 5, "--out", out]
     assert run(*arguments, "--diagnostics") == 0
     assert (out / "diagnostics.png").read_bytes().startswith(b"\x89PNG")
-    assert json.loads((out / "run.json").read_text())["settings"]["diagnostics"] is True
-    rows = table(out / "copi-fa-seed0" / "metrics.csv")
+    assert config_of(out, "copi-fa")["diagnostics"] is True
+    rows = table(out / "copi-fa" / "seed-0" / "metrics.csv")
     plain = ["epoch", "train_accuracy", "train_loss", "test_accuracy", "test_loss", "seconds"]
     assert list(rows[0]) == plain + [f"{measure}_{layer}" for layer in (1, 2) for measure in MEASURES]
 
@@ -143,7 +144,7 @@ def test_train_measures_every_layer_if_asked(own_npz, tmp_path, capsys):
             name: value for name, value in expected.items() if name != "seconds"
         }
     assert run(*arguments) == 2, "results with and without these columns don't mix"
-    assert "holds something else" in capsys.readouterr().err
+    assert "holds another run: diagnostics is True there, and False was asked for" in capsys.readouterr().err
 
 
 def test_an_ensemble_leaves_the_files_that_single_runs_leave(own_npz, tmp_path):
@@ -155,11 +156,11 @@ def test_an_ensemble_leaves_the_files_that_single_runs_leave(own_npz, tmp_path):
     for mode in ([], ["--ensemble"]):
         outs[bool(mode)] = out = tmp_path / f"out{len(mode)}"
         assert run(*arguments, "--diagnostics", *mode, "--out", out) == 0
-        assert json.loads((out / "run.json").read_text())["settings"]["ensemble"] is bool(mode)
-    names = sorted(path.name for path in outs[False].iterdir())
-    assert sorted(path.name for path in outs[True].iterdir()) == names
-    for folder in (name for name in names if "seed" in name):
-        rows, expected = (table(outs[mode] / folder / "metrics.csv") for mode in (True, False))
+        assert config_of(out, "bp-adam")["ensemble"] is bool(mode)
+    names = sorted(path.relative_to(outs[False]) for path in outs[False].rglob("*"))
+    assert sorted(path.relative_to(outs[True]) for path in outs[True].rglob("*")) == names
+    for file in (name for name in names if name.name == "metrics.csv"):
+        rows, expected = (table(outs[mode] / file) for mode in (True, False))
         assert len(rows) == 3
         for row, single in zip(rows, expected, strict=True):
             assert list(row) == list(single)
@@ -175,8 +176,8 @@ def test_networks_of_an_ensemble_that_explode_are_reported(own_npz, tmp_path, ca
     assert run(*arguments, "--ensemble", "--out", out) == 1
     printed = capsys.readouterr().err
     for seed in (0, 1):
-        assert f"copi-ref: copi-bp, seed {seed}: training became non-finite in epoch 0" in printed
-        assert len(table(out / f"bp-adam-seed{seed}" / "metrics.csv")) == 2
+        assert f"copi-ref: {out}/copi-bp/seed-{seed}: training became non-finite in epoch 0" in printed
+        assert len(table(out / "bp-adam" / f"seed-{seed}" / "metrics.csv")) == 2
 
 
 def test_the_help_lists_the_methods_and_breaks_no_name(capsys):
@@ -191,49 +192,69 @@ def test_the_help_lists_the_methods_and_breaks_no_name(capsys):
 def test_train_records_rates_that_were_given_and_those_that_change(own_npz, tmp_path):
     arguments = ["train", own_npz, "--preset", "paper", "--epochs", 3, "--hidden", 5, "--out", tmp_path / "out"]
     assert run(*arguments, "--eta-r", 0.001) == 0
-    recipe = json.loads((tmp_path / "out" / "run.json").read_text())["settings"]["methods"]["copi-bp"]
-    assert recipe["eta_w"] == [0.01, 0.1, 0.1]
-    assert recipe["eta_r"] == 0.001
+    config = config_of(tmp_path / "out")
+    assert config["recipe"]["eta_w"] == [0.01, 0.1, 0.1]
+    assert config["recipe"]["eta_r"] == 0.001
+    assert config["overrides"] == {"eta_r": 0.001}
 
 
 def test_a_run_that_explodes_is_reported_and_does_not_stop_the_others(own_npz, tmp_path, capsys):
     out = tmp_path / "out"
     code = run("train", own_npz, "--method", "copi-bp", "bp-adam", "--epochs", 5, "--eta-r", 1e20, "--out", out)
     assert code == 1
-    assert "copi-ref: copi-bp, seed 0: training became non-finite in epoch 0" in capsys.readouterr().err
+    assert f"copi-ref: {out}/copi-bp/seed-0: training became non-finite in epoch 0" in capsys.readouterr().err
     assert [row["method"] for row in table(out / "summary.csv")] == ["bp-adam"]
-    assert not (out / "copi-bp-seed0").exists()
-    assert len(table(out / "bp-adam-seed0" / "metrics.csv")) == 5
+    assert {path.name for path in (out / "copi-bp" / "seed-0").iterdir()} == {"config.json", "outcome.json", "lock"}
+    assert len(table(out / "bp-adam" / "seed-0" / "metrics.csv")) == 5
 
 
-def test_when_every_run_explodes_only_the_settings_are_left(own_npz, tmp_path):
+def test_when_every_run_explodes_there_is_no_summary(own_npz, tmp_path):
     assert run("train", own_npz, "--eta-r", 1e20, "--out", tmp_path / "out") == 1
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["run.json"]
-
-
-def test_the_finished_epochs_of_a_run_that_explodes_are_kept(own_npz, tmp_path, monkeypatch):
-    def explode(settings, method, seed, dataset, epochs, **options):
-        rows = ({"epoch": 0, "train_accuracy": 0.5}, {"epoch": 1, "train_accuracy": 0.75})
-        raise NonFiniteError("training became non-finite", None, rows)
-
-    monkeypatch.setattr(training_commands, "run", explode)
-    assert run("train", own_npz, "--out", tmp_path / "out") == 1
-    rows = table(tmp_path / "out" / "copi-bp-seed0" / "metrics.csv")
-    assert [row["train_accuracy"] for row in rows] == ["0.5", "0.75"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["copi-bp"]
 
 
 def test_results_of_two_settings_never_mix(own_npz, tmp_path, capsys):
     out = tmp_path / "out"
     arguments = ["train", own_npz, "--epochs", 2, "--out", out]
     assert run(*arguments) == 0
-    assert run(*arguments) == 0, "the same settings may be run again"
-    before = sorted(path for path in out.rglob("*"))
-    assert run(*arguments, "--seeds", 2) == 2
-    assert f"{out} holds something else: name another folder with --out, or remove it" in capsys.readouterr().err
-    assert sorted(path for path in out.rglob("*")) == before
-    (tmp_path / "photos").mkdir()
-    (tmp_path / "photos" / "cat.jpg").touch()
+    before = {path: path.is_file() and path.read_bytes() for path in out.rglob("*")}
+    assert run(*arguments) == 2
+    folder = out / "copi-bp" / "seed-0"
+    assert f"{folder} holds this run already: go on with --resume, name another" in capsys.readouterr().err
+    assert run(*arguments[:2], "--epochs", 3, "--resume", "--out", out) == 2
+    assert f"{folder} holds another run: epochs is 2 there, and 3 was asked for" in capsys.readouterr().err
+    assert {path: path.is_file() and path.read_bytes() for path in out.rglob("*")} == before
+    (tmp_path / "photos" / "copi-bp" / "seed-0").mkdir(parents=True)
+    (tmp_path / "photos" / "copi-bp" / "seed-0" / "cat.jpg").touch()
     assert run("train", own_npz, "--out", tmp_path / "photos") == 2
+    assert "holds something else than a run" in capsys.readouterr().err
+
+
+def test_runs_that_are_there_are_not_run_again(own_npz, tmp_path, capsys):
+    """With --resume: more seeds join those that are there, and the summary is of all."""
+    out = tmp_path / "out"
+    arguments = ["train", own_npz, "--epochs", 2, "--out", out]
+    assert run(*arguments) == 0
+    first = (out / "copi-bp" / "seed-0" / "metrics.csv").read_bytes()
+    assert run(*arguments, "--seeds", 2, "--resume") == 0
+    assert (out / "copi-bp" / "seed-0" / "metrics.csv").read_bytes() == first, "its seconds would be others"
+    accuracies = [
+        float(table(out / "copi-bp" / f"seed-{seed}" / "metrics.csv")[-1]["test_accuracy"]) for seed in (0, 1)
+    ]
+    assert float(table(out / "summary.csv")[0]["test_accuracy_mean"]) == np.mean(accuracies)
+
+
+def test_a_run_that_failed_is_reported_again_and_not_run_again(own_npz, tmp_path, capsys):
+    arguments = ["train", own_npz, "--eta-r", 1e20, "--out", tmp_path / "out"]
+    assert run(*arguments) == 1
+    message = capsys.readouterr().err
+    assert run(*arguments, "--resume") == 1
+    assert capsys.readouterr().err == message
+
+
+def test_an_ensemble_can_not_be_resumed(own_npz, tmp_path, capsys):
+    assert run("train", own_npz, "--ensemble", "--resume", "--out", tmp_path / "out") == 2
+    assert "an ensemble can't be resumed: leave out --resume, or --ensemble" in capsys.readouterr().err
 
 
 def test_a_terminal_without_the_signs_costs_no_results(own_npz, tmp_path):
@@ -257,10 +278,9 @@ def test_train_on_mnist_files(mnist_folder, tmp_path, monkeypatch):
             assert run(*arguments) == 0
         else:
             assert run(*arguments, "--data-dir", folder) == 0
-        settings = json.loads((out / "run.json").read_text())["settings"]
-        assert settings["preset"] == "tmlr"
-        assert settings["methods"]["copi-bp"]["error_scale"] == 1000
-        assert settings["methods"]["copi-bp"]["eta_w"] == 1e-6
+        assert config_of(out)["preset"] == "tmlr"
+        assert config_of(out)["recipe"]["error_scale"] == 1000
+        assert config_of(out)["recipe"]["eta_w"] == 1e-6
 
 
 def test_an_output_folder_that_can_not_be_made(own_npz, tmp_path, capsys):
@@ -273,7 +293,7 @@ def test_an_interrupt_ends_with_130(own_npz, tmp_path, monkeypatch, capsys):
     def interrupted(*_, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training_commands, "run", interrupted)
+    monkeypatch.setattr(training_commands, "run_into", interrupted)
     assert run("train", own_npz, "--out", tmp_path / "out") == 130
     assert "interrupted; finished runs are on disk" in capsys.readouterr().err
 

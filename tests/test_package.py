@@ -32,7 +32,9 @@ ORDER = [
     ["training", "checkpoint"],
     ["analysis", "experiments"],
     ["plots"],
+    ["training_report"],
     ["oracle", "data_commands", "training_commands"],
+    ["sweep_commands"],
     ["cli"],
     ["__init__", "__main__"],
 ]

@@ -1,6 +1,5 @@
 """Train one method with one seed, and sum up what came out."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ from copi_ref.backend import HostArray, to_numpy
 from copi_ref.data.dataset import Dataset
 from copi_ref.experiments.presets import Experiment
 from copi_ref.network import Params
-from copi_ref.training import FitResult, NonFiniteError, fit, init_state
+from copi_ref.training import fit, init_state
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,36 +60,15 @@ def run(
         NonFiniteError: a weight or a loss became infinite or NaN.
         ValueError, BackendError: as `fit`.
     """
-    result = _fitted(experiment, np.random.default_rng(seed), dataset, epochs, options)
-    return _run(method, seed, result, dataset)
-
-
-def run_ensemble(
-    experiment: Experiment,
-    method: str,
-    seeds: Sequence[int],
-    dataset: Dataset,
-    epochs: int,
-    **options: Any,
-) -> dict[int, Run | NonFiniteError]:
-    """Train a network for each seed, all as one computation; each is what `run` gives, or its error.
-
-    ``seconds`` in the metrics are those of the whole ensemble. Arguments and errors are otherwise those of `run`.
-    """
-    result = _fitted(experiment, [np.random.default_rng(seed) for seed in seeds], dataset, epochs, options)
-    return {
-        seed: result.stopped[index] if index in result.stopped else _run(method, seed, result.member(index), dataset)
-        for index, seed in enumerate(seeds)
-    }
-
-
-def _fitted(experiment: Experiment, rng: Any, dataset: Dataset, epochs: int, options: dict[str, Any]) -> FitResult:
     sizes = (dataset.features, *experiment.hidden, dataset.classes)
-    return fit(experiment.recipe, init_state(experiment.recipe, sizes, rng), dataset, epochs, **options)
+    state = init_state(experiment.recipe, sizes, np.random.default_rng(seed))
+    result = fit(experiment.recipe, state, dataset, epochs, **options)
+    return run_of(method, seed, result.metrics, result.state.params, dataset)
 
 
-def _run(method: str, seed: int, result: FitResult, dataset: Dataset) -> Run:
-    return Run(method, seed, result.metrics, dataset.input_moment, _moment_of_x(result.state.params, dataset))
+def run_of(method: str, seed: int, metrics: tuple[dict[str, float], ...], params: Params, dataset: Dataset) -> Run:
+    """Return the record of a run that has been trained, from what it left."""
+    return Run(method, seed, metrics, dataset.input_moment, _moment_of_x(params, dataset))
 
 
 def _moment_of_x(params: Params, dataset: Dataset) -> HostArray:

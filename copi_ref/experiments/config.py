@@ -1,0 +1,130 @@
+"""What a run is: its settings, and all that its numbers depend on, in plain words, as ``config.json`` has them."""
+
+import hashlib
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from copi_ref.backend import environment
+from copi_ref.data.dataset import Dataset
+from copi_ref.experiments.presets import Experiment, experiment
+from copi_ref.recipe import Recipe
+
+FORMAT = "copi_ref run"
+
+OVERRIDES = ("eta_w", "eta_r", "error_scale")
+"""What of a preset's recipe a run may change."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """One run: one method with one seed. `hidden` and `overrides` change what the preset says."""
+
+    dataset: str
+    preset: str
+    method: str
+    seed: int
+    epochs: int
+    held_out: int | None = None
+    hidden: tuple[int, ...] | None = None
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    diagnostics: bool = False
+    ensemble: bool = False
+
+    def experiment(self) -> Experiment:
+        """Return recipe and hidden layers; errors as `copi_ref.experiments.presets.experiment`."""
+        settings = experiment(self.preset, self.method, self.dataset)
+        return Experiment(self.hidden or settings.hidden, replace(settings.recipe, **self.overrides))
+
+    def config(self, surroundings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return everything needed to repeat the run; `surroundings` comes from the function of that name."""
+        settings = self.experiment()
+        return {
+            "format": FORMAT,
+            **{one.name: getattr(self, one.name) for one in fields(self)},
+            "hidden": list(settings.hidden),
+            "overrides": dict(self.overrides),
+            "recipe": described(settings.recipe, self.epochs),
+            **surroundings,
+        }
+
+
+def surroundings(dataset: Dataset) -> dict[str, Any]:
+    """Return what numbers depend on besides the settings: the samples, the libraries, the revision of this package."""
+    return {"data": fingerprint(dataset), "environment": environment(), "revision": revision()}
+
+
+def described(recipe: Recipe, epochs: int) -> dict[str, Any]:
+    """Put a recipe in plain words: rates that depend on the epoch as a list, functions by their name."""
+    words: dict[str, Any] = {}
+    for one in fields(recipe):
+        value = getattr(recipe, one.name)
+        if one.name in ("eta_w", "eta_r") and callable(value):
+            value = [value(epoch) for epoch in range(epochs)]
+        elif one.name in ("activation", "loss"):
+            value = value.name
+        words[one.name] = value if isinstance(value, (int, float, str, list)) else repr(value)
+    return words
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """Return the SHA-256 of a data set's arrays, their dtypes and shapes."""
+    digest = hashlib.sha256()
+    for one in fields(dataset):
+        array = np.ascontiguousarray(getattr(dataset, one.name))
+        digest.update(f"{one.name} {array.dtype.str} {array.shape} ".encode())
+        digest.update(array.data)
+    return f"sha256:{digest.hexdigest()}"
+
+
+@cache
+def revision() -> str | None:
+    """Return the git revision of the package, "… with changes" if its files differ from it; None if not from git."""
+    package = Path(__file__).parents[1]
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", "-C", str(package), *words], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", "__init__.py")  # and not another project's, with an environment in it
+        changes = " with changes" if git("status", "--porcelain", "--", ".") else ""
+        return git("rev-parse", "HEAD") + changes
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def different_settings(there: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    """Name the settings, and the data, in which two configurations differ, and how; none: it is the same run."""
+    ignored = ("environment", "revision", "resumed_by")
+    one, other = ({key: value for key, value in each.items() if key not in ignored} for each in (there, asked))
+    return _differences(one, other)
+
+
+def different_bits(there: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    """Name what changes the last bits of results: the package's version, array library, BLAS, its threads, the GPU."""
+    before, now = there["environment"], asked["environment"]
+    names = ["copi_ref", "backend", "numpy", now["backend"], "blas", "blas threads", "gpu", "gpu TF32"]
+    one, other = ({name: _once(each.get(name)) for name in names} for each in (before, now))
+    return _differences(one, other)
+
+
+def _once(text: str | None) -> str | None:
+    """Name a library once that a process has loaded twice, as NumPy and SciPy do with BLAS."""
+    return text and ", ".join(sorted(set(text.split(", "))))
+
+
+def _differences(there: Mapping[str, Any], asked: Mapping[str, Any], above: str = "") -> list[str]:
+    found: list[str] = []
+    for key in dict.fromkeys([*there, *asked]):
+        one, other = there.get(key), asked.get(key)
+        if isinstance(one, dict) and isinstance(other, dict):
+            found += _differences(one, other, f"{above}{key}.")
+        elif one != other:
+            found.append(f"{above}{key} is {one!r} there, and {other!r} was asked for")
+    return found

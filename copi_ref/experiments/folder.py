@@ -1,0 +1,221 @@
+"""A run as a folder: ``config.json``, ``metrics.csv``, ``checkpoint.npz`` and, when it has ended, ``outcome.json``."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from copi_ref.checkpoint import load_params
+from copi_ref.experiments.config import FORMAT, different_bits, different_settings
+from copi_ref.files import write_atomically
+from copi_ref.network import Params
+
+CONFIG, METRICS, CHECKPOINT, OUTCOME = "config.json", "metrics.csv", "checkpoint.npz", "outcome.json"
+
+
+class RunError(ValueError):
+    """A folder holds no run, another run, or one that has not ended well; the message names folder and fault."""
+
+
+class RunFailedError(RunError):
+    """A run has left the finite numbers; its folder has the metrics and the checkpoint of before."""
+
+
+@dataclass(frozen=True, eq=False)
+class FinishedRun:
+    """A run that has ended well.
+
+    Args:
+        folder: where it lies.
+        config: everything needed to repeat it; among its keys are dataset, held_out, preset, method, seed, epochs,
+            hidden (a list of sizes), recipe and environment.
+        metrics: one row per epoch, by column.
+    """
+
+    folder: Path
+    config: dict[str, Any]
+    metrics: tuple[dict[str, float], ...]
+
+    @cached_property
+    def params(self) -> Params:
+        """The network at the end, as NumPy arrays; read when it is asked for.
+
+        Raises:
+            CheckpointError: the checkpoint is missing or damaged.
+        """
+        return load_params(self.folder / CHECKPOINT)
+
+
+def read_run(folder: Path) -> FinishedRun:
+    """Read a finished run.
+
+    Raises:
+        RunError: the folder holds no run, a damaged one, or one that has not finished.
+        RunFailedError: the run left the finite numbers.
+    """
+    folder = Path(folder)
+    config = read_config(folder)
+    outcome = read_outcome(folder)
+    if outcome is None:
+        raise RunError(f"{folder}: has not finished: go on with --resume")
+    if "error" in outcome:
+        raise RunFailedError(f"{folder}: {outcome['error']}")
+    metrics = read_metrics(folder)
+    if len(metrics) != config["epochs"]:
+        raise RunError(f"{folder / METRICS}: has {len(metrics)} epochs, but the run had {config['epochs']}")
+    return FinishedRun(folder, config, metrics)
+
+
+def find_runs(root: Path) -> list[FinishedRun]:
+    """Return all finished runs below a folder, sorted by their place and seed; others are left out.
+
+    Raises:
+        RunError: a run is damaged.
+    """
+    runs = []
+    for path in sorted(Path(root).rglob(CONFIG)):
+        if _json(path).get("format") == FORMAT and "error" not in (read_outcome(path.parent) or {"error": ""}):
+            runs.append(read_run(path.parent))
+    return sorted(runs, key=lambda run: (run.folder.parent, run.config["seed"]))
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return what ``config.json`` holds.
+
+    Raises:
+        RunError: it is missing, damaged, or not a run's.
+    """
+    if not (folder / CONFIG).is_file():
+        raise RunError(f"{folder}: holds no run: has no {CONFIG}")
+    config = _json(folder / CONFIG)
+    if config.get("format") != FORMAT:
+        raise RunError(f"{folder / CONFIG}: is not of a run of copi_ref")
+    return config
+
+
+def read_outcome(folder: Path) -> dict[str, Any] | None:
+    """Return what ``outcome.json`` holds, or None before the run has ended; errors as `read_config`."""
+    return _json(folder / OUTCOME) if (folder / OUTCOME).is_file() else None
+
+
+def write_config(folder: Path, config: Mapping[str, Any]) -> None:
+    """Write ``config.json``; the one of a run that is resumed stays, and gets the revision that goes on with it."""
+    if (folder / CONFIG).is_file():
+        there = read_config(folder)
+        config = {**there, "resumed_by": [*there.get("resumed_by", []), config["revision"]]}
+    _write_json(folder / CONFIG, config)
+
+
+def write_outcome(folder: Path, error: str | None = None) -> None:
+    """Write how the run ended: finished, or with an error."""
+    _write_json(folder / OUTCOME, {"status": "finished"} if error is None else {"status": "failed", "error": error})
+
+
+def check(folder: Path, config: Mapping[str, Any], resume: bool) -> None:
+    """Check that a run may go into a folder: it is new, or holds the same run, begun under the same conditions.
+
+    Raises:
+        RunError: it holds something else, or a run that is not to be resumed or can't be with the same bits.
+    """
+    if not (folder / CONFIG).is_file():
+        if folder.exists() and any(one.name != "lock" and not _is_left_over(one) for one in folder.iterdir()):
+            raise RunError(f"{folder} holds something else than a run: name another folder with --out, or remove it")
+        return
+    there, asked = read_config(folder), json.loads(json.dumps(config))
+    if found := different_settings(there, asked):
+        raise RunError(f"{folder} holds another run: {'; '.join(found)}: name another folder with --out, or remove it")
+    if not resume:
+        raise RunError(
+            f"{folder} holds this run already: go on with --resume, name another folder with --out, or remove it"
+        )
+    if read_outcome(folder) is None and (found := different_bits(there, asked)):
+        raise RunError(f"{folder} can't be resumed with the same bits: {'; '.join(found)}")
+
+
+def remove_left_overs(folder: Path) -> None:
+    """Remove what a process that was killed while it wrote has left behind; the caller holds the folder's lock."""
+    for path in folder.iterdir():
+        if _is_left_over(path):
+            path.unlink()
+
+
+def _is_left_over(path: Path) -> bool:
+    return path.name.startswith(tuple(f".{name}." for name in (CONFIG, METRICS, CHECKPOINT, OUTCOME)))
+
+
+def append_metrics(folder: Path, row: Mapping[str, Any]) -> None:
+    """Add a line to ``metrics.csv``, below the names if it is the first; it is on the disk when this returns."""
+    path = folder / METRICS
+    lines = [] if path.exists() else [list(row)]
+    with path.open("ab") as file:
+        file.write(_csv([*lines, _numbers(row)]))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_metrics(folder: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write ``metrics.csv`` whole."""
+    rows = list(rows)
+    write_atomically(folder / METRICS, _csv([list(rows[0]) if rows else [], *map(_numbers, rows)]))
+
+
+def cut_metrics(folder: Path, epochs: int) -> None:
+    """Leave the lines of so many epochs: what follows, perhaps half a line, is of after the checkpoint.
+
+    Raises:
+        RunError: there are fewer.
+    """
+    path = folder / METRICS
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    whole = sum(line.endswith(b"\n") for line in lines)
+    if whole < epochs + 1 and epochs:
+        raise RunError(f"{path}: has {max(whole - 1, 0)} epochs, but the checkpoint is of epoch {epochs}")
+    if epochs == 0:
+        path.unlink(missing_ok=True)
+    elif len(lines) > epochs + 1:
+        write_atomically(path, b"".join(lines[: epochs + 1]))
+
+
+def read_metrics(folder: Path) -> tuple[dict[str, float], ...]:
+    """Return the rows of ``metrics.csv``.
+
+    Raises:
+        RunError: it is missing, or a line is damaged.
+    """
+    path = folder / METRICS
+    try:
+        names, *rows = csv.reader(path.read_text().splitlines())
+        metrics = tuple(dict(zip(names, map(float, row), strict=True)) for row in rows)
+        return tuple({**row, "epoch": int(row["epoch"])} for row in metrics)
+    except (OSError, ValueError, KeyError) as error:
+        raise RunError(f"{path}: can't be read as metrics ({error})") from error
+
+
+def _numbers(row: Mapping[str, Any]) -> list[Any]:
+    """Return a row's numbers as Python's own, which are written with all digits."""
+    return [value if isinstance(value, int) else float(value) for value in row.values()]
+
+
+def _csv(rows: Iterable[Iterable[Any]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue().encode()
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: can't be read as JSON ({error})") from error
+    if not isinstance(content, dict):
+        raise RunError(f"{path}: holds a {type(content).__name__}: needs an object")
+    return content
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    write_atomically(path, (json.dumps(content, indent=2) + "\n").encode())

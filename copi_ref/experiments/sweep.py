@@ -1,0 +1,218 @@
+"""Many runs: methods × learning rates × seeds, each in a folder of its own, in several processes or on a cluster."""
+
+import os
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from copi_ref import _checks
+from copi_ref.backend import backend_name, use_backend
+from copi_ref.data.dataset import Dataset
+from copi_ref.experiments.config import Plan, surroundings
+from copi_ref.experiments.recorded import run_into
+
+Load = Callable[[str, Path | None, int | None], Dataset]
+"""``(dataset, data_dir, held_out) -> Dataset``; sent to other processes by its name."""
+
+
+class SweepError(ValueError):
+    """The file that describes a sweep is missing, damaged, or says what can't be done; the message names it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """What a sweep's file says. A rate is one number or several; seeds are a list, or a number N for 0 to N − 1."""
+
+    dataset: str
+    preset: str
+    methods: list[str]
+    seeds: int | list[int]
+    epochs: int
+    held_out: int | None = None
+    hidden: list[int] | None = None
+    eta_w: float | list[float] | None = None
+    eta_r: float | list[float] | None = None
+    error_scale: float | None = None
+    diagnostics: bool = False
+
+    def plans(self) -> list[Plan]:
+        """Return all runs: each method with each eta_w, each eta_r and each seed."""
+        seeds = range(self.seeds) if isinstance(self.seeds, int) else self.seeds
+        combinations = product(self.methods, *map(_several, (self.eta_w, self.eta_r)), seeds)
+        return [self._plan(*combination) for combination in dict.fromkeys(combinations)]
+
+    def _plan(self, method: str, eta_w: float | None, eta_r: float | None, seed: int) -> Plan:
+        changes = {"eta_w": eta_w, "eta_r": eta_r, "error_scale": self.error_scale}
+        return Plan(
+            dataset=self.dataset, held_out=self.held_out, preset=self.preset, method=method, seed=seed,
+            epochs=self.epochs, hidden=None if self.hidden is None else tuple(self.hidden),
+            overrides={name: value for name, value in changes.items() if value is not None},
+            diagnostics=self.diagnostics,
+        )  # fmt: skip
+
+    def folder(self, out: Path, plan: Plan) -> Path:
+        """Return where a run goes: METHOD/seed-N, and between them the rates of which there are several."""
+        swept = [name for name in ("eta_w", "eta_r") if isinstance(getattr(self, name), list)]
+        return out.joinpath(plan.method, *(f"{name}-{plan.overrides[name]}" for name in swept), f"seed-{plan.seed}")
+
+
+def _several(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+NEEDED = ("dataset", "preset", "methods", "seeds", "epochs")
+
+
+def read_sweep(path: Path) -> Sweep:
+    """Read the TOML file of a sweep; its keys are the fields of `Sweep`.
+
+    Raises:
+        SweepError: the file is missing or no TOML, a key is unknown or missing, or a value can't be used.
+    """
+    try:
+        values = tomllib.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise SweepError(f"{path}: can't be read as TOML ({error})") from error
+    known = Sweep.__dataclass_fields__
+    if unknown := [key for key in values if key not in known]:
+        raise SweepError(f"{path}: has {', '.join(unknown)}: the keys are {', '.join(known)}")
+    if missing := [key for key in NEEDED if key not in values]:
+        raise SweepError(f"{path}: lacks {', '.join(missing)}")
+    try:
+        _check(values)
+        sweep = Sweep(**values)
+        for plan in sweep.plans():
+            plan.experiment()  # raises what is wrong with a name or a rate
+    except (TypeError, ValueError) as error:
+        raise SweepError(f"{path}: {error}") from error
+    return sweep
+
+
+KINDS = {"dataset": str, "preset": str, "methods": list, "hidden": list, "diagnostics": bool}
+
+
+def _check(values: dict[str, Any]) -> None:
+    """Check what `Plan.experiment` does not look at."""
+    for name, value in values.items():
+        if value == []:
+            raise ValueError(f"{name} is empty: needs one or more")
+        if not isinstance(value, KINDS.get(name, object)):
+            raise TypeError(f"{name} is {value!r}: needs a {KINDS[name].__name__}")
+    for name in ("epochs", "held_out"):
+        _checks.whole_number(name, values.get(name, 1), minimum=1)
+    for name in ("hidden", "seeds"):
+        for entry in _several(values.get(name, 1)):
+            _checks.whole_number(name, entry, minimum=0 if isinstance(values["seeds"], list) and name == "seeds" else 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A run, and what another process needs to know for it; `threads` are those that BLAS may take."""
+
+    plan: Plan
+    folder: Path
+    data_dir: Path | None
+    backend: str
+    threads: int
+    checkpoint_seconds: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended: with a test accuracy, or with an error."""
+
+    folder: Path
+    test_accuracy: float | None
+    error: str | None = None
+
+
+def jobs_of(
+    sweep: Sweep, out: Path, data_dir: Path | None = None, threads: int = 1, checkpoint_seconds: float = 60
+) -> list[Job]:
+    """Return a sweep's runs as jobs for `run_jobs`; paths are made absolute, for processes that stand elsewhere."""
+    return [
+        Job(
+            plan=plan, folder=sweep.folder(out.resolve(), plan), data_dir=data_dir and data_dir.resolve(),
+            backend=backend_name(), threads=threads, checkpoint_seconds=checkpoint_seconds,
+        )
+        for plan in sweep.plans()
+    ]  # fmt: skip
+
+
+def run_jobs(jobs: Sequence[Job], load: Load, processes: int = 1) -> Iterator[Outcome]:
+    """Run in so many processes of this machine, and yield each outcome as it comes; 1: in this process.
+
+    A run that has ended before is not run again, one that was interrupted goes on. One that fails stops no other.
+
+    Raises:
+        ImportError: joblib is not installed; the message says how to.
+        SweepError: a process died, as when memory runs out: the runs can be resumed.
+    """
+    joblib = _imported("joblib")
+    tasks = (joblib.delayed(run_job)(job, load) for job in jobs)
+    controller = _imported("threadpoolctl").ThreadpoolController()
+    try:
+        with controller.limit(limits=jobs[0].threads, user_api="blas"):  # and afterwards as before, in this process
+            # One run at a time: several in a batch would come out together, or be lost together.
+            yield from joblib.Parallel(n_jobs=processes, return_as="generator_unordered", batch_size=1)(tasks)
+    except BrokenExecutor as error:
+        raise SweepError(f"a process died, perhaps for want of memory; run again to go on ({error})") from error
+
+
+def run_jobs_on_cluster(jobs: Sequence[Job], load: Load, scheduler: str) -> Iterator[Outcome]:
+    """Run on the workers of a Dask scheduler, else as `run_jobs`; they have to see the same folders.
+
+    Raises:
+        ImportError: distributed is not installed; the message says how to.
+        OSError: no scheduler answers at that address.
+    """
+    distributed = _imported("distributed")
+    with distributed.Client(scheduler) as client:
+        futures = {client.submit(run_job, job, load, pure=False): job for job in jobs}
+        for future in distributed.as_completed(futures):
+            if future.status == "finished":
+                yield future.result()
+            else:  # the worker died, and those that took over died too
+                yield Outcome(futures[future].folder, None, f"{futures[future].folder}: {future.exception()}")
+
+
+def run_job(job: Job, load: Load) -> Outcome:
+    """Do a job in this process."""
+    try:
+        with use_backend(job.backend):
+            dataset = _loaded(load, job.plan.dataset, job.data_dir, job.plan.held_out)
+            # After the data, which may bring a library with threads of its own. Not taken back at the end: another
+            # thread of a Dask worker may be in the middle of a run.
+            _imported("threadpoolctl").threadpool_limits(limits=job.threads, user_api="blas")
+            facts = surroundings(dataset)
+            done = run_into(
+                job.folder, job.plan, dataset, facts, resume=True, checkpoint_seconds=job.checkpoint_seconds
+            )
+    except Exception as error:  # whatever it is, the other runs go on, and it is reported
+        message = str(error) if str(job.folder) in str(error) else f"{job.folder}: {type(error).__name__}: {error}"
+        return Outcome(job.folder, None, message)
+    return Outcome(job.folder, done.metrics[-1]["test_accuracy"])
+
+
+@lru_cache(maxsize=1)
+def _loaded(load: Load, dataset: str, data_dir: Path | None, held_out: int | None) -> Dataset:
+    """Return the data, read once in a process."""
+    return load(dataset, data_dir, held_out)
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _imported(library: str) -> Any:
+    try:
+        return import_module(library)
+    except ImportError as error:
+        raise ImportError(f'{library} is not installed: pip install "copi_ref[sweep]"') from error

@@ -1,0 +1,46 @@
+"""What training shows in a terminal: progress, and a table of the methods."""
+
+from typing import TYPE_CHECKING, Any
+
+from copi_ref.experiments.runner import Spread
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+    from rich.table import Table
+
+
+def progress_bars(console: Any) -> "Progress":
+    """Return a bar per run, which counts epochs; the rest of the line is the field `note`."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    return Progress(
+        TextColumn("{task.description:22}"), BarColumn(), MofNCompleteColumn(), TextColumn("epochs"),
+        TimeElapsedColumn(), TextColumn("{task.fields[note]}"), console=console,
+    )  # fmt: skip
+
+
+def table(title: str, summary: dict[str, Any]) -> "Table":
+    """Return a line per method of what `summarize` gives."""
+    from rich import box
+    from rich.table import Table
+
+    rows = Table(
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1),
+        pad_edge=False,
+        title=title,
+        caption="Mean ± standard deviation over seeds, after the last epoch. Epochs until 99 % of the peak train "
+        "accuracy. Energy: ‖C_off‖/‖diag C‖ of the first layer's input, before → after.",
+    )
+    for heading in ("method", "train acc.", "test acc.", "to 99 %", "energy"):
+        rows.add_column(heading, justify="left" if heading == "method" else "right", no_wrap=True)
+    for method, figures in summary.items():
+        energy = f"{figures['energy_before'].mean:.3g} → {figures['energy_after'].mean:.3g}"
+        accuracies = [_spread(figures[name], 4) for name in ("train_accuracy", "test_accuracy")]
+        rows.add_row(method, *accuracies, _spread(figures["epochs_to_99_percent"], 1), energy)
+    return rows
+
+
+def _spread(spread: Spread, digits: int) -> str:
+    mean = f"{spread.mean:.{digits}f}"
+    return mean if spread.std is None else f"{mean} ±{spread.std:.{digits}f}"
