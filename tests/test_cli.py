@@ -420,7 +420,7 @@ def test_unknown_names_list_those_there_are():
 
 def test_epochs_to_99_percent_counts_finished_epochs():
     rows = tuple({"train_accuracy": value} for value in (0.1, 0.5, 0.9895, 0.99, 1.0))
-    assert runner.epochs_to_99_percent(runner.Run("m", 0, rows, np.eye(2), np.eye(2))) == 4
+    assert runner.epochs_to_99_percent(rows) == 4
 
 
 def test_a_run_has_the_moments_of_the_first_layers_input(own_npz):

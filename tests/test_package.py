@@ -33,7 +33,7 @@ ORDER = [
     ["analysis", "experiments"],
     ["plots"],
     ["training_report"],
-    ["oracle", "data_commands", "training_commands"],
+    ["oracle", "data_commands", "compare_commands", "training_commands"],
     ["sweep_commands"],
     ["cli"],
     ["__init__", "__main__"],

@@ -1,5 +1,6 @@
 """Train one method with one seed, and sum up what came out."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,9 +81,9 @@ def _moment_of_x(params: Params, dataset: Dataset) -> HostArray:
     return np.asarray(R @ C @ R.mT)
 
 
-def epochs_to_99_percent(run: Run) -> int:
-    """Return how many epochs it took to reach 99 % of the peak train accuracy (1: after the first)."""
-    accuracy = [row["train_accuracy"] for row in run.metrics]
+def epochs_to_99_percent(metrics: Sequence[Mapping[str, float]]) -> int:
+    """Return how many epochs a run took to reach 99 % of its peak train accuracy (1: after the first)."""
+    accuracy = [row["train_accuracy"] for row in metrics]
     return 1 + next(epoch for epoch, value in enumerate(accuracy) if value >= 0.99 * max(accuracy))
 
 
@@ -94,16 +95,18 @@ class Spread:
     std: float | None
 
 
+def spread(values: Sequence[float]) -> Spread:
+    """Return mean and deviation of one number per seed."""
+    return Spread(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None)
+
+
 def summarize(runs: list[Run]) -> dict[str, Spread]:
     """Sum up the runs of one method, one per seed: accuracies of the last epoch, speed, energies."""
     columns: dict[str, list[float]] = {
         "train_accuracy": [run.metrics[-1]["train_accuracy"] for run in runs],
         "test_accuracy": [run.metrics[-1]["test_accuracy"] for run in runs],
-        "epochs_to_99_percent": [epochs_to_99_percent(run) for run in runs],
+        "epochs_to_99_percent": [epochs_to_99_percent(run.metrics) for run in runs],
         "energy_before": [run.energy_before for run in runs],
         "energy_after": [run.energy_after for run in runs],
     }
-    return {
-        name: Spread(float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None)
-        for name, values in columns.items()
-    }
+    return {name: spread(values) for name, values in columns.items()}

@@ -1,0 +1,100 @@
+"""Methods side by side: figures of runs, and paired differences."""
+
+import math
+
+import pytest
+
+from copi_ref.cli import main
+from copi_ref.experiments.comparison import comparison, paired_difference
+from copi_ref.experiments.folder import FinishedRun, RunError, write_config, write_metrics, write_outcome
+
+CONFIG = {
+    "format": "copi_ref run", "dataset": "digits", "held_out": None, "preset": "demo", "hidden": [9, 9], "epochs": 3,
+    "overrides": {},
+}  # fmt: skip
+
+
+def a_run(method, seed, train, test, **changes):
+    rows = [
+        {"epoch": epoch, "train_accuracy": one, "test_accuracy": other}
+        for epoch, (one, other) in enumerate(zip(train, test, strict=True))
+    ]
+    return FinishedRun(f"{method}/seed-{seed}", {**CONFIG, "method": method, "seed": seed, **changes}, tuple(rows))
+
+
+RUNS = [
+    a_run("copi-bp", 0, (0.5, 0.9, 0.901), (0.5, 0.8, 0.7)),
+    a_run("copi-bp", 1, (0.5, 0.6, 0.9), (0.5, 0.6, 0.9)),
+    a_run("bp-adam", 1, (0.5, 0.6, 0.8), (0.5, 0.6, 0.5)),
+    a_run("bp-adam", 0, (0.5, 0.6, 0.8), (0.5, 0.6, 0.6)),
+]
+
+
+def test_a_paired_difference_by_hand():
+    """0.1, 0.2 and 0.3: mean 0.2, deviation 0.1; t of 2 degrees of freedom is 4.302653 at 97.5 % (any table)."""
+    found = paired_difference([1.1, 2.2, 3.3], [1.0, 2.0, 3.0])
+    half = 4.302653 * 0.1 / math.sqrt(3)
+    assert found.pairs == 3
+    for value, expected in ((found.mean, 0.2), (found.low, 0.2 - half), (found.high, 0.2 + half)):
+        assert math.isclose(value, expected, rel_tol=1e-6)  # as many digits as the table has
+
+
+def test_one_pair_has_no_interval():
+    found = paired_difference([3.0], [1.0])
+    assert (found.mean, found.low, found.high, found.pairs) == (2.0, None, None, 1)
+
+
+@pytest.mark.parametrize(("one", "other"), [([], []), ([1.0], [1.0, 2.0])])
+def test_what_is_no_pair_is_refused(one, other):
+    with pytest.raises(ValueError, match="needs pairs, at least one"):
+        paired_difference(one, other)
+
+
+def test_the_tables_by_hand():
+    """Peak .8 and .9, last .7 and .9; within 1 % of the peak train accuracy after 2 epochs and after 3.
+
+    The differences of the last epoch are .1 and .4 (seeds 0 and 1, whatever their order): mean .25.
+    """
+    lines = comparison(RUNS, against="bp-adam").splitlines()
+    assert lines[0] == "digits, demo, hidden 9-9, 3 epochs:"
+    copi_bp = next(line for line in lines if line.startswith("| copi-bp"))
+    assert copi_bp.split(" | ")[1:] == [
+        "2", "0.8000 ± 0.1414", "0.8500 ± 0.0707", "0.9005 ± 0.0007", "2.5000 ± 0.7071 |",
+    ]  # fmt: skip
+    differences = lines[-1].split(" | ")
+    assert differences[:2] == ["| copi-bp", "2"]
+    assert differences[2].startswith("+0.2500 [")
+
+
+def test_other_settings_have_a_table_of_their_own():
+    other = a_run("copi-bp", 0, (0.5,), (0.5,), overrides={"eta_w": 0.1}, held_out=7, epochs=1)
+    text = comparison([*RUNS, other])
+    assert "digits, demo, hidden 9-9, 1 epochs, eta_w 0.1, tested on 7 training samples held out:" in text
+    assert text.count("less ") == 1
+
+
+def test_methods_without_a_common_seed_have_no_difference():
+    text = comparison([RUNS[0], RUNS[2]], against="copi-bp")
+    assert text.splitlines()[-1] == "| bp-adam | 0 |  |  |  |  |"
+
+
+def test_what_can_not_be_compared_is_named():
+    with pytest.raises(RunError, match="no finished runs"):
+        comparison([])
+    with pytest.raises(RunError, match="no run of il: needs one of copi-bp, bp-adam"):
+        comparison(RUNS, against="il")
+    with pytest.raises(RunError, match="copi-bp/seed-0 and copi-bp/seed-0 are the same run"):
+        comparison([RUNS[0], RUNS[0], a_run("copi-bp", 0, (1.0,), (1.0,))])
+
+
+def test_the_command_reads_folders(tmp_path, capsys):
+    for run in RUNS:
+        folder = tmp_path / str(run.folder)
+        folder.mkdir(parents=True)
+        write_config(folder, run.config)
+        write_metrics(folder, run.metrics)
+        write_outcome(folder)
+    assert main(["compare", str(tmp_path), "--against", "copi-bp"]) == 0
+    assert "| bp-adam | 2 | -0.2500 [" in capsys.readouterr().out
+    assert main(["compare", str(tmp_path / "copi-bp" / "nothing")]) == 2
+    assert "no finished runs" in capsys.readouterr().err
