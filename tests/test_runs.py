@@ -216,6 +216,8 @@ def test_the_fingerprint_is_of_values_types_and_shapes():
     turned = replace(dataset, x_train=np.asfortranarray(dataset.x_train))
     assert fingerprint(small()) == fingerprint(dataset) == fingerprint(turned)
     assert fingerprint(half) != fingerprint(dataset)
+    other_type = replace(dataset, y_test=dataset.y_test.astype(np.uint64))  # of the same bytes
+    assert fingerprint(other_type) != fingerprint(dataset)
 
 
 def interrupted(folder, monkeypatch, epochs=1, **changes):

@@ -155,6 +155,14 @@ def test_a_process_that_dies_ends_the_sweep_with_a_message(config, tmp_path):
         list(run_jobs(jobs, deadly, processes=2))
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_each_process_takes_as_many_threads_as_it_was_told(threads, own_npz, tmp_path):
+    """Not as many as joblib would give it."""
+    config, out = written(tmp_path / "sweep.toml", dataset=str(own_npz), epochs=1, eta_w=0.01), tmp_path / "out"
+    assert run(config, "--out", out, "--jobs", 2, "--threads", threads) == 0
+    assert {found for _, _, found in results(out).values()} == {str(threads)}
+
+
 def test_threads_are_as_before_afterwards(config, tmp_path):
     import threadpoolctl
 
@@ -265,6 +273,17 @@ def test_a_missing_extra_says_how_to_install_it(config, tmp_path, monkeypatch, c
     monkeypatch.setitem(sys.modules, "joblib", None)
     assert run(config, "--out", tmp_path / "out") == 2
     assert 'joblib is not installed: pip install "copi_ref[sweep]"' in capsys.readouterr().err
+
+
+def test_paths_are_absolute_for_processes_that_stand_elsewhere(own_npz, tmp_path, monkeypatch):
+    config = written(tmp_path / "sweep.toml", dataset="own.npz", seeds=1, methods=["copi-bp"], eta_w=0.01)
+    monkeypatch.chdir(tmp_path)
+    (job,) = jobs_of(read_sweep(config), Path("out"), Path("data"))
+    monkeypatch.chdir("/")
+    assert [outcome.error for outcome in run_jobs([job], load_data)] == [None]
+    (done,) = find_runs(tmp_path / "out")
+    assert done.config["dataset"] == "own.npz"
+    assert job.data_dir == tmp_path / "data"
 
 
 def test_the_data_are_read_once_in_a_process(own_npz, config, tmp_path):

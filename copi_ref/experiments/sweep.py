@@ -113,10 +113,21 @@ def _check(values: dict[str, Any]) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A run, and what another process needs to know for it; `threads` are those that BLAS may take."""
+    """A run, and what another process needs to know for it, which may stand in another folder.
+
+    Args:
+        plan: the run.
+        folder: where it goes.
+        source: the plan's data set; of a file the absolute path.
+        data_dir: where the files of the published sets are.
+        backend: name of the array library.
+        threads: those that BLAS may take.
+        checkpoint_seconds: as for `run_into`.
+    """
 
     plan: Plan
     folder: Path
+    source: str
     data_dir: Path | None
     backend: str
     threads: int
@@ -136,10 +147,11 @@ def jobs_of(
     sweep: Sweep, out: Path, data_dir: Path | None = None, threads: int = 1, checkpoint_seconds: float = 60
 ) -> list[Job]:
     """Return a sweep's runs as jobs for `run_jobs`; paths are made absolute, for processes that stand elsewhere."""
+    source = str(Path(sweep.dataset).resolve()) if sweep.dataset.endswith(".npz") else sweep.dataset
     return [
         Job(
-            plan=plan, folder=sweep.folder(out.resolve(), plan), data_dir=data_dir and data_dir.resolve(),
-            backend=backend_name(), threads=threads, checkpoint_seconds=checkpoint_seconds,
+            plan=plan, folder=sweep.folder(out.resolve(), plan), source=source,
+            data_dir=data_dir and data_dir.resolve(), backend=backend_name(), threads=threads, checkpoint_seconds=checkpoint_seconds,
         )
         for plan in sweep.plans()
     ]  # fmt: skip
@@ -186,7 +198,7 @@ def run_job(job: Job, load: Load) -> Outcome:
     """Do a job in this process."""
     try:
         with use_backend(job.backend):
-            dataset = _loaded(load, job.plan.dataset, job.data_dir, job.plan.held_out)
+            dataset = _loaded(load, job.source, job.data_dir, job.plan.held_out)
             # After the data, which may bring a library with threads of its own. Not taken back at the end: another
             # thread of a Dask worker may be in the middle of a run.
             _imported("threadpoolctl").threadpool_limits(limits=job.threads, user_api="blas")
