@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from copi_ref import training_commands
+from copi_ref import figure_commands, training_commands
 from copi_ref.backend import BackendError, environment, load_backend
 from copi_ref.data import DataError
 from copi_ref.oracle import commands as oracle_commands
@@ -42,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     info.set_defaults(command=_info)
 
     training_commands.add_commands(commands)
+    figure_commands.add_commands(commands)
     oracle_commands.add_commands(commands)
     return parser
 

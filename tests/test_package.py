@@ -32,7 +32,8 @@ ORDER = [
     ["training", "checkpoint"],
     ["analysis", "experiments"],
     ["plots"],
-    ["oracle", "training_commands"],
+    ["paper_plots"],
+    ["oracle", "training_commands", "figure_commands"],
     ["cli"],
     ["__init__", "__main__"],
 ]
@@ -75,7 +76,8 @@ def test_only_backend_knows_array_libraries_and_only_plots_matplotlib(path):
     tops = {name.split(".")[0] for name in imports_of(path)}
     if part_of(path) != "backend":
         assert not tops & {"cupy", "torch", "jax", "array_api_compat", "array_api_strict"}
-    if part_of(path) not in ("plots", "training_commands"):  # the command only asks whether it is installed
+    # The commands only ask whether it is installed.
+    if part_of(path) not in ("plots", "paper_plots", "training_commands", "figure_commands"):
         assert "matplotlib" not in tops
 
 
