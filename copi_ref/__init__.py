@@ -53,7 +53,7 @@ from copi_ref.learning_rules import (
 )
 from copi_ref.losses import LOSSES, Loss, half_quadratic, quadratic, softmax_cross_entropy
 from copi_ref.minimise import NotConvergedError
-from copi_ref.network import Params, Trace, forward, init_params
+from copi_ref.network import Fused, Params, Trace, forward, fuse, fused_forward, init_params
 from copi_ref.optimizers import (
     OPTIMIZERS,
     Adam,
@@ -75,6 +75,9 @@ __all__ = [  # in reading order  # noqa: RUF022
     "Trace",
     "init_params",
     "forward",
+    "fuse",
+    "fused_forward",
+    "Fused",
     "ACTIVATIONS",
     "Activation",
     "identity",

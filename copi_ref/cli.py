@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from copi_ref import compare_commands, data_commands, sweep_commands, training_commands
+from copi_ref import compare_commands, data_commands, figure_commands, sweep_commands, training_commands
 from copi_ref.backend import BackendError, environment, load_backend
 from copi_ref.checkpoint import CheckpointError
 from copi_ref.data import DataError
@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     data_commands.add_commands(commands)
     sweep_commands.add_commands(commands)
     compare_commands.add_commands(commands)
+    figure_commands.add_commands(commands)
     oracle_commands.add_commands(commands)
     return parser
 

@@ -104,7 +104,7 @@ def _curves(axes: Axes, runs: Sequence[Run], metric: str) -> None:
         curves = np.array([[row[metric] for row in run.metrics] for run in runs if run.method == method])
         epochs = 1 + np.arange(curves.shape[1])
         mean, std = curves.mean(axis=0), curves.std(axis=0, ddof=1 if len(curves) > 1 else 0)
-        (line,) = axes.plot(epochs, mean, **_style(number), label=method)
+        (line,) = axes.plot(epochs, mean, **line_style(number), label=method)
         axes.fill_between(epochs, mean - std, mean + std, color=line.get_color(), alpha=0.2, linewidth=0)
     seeds = len({run.seed for run in runs})
     axes.set(xlabel="epochs", ylabel=metric.replace("_", " "))
@@ -147,7 +147,7 @@ def _layer_curves(axes: Axes, runs: Sequence[Run], measure: str) -> None:
         curves = np.array([[row[f"{measure}_{layer}"] for row in run.metrics] for run in runs])
         mean, epochs = curves.mean(axis=0), 1 + np.arange(curves.shape[1])
         finite = np.isfinite(mean)
-        (line,) = axes.plot(epochs, np.where(finite, mean, np.nan), **_style(layer - 1), label=f"layer {layer}")
+        (line,) = axes.plot(epochs, np.where(finite, mean, np.nan), **line_style(layer - 1), label=f"layer {layer}")
         alone = finite & ~np.append(False, finite[:-1]) & ~np.append(finite[1:], False)
         if alone.any():  # with both neighbours left out, or one epoch in all: no line shows it
             axes.plot(epochs[alone], mean[alone], ".", color=line.get_color())
@@ -179,6 +179,6 @@ def _legend_below(figure: Figure, axes: Axes) -> None:
     figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 8), fontsize=9)
 
 
-def _style(number: int) -> dict[str, Any]:
+def line_style(number: int) -> dict[str, Any]:
     """Return how to draw the line of that number, from 0."""
     return {"color": _COLOURS[number % len(_COLOURS)], "linestyle": _DASHES[number % len(_DASHES)]}

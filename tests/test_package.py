@@ -32,8 +32,8 @@ ORDER = [
     ["training", "checkpoint"],
     ["analysis", "experiments"],
     ["plots"],
-    ["training_report"],
-    ["oracle", "data_commands", "compare_commands", "training_commands"],
+    ["paper_plots", "training_report"],
+    ["oracle", "data_commands", "compare_commands", "figure_commands", "training_commands"],
     ["sweep_commands"],
     ["cli"],
     ["__init__", "__main__"],
@@ -77,7 +77,8 @@ def test_only_backend_knows_array_libraries_and_only_plots_matplotlib(path):
     tops = {name.split(".")[0] for name in imports_of(path)}
     if part_of(path) != "backend":
         assert not tops & {"cupy", "torch", "jax", "array_api_compat", "array_api_strict"}
-    if part_of(path) not in ("plots", "training_commands"):  # the command only asks whether it is installed
+    # The commands only ask whether it is installed.
+    if part_of(path) not in ("plots", "paper_plots", "training_commands", "figure_commands"):
         assert "matplotlib" not in tops
 
 

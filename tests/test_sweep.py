@@ -280,7 +280,7 @@ def test_paths_are_absolute_for_processes_that_stand_elsewhere(own_npz, tmp_path
     monkeypatch.chdir(tmp_path)
     (job,) = jobs_of(read_sweep(config), Path("out"), Path("data"))
     monkeypatch.chdir("/")
-    assert [outcome.error for outcome in run_jobs([job], load_data)] == [None]
+    assert [outcome.error for outcome in run_jobs([job], load_named)] == [None]
     (done,) = find_runs(tmp_path / "out")
     assert done.config["dataset"] == "own.npz"
     assert job.data_dir == tmp_path / "data"

@@ -1,13 +1,13 @@
 """The settings of the published experiments, and of the demo, by method and data set."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from copi_ref import _checks
-from copi_ref.credit import CREDIT
+from copi_ref.credit import CREDIT, ProximalInferenceLearning
 from copi_ref.losses import half_quadratic, quadratic
-from copi_ref.optimizers import Adam, adam, adam_tmlr
+from copi_ref.optimizers import Adam, adam, adam_tmlr, plain
 from copi_ref.recipe import Recipe
 
 PAPER_METHODS = ("copi-bp", "copi-fa", "bp-decorrelated", "bp-adam")
@@ -26,13 +26,21 @@ METHODS: dict[str, dict[str, Any]] = {
     **{f"sgd-{credit}": {"credit": credit, "weight_rule": "sgd"} for credit in CREDIT if credit != "bp"},
     "il": {"credit": "il", "weight_rule": "sgd", **_INFERENCE_LEARNING},
     "il-prox": {"credit": "il-prox", "weight_rule": "nlms", **_INFERENCE_LEARNING},
-}
+    "bp-plain": {"credit": "bp", "weight_rule": "sgd", **_NO_LATERAL},
+    "il-plain": {"credit": "il", "weight_rule": "sgd", "states": "inferred", "optimizer": plain, **_NO_LATERAL},
+    "il-prox-plain": {
+        "credit": ProximalInferenceLearning(), "weight_rule": "nlms", "states": "inferred", "optimizer": plain,
+        "eta_w": 1, **_NO_LATERAL,
+    },
+}  # fmt: skip
 """What each method changes in a preset's recipe; `bp-adam` has the preset's own Adam besides.
 
 `copi-X` and `sgd-X` take δ from the credit method X, and learn with COPI's rule or gradient descent on decorrelated
 inputs (`sgd-bp` is called `bp-decorrelated`). `il` and `il-prox` are Inference Learning by itself: its own update, from
 the inferred states, without R, and with Adam, as its paper does for batches of more than one sample. Like `bp-adam`
-they wait while in other methods only R learns, so that W learns equally long in all.
+they wait while in other methods only R learns, so that W learns equally long in all. The three
+`…-plain` take plain steps without R: the explicit one of gradient descent, IL's, and the implicit one, to which IL-prox
+comes close; the learning rate of `il-prox-plain` is α (see `changed`).
 """
 
 
@@ -48,8 +56,8 @@ def experiment(preset: str, method: str, dataset: str) -> Experiment:
     """Return the settings of a method under a preset.
 
     Args:
-        preset: "paper" (the text of arXiv 2203.13203), "tmlr" (the experiments of the later version) or "demo"
-            (this project's own, chosen for digits).
+        preset: "paper" (the text of arXiv 2203.13203), "tmlr" (the experiments of the later version), "il" (Inference
+            Learning's, one sample at a time) or "demo" (this project's own, chosen for digits).
         method: a name in `METHODS`.
         dataset: "mnist" or "cifar10"; for any other name the published settings are those of MNIST.
 
@@ -63,6 +71,20 @@ def experiment(preset: str, method: str, dataset: str) -> Experiment:
     if method == "bp-adam":
         recipe = replace(recipe, **baseline)
     return Experiment(settings.hidden, recipe)
+
+
+def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """Return a recipe with other settings, where the learning rate of IL-prox by itself is α and not η_W.
+
+    Its step is W + 1 · ΔW, with α in the energy that its states come from: a rate `eta_w` goes to ``credit.alpha``.
+
+    Raises:
+        TypeError, ValueError: settings that the recipe refuses.
+    """
+    changes = dict(changes)
+    if isinstance(recipe.credit, ProximalInferenceLearning) and "eta_w" in changes:
+        changes["credit"] = replace(recipe.credit, alpha=changes.pop("eta_w"))
+    return replace(recipe, **changes)
 
 
 def _paper(dataset: str) -> tuple[Experiment, dict[str, Any]]:
@@ -98,8 +120,15 @@ def _demo(dataset: str) -> tuple[Experiment, dict[str, Any]]:
     return Experiment((100, 100), recipe), {"optimizer": adam, "eta_w": 1e-3}
 
 
+def _il(dataset: str) -> tuple[Experiment, dict[str, Any]]:
+    """Alonso et al. 2022, stability: one sample at a time; what their abstract leaves open is this project's choice."""
+    recipe = Recipe(eta_w=0.01, eta_r=0.01, loss=half_quadratic, output="pre-activation", batch_size=1)
+    return Experiment((1024,) * 3 if dataset == "cifar10" else (256, 256), recipe), {"optimizer": adam, "eta_w": 1e-3}
+
+
 PRESETS: dict[str, Callable[[str], tuple[Experiment, dict[str, Any]]]] = {
     "demo": _demo,
+    "il": _il,
     "paper": _paper,
     "tmlr": _tmlr,
 }
