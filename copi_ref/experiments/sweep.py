@@ -151,7 +151,8 @@ def jobs_of(
     return [
         Job(
             plan=plan, folder=sweep.folder(out.resolve(), plan), source=source,
-            data_dir=data_dir and data_dir.resolve(), backend=backend_name(), threads=threads, checkpoint_seconds=checkpoint_seconds,
+            data_dir=data_dir and data_dir.resolve(), backend=backend_name(), threads=threads,
+            checkpoint_seconds=checkpoint_seconds,
         )
         for plan in sweep.plans()
     ]  # fmt: skip
