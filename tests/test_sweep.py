@@ -281,7 +281,8 @@ def test_paths_are_absolute_for_processes_that_stand_elsewhere(own_npz, tmp_path
     monkeypatch.chdir(tmp_path)
     (job,) = jobs_of(read_sweep(config), Path("out"), Path("data"))
     monkeypatch.chdir("/")
-    assert [outcome.error for outcome in run_jobs([job], load_data)] == [None]
+    outcomes = run_jobs([job], lambda name, data_dir, held_out: load_npz(name))
+    assert [outcome.error for outcome in outcomes] == [None]
     (done,) = find_runs(tmp_path / "out")
     assert done.config["dataset"] == "own.npz"
     assert job.data_dir == tmp_path / "data"
