@@ -82,8 +82,10 @@ def test_one_process_and_two_give_the_same(config, tmp_path, capsys):
     assert {threads for _, _, threads in results(two).values()} == {"1"}
 
 
-def test_a_dask_cluster_gives_the_same(config, tmp_path):
+def test_a_dask_cluster_gives_the_same(config, tmp_path, monkeypatch):
     distributed = pytest.importorskip("distributed")
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.setenv(name, "1")  # as a cluster in this process sets them, for good: here, until the test ends
     one, cluster_out = tmp_path / "one", tmp_path / "cluster"
     assert run(config, "--out", one, "--threads", 1) == 0
     with distributed.LocalCluster(
