@@ -81,8 +81,10 @@ def test_one_process_and_two_give_the_same(config, tmp_path, capsys):
     assert {threads for _, _, threads in results(two).values()} == {"1"}
 
 
-def test_a_dask_cluster_gives_the_same(config, tmp_path):
+def test_a_dask_cluster_gives_the_same(config, tmp_path, monkeypatch):
     distributed = pytest.importorskip("distributed")
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.setenv(name, "1")  # as a cluster in this process sets them, for good: here, until the test ends
     one, cluster_out = tmp_path / "one", tmp_path / "cluster"
     assert run(config, "--out", one, "--threads", 1) == 0
     with distributed.LocalCluster(
@@ -280,7 +282,8 @@ def test_paths_are_absolute_for_processes_that_stand_elsewhere(own_npz, tmp_path
     monkeypatch.chdir(tmp_path)
     (job,) = jobs_of(read_sweep(config), Path("out"), Path("data"))
     monkeypatch.chdir("/")
-    assert [outcome.error for outcome in run_jobs([job], load_named)] == [None]
+    outcomes = run_jobs([job], lambda name, data_dir, held_out: load_npz(name))
+    assert [outcome.error for outcome in outcomes] == [None]
     (done,) = find_runs(tmp_path / "out")
     assert done.config["dataset"] == "own.npz"
     assert job.data_dir == tmp_path / "data"
