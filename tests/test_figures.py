@@ -151,6 +151,8 @@ def test_the_summary_has_last_and_peak_beside_each_other_and_epochs_from_0():
     assert row["peak_test_accuracy"].mean == (0.5 + 0.375) / 2
     assert row["epoch_of_99_percent"].mean == 0.5
     assert figure_2.lateral_only_epochs(TWO_SEEDS) == 1
+    (row,) = figure_2.summary({"copi-bp": [a_run(accuracies=(0.5, 0.98, 0.995, 1.0))]})
+    assert row["epoch_of_99_percent"] == Spread(2.0, None)
 
 
 # --- Fig. 3 ----------------------------------------------------------------------------------------------------------
@@ -344,7 +346,9 @@ def test_curves_are_drawn_with_markers_envelopes_and_axis_labels():
     assert line.get_ydata().tolist() == [0.5, 0.75, 0.5]
     assert line.get_xdata().tolist() == [0, 1, 2]
     assert line.get_label() == "copi-bp, 2 seeds"
-    assert len(panels[0].collections) == 1
+    (envelope,) = panels[0].collections
+    at_0 = envelope.get_paths()[0].vertices
+    assert sorted(set(at_0[at_0[:, 0] == 0, 1])) == [0.5 - math.sqrt(0.125), 0.5 + math.sqrt(0.125)]
     assert "from 0" in panels[2].get_xlabel()
     assert "in epoch 0 only R learns" in panels[2].get_xlabel()
     assert panels[2].get_yscale() == "log"
@@ -375,9 +379,9 @@ def test_a_mosaic_has_each_image_on_its_own_scale():
 
 
 def test_what_diverged_is_marked_with_how_many_seeds():
-    rows = rows_by_rate([a_run(eta_w=0.1)], [a_run(eta_w=1.0), a_run(eta_w=1.0, seed=1)])
+    rows = rows_by_rate([a_run(eta_w=0.1), a_run(eta_w=1.0, seed=2)], [a_run(eta_w=1.0), a_run(eta_w=1.0, seed=1)])
     (axes,) = paper_plots.rates_figure(rows, ["copi-bp"], "", "rate").axes
-    assert [text.get_text() for text in axes.texts] == ["2/2"]
+    assert [text.get_text() for text in axes.texts] == ["2/3"]
     assert axes.lines[-1].get_xdata()[0] == 1.0
     assert axes.get_xscale() == "log"
 
@@ -480,7 +484,7 @@ def test_figures_of_runs_that_the_command_trained(tmp_path, capsys, monkeypatch)
     monkeypatch.setenv("COPI_REF_BACKEND", "numpy")
     train = ["train", "digits", "--hidden", "9,8,7", "--epochs", "2", "--method", "copi-bp"]
     assert cli.main([*train, "--out", str(tmp_path / "runs" / "low")]) == 0
-    assert cli.main([*train, "--eta-w", "1e9", "--out", str(tmp_path / "runs" / "high")]) == 1
+    assert cli.main([*train, "--eta-w", "1e9", "--eta-r", "1e9", "--out", str(tmp_path / "runs" / "high")]) == 1
     figure = ["--dataset", "digits", "--out", str(tmp_path), "--runs"]
     for name in ("2a", "2b", "3a", "3b", "3c"):
         assert cli.main(["figure", name, *figure, str(tmp_path / "runs" / "low")]) == 0
