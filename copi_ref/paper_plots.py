@@ -43,9 +43,9 @@ def curves_figure(rows: Sequence[Row], panels: Sequence[str], methods: Sequence[
         grid = figure.subplots(len(panels) // 2, 2, sharex=True, squeeze=False)
         for axes, metric in zip(grid.flat, panels, strict=True):
             _curves(axes, rows, metric, methods)
-        learns = {0: "", 1: ", in epoch 0 only R learns"}.get(idle, f", in epochs 0 to {idle - 1} only R learns")
+        learns = {0: "", 1: ";\nin epoch 0 only R learns"}.get(idle, f";\nin epochs 0 to {idle - 1} only R learns")
         for axes in grid[-1]:
-            axes.set_xlabel(f"epoch (from 0; measured after it{learns})")
+            axes.set_xlabel(f"epoch, from 0 (measured after it{learns})")
         _legend(figure, grid[0, 0])
         return figure
 
@@ -118,7 +118,9 @@ def compression_figure(rows: Sequence[Row], title: str) -> Figure:
 
 
 def rates_figure(rows: Sequence[Row], methods: Sequence[str], title: str, rate: str) -> Figure:
-    """Draw test accuracy against the learning rate, after the last epoch and at its peak; crosses where seeds diverged.
+    """Draw test accuracy against the learning rate; hollow marks at the bottom say how many seeds diverged.
+
+    After the last epoch, and beside it at the peak over epochs where it differs.
 
     Args:
         rows: of `copi_ref.experiments.rates.by_rate`.
@@ -126,19 +128,22 @@ def rates_figure(rows: Sequence[Row], methods: Sequence[str], title: str, rate: 
         title: above the figure.
         rate: the name of the learning rate.
     """
+    panels = {"last_test_accuracy": "after the last epoch", "peak_test_accuracy": "peak over epochs, of the test set"}
+    if all(row["last_test_accuracy"] == row["peak_test_accuracy"] for row in rows if row["diverged"] < row["seeds"]):
+        del panels["peak_test_accuracy"]
     with matplotlib.rc_context(_RC):
-        figure = Figure(figsize=(_WIDTH, 3.4), layout="constrained")
+        figure = Figure(figsize=(_WIDTH * (0.3 + 0.35 * len(panels)), 3.6), layout="constrained")
         figure.suptitle(title, fontsize=9)
-        panels = {
-            "last_test_accuracy": "after the last epoch",
-            "peak_test_accuracy": "peak over epochs (on the test set)",
-        }
-        grid = figure.subplots(1, 2, sharey=True)
+        grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for axes, (column, heading) in zip(grid, panels.items(), strict=True):
             for number, method in enumerate(methods):
                 _rates(axes, [row for row in rows if row["method"] == method], column, number, method)
             axes.set(xscale="log", xlabel=rate, title=heading)
+            axes.margins(x=0.1)
             axes.grid(alpha=0.3)
+        lowest, highest = grid[0].get_ylim()
+        if any(row["diverged"] for row in rows):  # room for a line of marks a method
+            grid[0].set_ylim(bottom=lowest - 0.1 * len(methods) * (highest - lowest))
         grid[0].set_ylabel("test accuracy (share of samples)")
         _legend(figure, grid[0])
         return figure
@@ -195,16 +200,19 @@ def _rates(axes: Axes, rows: Sequence[Row], column: str, number: int, method: st
         return
     drawn = [row for row in rows if row["diverged"] < row["seeds"]]
     _points(axes, [row["rate"] for row in drawn], drawn, column, number, f"{method}, {_seeds(rows)}")
-    diverged = [row for row in rows if row["diverged"]]
-    # In the axes' own height: one line of crosses a method, below the data's 0, each with how many of the seeds.
-    height = 0.02 + 0.05 * number
-    colour = line_style(number)["color"]
-    for row in diverged:
-        axes.plot(row["rate"], height, "x", color=colour, transform=axes.get_xaxis_transform(), clip_on=False)
-        axes.annotate(
-            f"{row['diverged']}/{row['seeds']} diverged", (row["rate"], height), xycoords=axes.get_xaxis_transform(),
-            xytext=(4, 0), textcoords="offset points", va="center", fontsize=5, color=colour,
-        )  # fmt: skip
+    style: dict[str, Any] = {
+        "marker": _MARKERS[number],
+        "markerfacecolor": "none",
+        "color": line_style(number)["color"],
+    }
+    height = 0.03 + 0.06 * number  # in the axes' own height: one line of marks a method, below the data
+    for row in rows:
+        if row["diverged"]:
+            where = row["rate"], height
+            axes.plot(*where, **style, transform=axes.get_xaxis_transform())
+            text = f"{row['diverged']}/{row['seeds']}"
+            beside: Any = {"xytext": (4, 0), "textcoords": "offset points", "va": "center", "fontsize": 6}
+            axes.annotate(text, where, xycoords=axes.get_xaxis_transform(), **beside)
 
 
 def _points(axes: Axes, places: Sequence[float], rows: Sequence[Row], column: str, number: int, label: str) -> None:

@@ -1,5 +1,6 @@
 """Which finished runs a figure is drawn from: those of one setting, by method; and what is read from them."""
 
+import itertools
 import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -45,11 +46,27 @@ def runs_by_method(
         raise FigureError(
             f"there are no finished runs of {dataset} by {' or '.join(methods)}: make them with\n  {command}"
         )
-    _check_same([run for found in chosen.values() for run in found], dataset, _SHARED)
+    check_same([run for found in chosen.values() for run in found], dataset, _SHARED)
     for method, found in chosen.items():
-        _check_same(found, f"{dataset} by {method}", _SHARED_BY_SEEDS)
+        check_same(found, f"{dataset} by {method}", _SHARED_BY_SEEDS)
         check_seeds(found)
     return chosen
+
+
+def check_same(runs: Sequence["FinishedRun"], what: str, keys: Sequence[str]) -> None:
+    """Refuse runs whose settings differ in one of the keys of their configurations.
+
+    Raises:
+        FigureError: they do; the message says in what, and names two folders.
+    """
+    for key in keys:
+        for run in runs[1:]:
+            one, other = runs[0].config[key], run.config[key]
+            if one != other:
+                raise FigureError(
+                    f"runs of {what} differ in {_difference(key, one, other)} ({runs[0].folder}, {run.folder}): "
+                    "name a folder with runs of one setting with --runs"
+                )
 
 
 def check_seeds(runs: Sequence["FinishedRun"]) -> None:
@@ -73,8 +90,8 @@ def recipe_of(run: "FinishedRun") -> Recipe:
     """
     words = run.config["recipe"]
     try:
-        activation = _checks.choice("activation", words["activation"], ACTIVATIONS)
-        loss = _checks.choice("loss", words["loss"], LOSSES)
+        activation = _checks.choice("activation", words["activation"], {one.name: one for one in ACTIVATIONS.values()})
+        loss = _checks.choice("loss", words["loss"], {one.name: one for one in LOSSES.values()})
     except ValueError as error:
         raise FigureError(f"{run.folder}: {error}") from error
     return Recipe(eta_w=0, eta_r=0, activation=activation, loss=loss, output=words["output"])
@@ -86,26 +103,16 @@ def samples_for(run: "FinishedRun", x: HostArray) -> HostArray:
 
 
 def title_of(run: "FinishedRun") -> str:
-    """Say what a run was of: "mnist (tested on 10000 held out), preset tmlr, hidden layers 500-500"."""
+    """Say what a run was of: "mnist (tested on 10000 held out), preset tmlr, hidden layers 500×6"."""
     config = run.config
     held_out = f" (tested on {config['held_out']} held out)" if config["held_out"] is not None else ""
-    hidden = "-".join(map(str, config["hidden"]))
+    runs = [(size, len(list(group))) for size, group in itertools.groupby(config["hidden"])]
+    hidden = "-".join(f"{size}×{count}" if count > 1 else str(size) for size, count in runs)
     return f"{config['dataset']}{held_out}, preset {config['preset']}, hidden layers {hidden}"
 
 
 def _is(run: "FinishedRun", dataset: str, method: str) -> bool:
     return bool(run.config["dataset"] == dataset and run.config["method"] == method)
-
-
-def _check_same(runs: Sequence["FinishedRun"], what: str, keys: Sequence[str]) -> None:
-    for key in keys:
-        for run in runs[1:]:
-            one, other = runs[0].config[key], run.config[key]
-            if one != other:
-                raise FigureError(
-                    f"runs of {what} differ in {_difference(key, one, other)} ({runs[0].folder}, {run.folder}): "
-                    "name a folder with runs of one setting with --runs"
-                )
 
 
 def _difference(key: str, one: Any, other: Any) -> str:

@@ -3,7 +3,7 @@
 import hashlib
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 
 from copi_ref.backend import environment
 from copi_ref.data.dataset import Dataset
-from copi_ref.experiments.presets import Experiment, experiment
+from copi_ref.experiments.presets import Experiment, changed, experiment
 from copi_ref.recipe import Recipe
 
 FORMAT = "copi_ref run"
@@ -39,7 +39,7 @@ class Plan:
     def experiment(self) -> Experiment:
         """Return recipe and hidden layers; errors as `copi_ref.experiments.presets.experiment`."""
         settings = experiment(self.preset, self.method, self.dataset)
-        return Experiment(self.hidden or settings.hidden, replace(settings.recipe, **self.overrides))
+        return Experiment(self.hidden or settings.hidden, changed(settings.recipe, self.overrides))
 
     def config(self, surroundings: Mapping[str, Any]) -> dict[str, Any]:
         """Return everything needed to repeat the run; `surroundings` comes from the function of that name."""

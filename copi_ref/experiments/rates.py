@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from copi_ref.experiments.chosen_runs import FigureError, Row, check_seeds
+from copi_ref.experiments.chosen_runs import FigureError, Row, check_same, check_seeds
 from copi_ref.experiments.figure_2 import peak
 from copi_ref.experiments.runner import Spread, spread
 
@@ -45,16 +45,18 @@ def by_rate(
         groups: dict[float, tuple[list[FinishedRun], list[FinishedRun]]] = {}
         for runs, place in ((finished, 0), (failed, 1)):
             for run in runs:
-                if run.config["dataset"] == dataset and run.config["method"] == method:
+                if _is_of(run, dataset, [method]):
                     groups.setdefault(rate_of(run), ([], []))[place].append(run)
         rows += [_row(method, rate, *groups[rate]) for rate in sorted(groups)]
     if not rows:
         raise FigureError(f"there are no runs of {dataset} by {' or '.join(methods)}: make them with\n  {command}")
-    _check_same([*finished, *failed], dataset, methods)
+    shown = [run for run in (*finished, *failed) if _is_of(run, dataset, methods)]
+    check_same(shown, dataset, ("preset", "hidden", "held_out", "epochs"))
     return rows
 
 
 def _row(method: str, rate: float, finished: list["FinishedRun"], failed: list["FinishedRun"]) -> Row:
+    check_same([*finished, *failed], f"{method} at the rate {rate:g}", ("recipe",))
     check_seeds([*finished, *failed])
     last = [run.metrics[-1]["test_accuracy"] for run in finished]
     return {
@@ -67,13 +69,5 @@ def _row(method: str, rate: float, finished: list["FinishedRun"], failed: list["
     }
 
 
-def _check_same(runs: Sequence["FinishedRun"], dataset: str, methods: Sequence[str]) -> None:
-    seen: dict[str, object] = {}
-    for run in runs:
-        if run.config["dataset"] == dataset and run.config["method"] in methods:
-            for key in ("preset", "hidden", "held_out", "epochs"):
-                if seen.setdefault(key, run.config[key]) != run.config[key]:
-                    raise FigureError(
-                        f"runs differ in {key}: {seen[key]} and {run.config[key]} ({run.folder}): "
-                        "name a folder with runs of one setting with --runs"
-                    )
+def _is_of(run: "FinishedRun", dataset: str, methods: Sequence[str]) -> bool:
+    return run.config["dataset"] == dataset and run.config["method"] in methods
