@@ -15,9 +15,9 @@ from copi_ref import cli, figure_commands
 from copi_ref.analysis.whitening import distance_from_zca
 from copi_ref.data import Dataset
 from copi_ref.experiments import figure_2, figure_3a, figure_3b, figure_3c, rates
-from copi_ref.experiments.chosen_runs import FigureError, recipe_of, runs_by_method, spread, title_of
+from copi_ref.experiments.chosen_runs import FigureError, recipe_of, runs_by_method, title_of
 from copi_ref.experiments.presets import METHODS, PAPER_METHODS, changed, experiment
-from copi_ref.experiments.runner import Spread
+from copi_ref.experiments.runner import Spread, spread
 from copi_ref.experiments.tables import as_csv, as_table
 
 pytest.importorskip("matplotlib")
