@@ -412,7 +412,7 @@ def test_demo_preset():
 
 
 def test_unknown_names_list_those_there_are():
-    with pytest.raises(ValueError, match="preset is 'x': choose one of 'demo', 'paper', 'tmlr'"):
+    with pytest.raises(ValueError, match="preset is 'x': choose one of 'demo', 'il', 'paper', 'tmlr'"):
         experiment("x", "copi-bp", "mnist")
     with pytest.raises(ValueError, match="method is 'x': choose one of 'copi-bp'"):
         experiment("paper", "x", "mnist")
