@@ -312,7 +312,7 @@ def test_the_command_trains_on_each(data_dir, tmp_path, monkeypatch, capsys):
         out = tmp_path / name
         arguments = ["train", name, "--held-out", "2", "--epochs", "1", "--hidden", "3", "--out", str(out)]
         assert main(arguments) == 0
-        record = (out / "run.json").read_text()
+        record = (out / "copi-bp" / "seed-0" / "config.json").read_text()
         assert '"preset": "tmlr"' in record
         assert '"held_out": 2' in record
         assert "tested on 2 training samples held out" in " ".join(capsys.readouterr().out.split())
