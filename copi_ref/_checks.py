@@ -24,7 +24,7 @@ def arrays(**named: tuple[Array, str]) -> Namespace:
         ValueError: a shape does not fit, or there are no samples.
     """
     if _plainly_fit(named):
-        return backend.NUMPY
+        return backend.numpy_namespace()
     xp = _namespace(named)
     _check_dtypes(xp, named)
     _check_shapes(named)
@@ -36,16 +36,21 @@ def _plainly_fit(named: dict[str, tuple[Array, str]]) -> bool:
     lengths: dict[str, int] = {}
     dtype = None
     for array, axes in named.values():
-        if type(array) is not np.ndarray or array.ndim != len(axes):
+        if not _is_plain(array) or array.ndim != len(axes):
             return False
         if dtype is None:
             dtype = array.dtype
-        if array.dtype != dtype or dtype.char not in "efd":
+        if array.dtype != dtype:
             return False
         for axis, length in zip(axes, array.shape, strict=True):
             if length == 0 or lengths.setdefault(axis, length) != length:
                 return False
     return True
+
+
+def _is_plain(array: Array) -> bool:
+    """Whether an array is NumPy's own, in half, single or double precision."""
+    return type(array) is np.ndarray and array.dtype.char in "efd"
 
 
 def same_length(**named: tuple[Any, int]) -> None:
@@ -61,8 +66,8 @@ def same_length(**named: tuple[Any, int]) -> None:
 
 def floating(name: str, array: Array) -> Namespace:
     """Check one array of any shape and return its namespace; the same errors as `arrays`."""
-    if type(array) is np.ndarray and array.dtype.char in "efd":
-        return backend.NUMPY
+    if _is_plain(array):
+        return backend.numpy_namespace()
     xp = _namespace({name: (array, "")})
     _check_dtypes(xp, {name: (array, "")})
     return xp

@@ -11,6 +11,7 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, TypeAlias
 
@@ -43,8 +44,6 @@ _INSTALL = {
     "array_api_strict": "pip install array-api-strict",
 }
 _FLOAT_DTYPES = ("float16", "bfloat16", "float32", "float64")
-
-NUMPY: Namespace = array_api_compat.array_namespace(np.empty(0))
 
 _chosen: ContextVar[str | None] = ContextVar("copi_ref_backend", default=None)
 
@@ -120,6 +119,12 @@ def default_namespace(xp: Namespace | None = None) -> Namespace:
     return array_api_compat.array_namespace(_probe(xp.__name__, xp))
 
 
+@cache
+def numpy_namespace() -> Namespace:
+    """Return the namespace of NumPy's arrays; loaded when first needed, as that takes longer than all other imports."""
+    return array_api_compat.array_namespace(np.empty(0))
+
+
 def namespace(*arrays: Array) -> Namespace:
     """Return the array namespace that all `arrays` belong to.
 
@@ -127,7 +132,7 @@ def namespace(*arrays: Array) -> Namespace:
         TypeError: one of them is no array, or they come from different libraries.
     """
     if all(type(array) is np.ndarray for array in arrays):  # in a step the commonest, and ten times as fast
-        return NUMPY
+        return numpy_namespace()
     return array_api_compat.array_namespace(*arrays)
 
 

@@ -5,20 +5,19 @@ import io
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from copi_ref.backend import HostArray
+from copi_ref.data import load_named
 from copi_ref.data.dataset import Dataset
 from copi_ref.experiments import figure_2, figure_3a, figure_3b, figure_3c, rates
 from copi_ref.experiments.chosen_runs import FigureError, Row, runs_by_method, title_of
+from copi_ref.experiments.folder import FinishedRun, find_failed, find_runs
 from copi_ref.experiments.presets import PAPER_METHODS
 from copi_ref.experiments.tables import as_csv, as_table, as_text
 from copi_ref.files import write_atomically
-
-if TYPE_CHECKING:
-    from copi_ref.experiments.folder import FinishedRun
 
 IL_METHODS = ("bp-plain", "il-plain", "il-prox-plain")
 RATES = "0.01 0.1 1 2.5 10 100"  # of the stability experiment
@@ -60,7 +59,7 @@ def _figure_2(options: argparse.Namespace) -> None:
     from copi_ref.paper_plots import curves_figure
 
     command = train_command(options, PAPER_METHODS)
-    chosen = runs_by_method(_finished(options.runs), options.dataset, PAPER_METHODS, command)
+    chosen = runs_by_method(find_runs(options.runs), options.dataset, PAPER_METHODS, command)
     missing = [method for method in PAPER_METHODS if method not in chosen]
     if missing:
         print(f"Not drawn, for want of runs: {', '.join(missing)}. {train_command(options, missing)}", file=sys.stderr)
@@ -131,7 +130,7 @@ def _il_stability(options: argparse.Namespace) -> None:
 def _draw_rates(options: argparse.Namespace, methods: Sequence[str], command: str, rate: str) -> None:
     from copi_ref.paper_plots import rates_figure
 
-    finished, failed = _finished(options.runs), _failed(options.runs)
+    finished, failed = find_runs(options.runs), find_failed(options.runs)
     rows = rates.by_rate(finished, failed, options.dataset, methods, command)
     shown = next(
         run
@@ -161,32 +160,15 @@ def train_command(
     return f"copi-ref train {options.dataset} {more} --method {' '.join(methods)} --seeds 5 --out {options.runs}{below}"
 
 
-def _copi_runs(options: argparse.Namespace) -> tuple[list["FinishedRun"], Dataset]:
+def _copi_runs(options: argparse.Namespace) -> tuple[list[FinishedRun], Dataset]:
     """Return the runs of copi-bp that Fig. 3 is of, and what they were trained on."""
     command = train_command(options, ["copi-bp"])
-    runs = runs_by_method(_finished(options.runs), options.dataset, ["copi-bp"], command)["copi-bp"]
+    runs = runs_by_method(find_runs(options.runs), options.dataset, ["copi-bp"], command)["copi-bp"]
     return runs, _dataset(options, runs[0].config["held_out"])
 
 
 def _dataset(options: argparse.Namespace, held_out: int | None) -> Dataset:
-    from copi_ref.data.named import load_named
-
     return load_named(options.dataset, options.data_dir, held_out)
-
-
-def _finished(root: Path) -> list["FinishedRun"]:
-    from copi_ref.experiments.folder import find_runs
-
-    return list(find_runs(root))
-
-
-def _failed(root: Path) -> list["FinishedRun"]:
-    """Return the runs that left the finite numbers: they have settings, and the metrics of the epochs before."""
-    from copi_ref.experiments.folder import CONFIG, FinishedRun, read_config, read_outcome
-
-    folders = [path.parent for path in sorted(root.rglob(CONFIG))]
-    ended_badly = [folder for folder in folders if "error" in (read_outcome(folder) or {})]
-    return [FinishedRun(folder, read_config(folder), ()) for folder in ended_badly]
 
 
 def _leave(options: argparse.Namespace, rows: Sequence[Row], figure: Any) -> None:

@@ -11,7 +11,7 @@ from copi_ref.backend import backend_name, load_backend
 from copi_ref.data import load_named
 from copi_ref.data.named import DATA_VARIABLE
 from copi_ref.experiments.sweep import Job, Outcome, cores, jobs_of, read_sweep, run_jobs, run_jobs_on_cluster
-from copi_ref.training_commands import count, number
+from copi_ref.training_commands import add_checkpoint_seconds, count
 
 EXAMPLE = """\
 A file such as
@@ -44,10 +44,7 @@ def add_commands(commands: Any) -> None:
         "--threads", type=count, metavar="N",
         help="threads of BLAS in each process (default: the cores shared out among the jobs; 1 on a cluster)",
     )  # fmt: skip
-    sweep.add_argument(
-        "--checkpoint-seconds", type=number, default=60, metavar="SECONDS",
-        help="time between checkpoints within an epoch; there is one after each epoch too (default %(default)s)",
-    )  # fmt: skip
+    add_checkpoint_seconds(sweep)
     sweep.set_defaults(command=_sweep)
 
 

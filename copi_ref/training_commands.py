@@ -78,6 +78,11 @@ def _add_options(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="measure every layer after each epoch: more columns in metrics.csv, and diagnostics.png",
     )
+    add_checkpoint_seconds(command)
+
+
+def add_checkpoint_seconds(command: argparse.ArgumentParser) -> None:
+    """Add the option to a command that leaves run folders."""
     command.add_argument(
         "--checkpoint-seconds", type=number, default=60, metavar="SECONDS",
         help="time between checkpoints within an epoch; there is one after each epoch too (default %(default)s)",

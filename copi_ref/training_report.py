@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-from copi_ref.experiments.runner import Spread
-
 if TYPE_CHECKING:
     from rich.progress import Progress
     from rich.table import Table
@@ -36,11 +34,6 @@ def table(title: str, summary: dict[str, Any]) -> "Table":
         rows.add_column(heading, justify="left" if heading == "method" else "right", no_wrap=True)
     for method, figures in summary.items():
         energy = f"{figures['energy_before'].mean:.3g} → {figures['energy_after'].mean:.3g}"
-        accuracies = [_spread(figures[name], 4) for name in ("train_accuracy", "test_accuracy")]
-        rows.add_row(method, *accuracies, _spread(figures["epochs_to_99_percent"], 1), energy)
+        accuracies = [figures[name].text() for name in ("train_accuracy", "test_accuracy")]
+        rows.add_row(method, *accuracies, figures["epochs_to_99_percent"].text(digits=1), energy)
     return rows
-
-
-def _spread(spread: Spread, digits: int) -> str:
-    mean = f"{spread.mean:.{digits}f}"
-    return mean if spread.std is None else f"{mean} ±{spread.std:.{digits}f}"

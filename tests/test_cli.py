@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from npz_files import three_clusters
 
 import copi_ref as copi
 from copi_ref import cli, training_commands
@@ -24,12 +25,7 @@ pytest.importorskip("matplotlib")
 
 @pytest.fixture
 def own_npz(tmp_path):
-    rng = np.random.default_rng(0)
-    centres, labels = rng.normal(size=(3, 6)), np.arange(60) % 3
-    x = centres[labels] + 0.2 * rng.normal(size=(60, 6))
-    path = tmp_path / "own.npz"
-    np.savez(path, x_train=x[:45], y_train=labels[:45], x_test=x[45:], y_test=labels[45:])
-    return path
+    return three_clusters(tmp_path / "own.npz", train=45)
 
 
 def table(path):

@@ -9,6 +9,7 @@ import naive
 import numpy as np
 import pytest
 from compare import K, M, N, assert_close, draw, fractions
+from naive_analysis import eigen
 from test_network_and_credit import SIZES, lists, network, scaled
 from test_training import assert_same_bits, blobs, fresh, state_of
 
@@ -45,22 +46,8 @@ def energy_by_hand(x):
 
 
 def condition_by_hand(x):
-    values = eigenvalues(moment(x))
+    values, _ = eigen(moment(x))
     return max(values) / min(values)
-
-
-def eigenvalues(C):
-    """Jacobi's method: rotate one pair of axes after the other until nothing is left off the diagonal."""
-    C, size = [list(row) for row in C], len(C)
-    for _ in range(30):
-        for p, q in itertools.combinations(range(size), 2):
-            turn = math.atan2(2 * C[p][q], C[q][q] - C[p][p]) / 2
-            c, s = math.cos(turn), math.sin(turn)
-            for k in range(size):
-                C[k][p], C[k][q] = c * C[k][p] - s * C[k][q], s * C[k][p] + c * C[k][q]
-            for k in range(size):
-                C[p][k], C[q][k] = c * C[p][k] - s * C[q][k], s * C[p][k] + c * C[q][k]
-    return [C[i][i] for i in range(size)]
 
 
 def dead_by_hand(x):

@@ -408,8 +408,8 @@ def test_the_same_figure_gives_the_same_files(tmp_path):
 def command(tmp_path, monkeypatch, dataset):
     """Run `copi-ref figure NAME` on runs that are there; the files are in `tmp_path`."""
     runs = {"finished": [], "failed": []}
-    monkeypatch.setattr(figure_commands, "_finished", lambda root: runs["finished"])
-    monkeypatch.setattr(figure_commands, "_failed", lambda root: runs["failed"])
+    monkeypatch.setattr(figure_commands, "find_runs", lambda root: runs["finished"])
+    monkeypatch.setattr(figure_commands, "find_failed", lambda root: runs["failed"])
     monkeypatch.setattr(figure_commands, "_dataset", lambda options, held_out: dataset)
 
     def call(name, finished=(), failed=(), *more):

@@ -5,8 +5,8 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
+from npz_files import three_clusters
 
 from copi_ref import cli
 from copi_ref.data import load_named, load_npz
@@ -20,12 +20,7 @@ pytest.importorskip("threadpoolctl")
 
 @pytest.fixture
 def own_npz(tmp_path):
-    rng = np.random.default_rng(0)
-    centres, labels = rng.normal(size=(3, 6)), np.arange(90) % 3
-    x = centres[labels] + 0.2 * rng.normal(size=(90, 6))
-    path = tmp_path / "own.npz"
-    np.savez(path, x_train=x[:75], y_train=labels[:75], x_test=x[75:], y_test=labels[75:])
-    return path
+    return three_clusters(tmp_path / "own.npz", train=75)
 
 
 def written(path, **changes):

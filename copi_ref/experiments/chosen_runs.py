@@ -3,16 +3,14 @@
 import itertools
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from copi_ref import _checks
 from copi_ref.activations import ACTIVATIONS
 from copi_ref.backend import HostArray
+from copi_ref.experiments.folder import FinishedRun
 from copi_ref.losses import LOSSES
 from copi_ref.recipe import Recipe
-
-if TYPE_CHECKING:
-    from copi_ref.experiments.folder import FinishedRun
 
 Row = dict[str, Any]
 """A line of a figure's numbers: texts, numbers and Spreads by column."""
@@ -26,8 +24,8 @@ class FigureError(ValueError):
 
 
 def runs_by_method(
-    runs: Sequence["FinishedRun"], dataset: str, methods: Sequence[str], command: str
-) -> dict[str, list["FinishedRun"]]:
+    runs: Sequence[FinishedRun], dataset: str, methods: Sequence[str], command: str
+) -> dict[str, list[FinishedRun]]:
     """Return the runs of a data set by method, in the order of `methods`, without those that have none.
 
     Args:
@@ -53,7 +51,7 @@ def runs_by_method(
     return chosen
 
 
-def check_same(runs: Sequence["FinishedRun"], what: str, keys: Sequence[str]) -> None:
+def check_same(runs: Sequence[FinishedRun], what: str, keys: Sequence[str]) -> None:
     """Refuse runs whose settings differ in one of the keys of their configurations.
 
     Raises:
@@ -69,7 +67,7 @@ def check_same(runs: Sequence["FinishedRun"], what: str, keys: Sequence[str]) ->
                 )
 
 
-def check_seeds(runs: Sequence["FinishedRun"]) -> None:
+def check_seeds(runs: Sequence[FinishedRun]) -> None:
     """Refuse two runs of one seed, which would count it twice.
 
     Raises:
@@ -82,7 +80,7 @@ def check_seeds(runs: Sequence["FinishedRun"]) -> None:
             raise FigureError(f"{first.folder} and {run.folder} hold the same run: name a folder with one of them")
 
 
-def recipe_of(run: "FinishedRun") -> Recipe:
+def recipe_of(run: FinishedRun) -> Recipe:
     """Return a recipe with all that `evaluate` looks at: the run's activation, loss and output.
 
     Raises:
@@ -97,12 +95,12 @@ def recipe_of(run: "FinishedRun") -> Recipe:
     return Recipe(eta_w=0, eta_r=0, activation=activation, loss=loss, output=words["output"])
 
 
-def samples_for(run: "FinishedRun", x: HostArray) -> HostArray:
+def samples_for(run: FinishedRun, x: HostArray) -> HostArray:
     """Return samples in the dtype of a run's network; the same array if they are in it."""
     return x.astype(run.params.W[0].dtype, copy=False)
 
 
-def title_of(run: "FinishedRun") -> str:
+def title_of(run: FinishedRun) -> str:
     """Say what a run was of: "mnist (tested on 10000 held out), preset tmlr, hidden layers 500×6"."""
     config = run.config
     held_out = f" (tested on {config['held_out']} held out)" if config["held_out"] is not None else ""
@@ -111,7 +109,7 @@ def title_of(run: "FinishedRun") -> str:
     return f"{config['dataset']}{held_out}, preset {config['preset']}, hidden layers {hidden}"
 
 
-def _is(run: "FinishedRun", dataset: str, method: str) -> bool:
+def _is(run: FinishedRun, dataset: str, method: str) -> bool:
     return bool(run.config["dataset"] == dataset and run.config["method"] == method)
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from copi_ref.experiments.folder import FinishedRun, RunError
-from copi_ref.experiments.runner import Spread, epochs_to_99_percent, spread
+from copi_ref.experiments.runner import epochs_to_99_percent, peak, spread
 
 FIGURES: dict[str, Callable[[FinishedRun], float]] = {
     "test accuracy, last epoch": lambda run: run.metrics[-1]["test_accuracy"],
-    "test accuracy, peak": lambda run: max(row["test_accuracy"] for row in run.metrics),
+    "test accuracy, peak": lambda run: peak(run.metrics, "test_accuracy"),
     "train accuracy, last epoch": lambda run: run.metrics[-1]["train_accuracy"],
     "epochs to 99 % of peak train accuracy": lambda run: epochs_to_99_percent(run.metrics),
 }
@@ -85,7 +85,8 @@ def _tables(title: str, runs: list[FinishedRun], against: str | None) -> str:
         raise RunError(f"there is no run of {base}: needs one of {', '.join(methods)}")
     lines = [f"{title}:", "", *_head("", "seeds", *FIGURES)]
     for name, by_seed in methods.items():
-        cells = [_shown(spread([figure(run) for run in by_seed.values()])) for figure in FIGURES.values()]
+        spreads = [spread([figure(run) for run in by_seed.values()]) for figure in FIGURES.values()]
+        cells = [one.text(sign="± ") for one in spreads]
         lines.append(_row(name, str(len(by_seed)), *cells))
     if len(methods) > 1:
         lines += ["", *_head(f"less {base}, paired by seed", "pairs", *FIGURES)]
@@ -110,10 +111,6 @@ def _differences(name: str, one: dict[int, FinishedRun], other: dict[int, Finish
         for figure in FIGURES.values()
     ]
     return _row(name, str(len(seeds)), *cells)
-
-
-def _shown(found: Spread) -> str:
-    return f"{found.mean:.4f}" if found.std is None else f"{found.mean:.4f} ± {found.std:.4f}"
 
 
 def _interval(found: Difference) -> str:

@@ -1,13 +1,10 @@
 """Fig. 2: accuracy and loss over epochs, of COPI and of backpropagation; A on MNIST, B on CIFAR-10."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from copi_ref.experiments.chosen_runs import Row
-from copi_ref.experiments.runner import spread
-
-if TYPE_CHECKING:
-    from copi_ref.experiments.folder import FinishedRun
+from copi_ref.experiments.folder import FinishedRun
+from copi_ref.experiments.runner import epochs_to_99_percent, peak, spread
 
 PANELS = {
     "2a": ("train_accuracy", "test_accuracy", "train_loss", "test_loss"),
@@ -16,7 +13,7 @@ PANELS = {
 """What each part of the figure shows."""
 
 
-def curves(chosen: dict[str, list["FinishedRun"]], metrics: Sequence[str]) -> list[Row]:
+def curves(chosen: dict[str, list[FinishedRun]], metrics: Sequence[str]) -> list[Row]:
     """Return the metrics after each epoch, mean and deviation over seeds: a row for each method and epoch.
 
     Epochs count from 0, as in ``metrics.csv``: the row of epoch 0 was measured after it.
@@ -29,7 +26,7 @@ def curves(chosen: dict[str, list["FinishedRun"]], metrics: Sequence[str]) -> li
     return rows
 
 
-def summary(chosen: dict[str, list["FinishedRun"]]) -> list[Row]:
+def summary(chosen: dict[str, list[FinishedRun]]) -> list[Row]:
     """Return for each method the test accuracy after the last epoch and the peak over epochs, and the speed.
 
     The peak is that of each run, selected on the test set, as the paper reports it. The speed is the first epoch, from
@@ -41,23 +38,13 @@ def summary(chosen: dict[str, list["FinishedRun"]]) -> list[Row]:
             "seeds": len(runs),
             "epochs": len(runs[0].metrics),
             "last_test_accuracy": spread([run.metrics[-1]["test_accuracy"] for run in runs]),
-            "peak_test_accuracy": spread([peak(run, "test_accuracy") for run in runs]),
-            "epoch_of_99_percent": spread([_epoch_of_99_percent(run) for run in runs]),
+            "peak_test_accuracy": spread([peak(run.metrics, "test_accuracy") for run in runs]),
+            "epoch_of_99_percent": spread([epochs_to_99_percent(run.metrics) - 1 for run in runs]),
         }
         for method, runs in chosen.items()
     ]
 
 
-def lateral_only_epochs(chosen: dict[str, list["FinishedRun"]]) -> int:
+def lateral_only_epochs(chosen: dict[str, list[FinishedRun]]) -> int:
     """Return in how many epochs at the start only R learned."""
     return max(int(runs[0].config["recipe"]["lateral_only_epochs"]) for runs in chosen.values())
-
-
-def peak(run: "FinishedRun", metric: str) -> float:
-    """Return the largest value over epochs."""
-    return max(row[metric] for row in run.metrics)
-
-
-def _epoch_of_99_percent(run: "FinishedRun") -> int:
-    enough = 0.99 * peak(run, "train_accuracy")
-    return next(int(row["epoch"]) for row in run.metrics if row["train_accuracy"] >= enough)

@@ -1,24 +1,20 @@
 """Fig. 3A: samples as they are, after COPI's R, and after ZCA whitening; and how far R is from it."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from copi_ref.analysis.whitening import distance_from_zca, distance_of_units_from_zca, input_moment, zca
 from copi_ref.backend import HostArray
 from copi_ref.data.dataset import Dataset
 from copi_ref.experiments.chosen_runs import FigureError, Row, samples_for
+from copi_ref.experiments.folder import FinishedRun
 from copi_ref.experiments.runner import spread
 from copi_ref.network import centred, decorrelated
 from copi_ref.products import apply
 
-if TYPE_CHECKING:
-    from copi_ref.experiments.folder import FinishedRun
-
 SAMPLES = 10
 
 
-def transformed(run: "FinishedRun", dataset: Dataset) -> tuple[HostArray, dict[str, HostArray]]:
+def transformed(run: FinishedRun, dataset: Dataset) -> tuple[HostArray, dict[str, HostArray]]:
     """Return the places of ten random training samples (always the same ones), and them: raw, after R, after ZCA.
 
     ZCA is computed from all training samples. Each array is (10, side, side).
@@ -38,7 +34,7 @@ def transformed(run: "FinishedRun", dataset: Dataset) -> tuple[HostArray, dict[s
     return places, {name: as_images(row) for name, row in rows.items()}
 
 
-def distances(runs: list["FinishedRun"], dataset: Dataset) -> list[Row]:
+def distances(runs: list[FinishedRun], dataset: Dataset) -> list[Row]:
     """Return how far the samples are from whitened ones, as they are (R = I) and after each run's R; over seeds."""
     found: dict[str, list[tuple[float, float]]] = {"none (R = I)": [], "R": []}
     for run in runs:

@@ -1,7 +1,6 @@
 """Fig. 3B: receptive fields of a hundred random units of each layer of one network."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,9 +9,7 @@ from copi_ref.backend import HostArray
 from copi_ref.data.dataset import Dataset
 from copi_ref.experiments.chosen_runs import Row, recipe_of, samples_for
 from copi_ref.experiments.figure_3a import as_images
-
-if TYPE_CHECKING:
-    from copi_ref.experiments.folder import FinishedRun
+from copi_ref.experiments.folder import FinishedRun
 
 UNITS = 100
 
@@ -26,7 +23,7 @@ class Fields:
     images: HostArray
 
 
-def fields(run: "FinishedRun", dataset: Dataset) -> list[Fields]:
+def fields(run: FinishedRun, dataset: Dataset) -> list[Fields]:
     """Return for each layer the fields of up to a hundred units, drawn at random (always the same ones).
 
     Over all training samples, as in the paper.

@@ -1,7 +1,5 @@
 """Fig. 3C: test accuracy with hidden layers replaced by one linear map, by the three formulas of App. B."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from copi_ref.analysis.compression import compress, responses
@@ -9,13 +7,11 @@ from copi_ref.analysis.linear_maps import LINEAR_MAPS
 from copi_ref.data.dataset import Dataset
 from copi_ref.evaluation import evaluate
 from copi_ref.experiments.chosen_runs import Row, recipe_of, samples_for
+from copi_ref.experiments.folder import FinishedRun
 from copi_ref.experiments.runner import spread
 
-if TYPE_CHECKING:
-    from copi_ref.experiments.folder import FinishedRun
 
-
-def accuracies(runs: list["FinishedRun"], dataset: Dataset) -> list[Row]:
+def accuracies(runs: list[FinishedRun], dataset: Dataset) -> list[Row]:
     """Return the test accuracy for each formula and number of replaced hidden layers: mean and deviation over seeds.
 
     Hidden layers go from the second on; the maps are made from all training samples.
@@ -33,7 +29,7 @@ def accuracies(runs: list["FinishedRun"], dataset: Dataset) -> list[Row]:
     ]
 
 
-def _of_run(run: "FinishedRun", dataset: Dataset) -> dict[tuple[str, int], float]:
+def _of_run(run: FinishedRun, dataset: Dataset) -> dict[tuple[str, int], float]:
     recipe, params = recipe_of(run), run.params
     target = np.eye(params.W[-1].shape[0], dtype=params.W[-1].dtype)[dataset.y_test]
     x_train, x_test = (samples_for(run, x) for x in (dataset.x_train, dataset.x_test))

@@ -1,7 +1,6 @@
 """A run as a folder: ``config.json``, ``metrics.csv``, ``checkpoint.npz`` and, when it has ended, ``outcome.json``."""
 
 import csv
-import io
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -12,7 +11,7 @@ from typing import Any
 
 from copi_ref.checkpoint import load_params
 from copi_ref.experiments.config import FORMAT, different_bits, different_settings
-from copi_ref.files import write_atomically
+from copi_ref.files import csv_bytes, write_atomically
 from copi_ref.network import Params
 
 CONFIG, METRICS, CHECKPOINT, OUTCOME = "config.json", "metrics.csv", "checkpoint.npz", "outcome.json"
@@ -84,6 +83,17 @@ def find_runs(root: Path) -> list[FinishedRun]:
     return sorted(runs, key=lambda run: (run.folder.parent, run.config["seed"]))
 
 
+def find_failed(root: Path) -> list[FinishedRun]:
+    """Return the runs below a folder that left the finite numbers: with their settings, and without metrics.
+
+    Raises:
+        RunError: a run is damaged.
+    """
+    folders = [path.parent for path in sorted(Path(root).rglob(CONFIG))]
+    ended_badly = [folder for folder in folders if "error" in (read_outcome(folder) or {})]
+    return [FinishedRun(folder, read_config(folder), ()) for folder in ended_badly]
+
+
 def read_config(folder: Path) -> dict[str, Any]:
     """Return what ``config.json`` holds.
 
@@ -153,7 +163,7 @@ def append_metrics(folder: Path, row: Mapping[str, Any]) -> None:
     path = folder / METRICS
     lines = [] if path.exists() else [list(row)]
     with path.open("ab") as file:
-        file.write(_csv([*lines, _numbers(row)]))
+        file.write(csv_bytes([*lines, _numbers(row)]))
         file.flush()
         os.fsync(file.fileno())
 
@@ -161,7 +171,7 @@ def append_metrics(folder: Path, row: Mapping[str, Any]) -> None:
 def write_metrics(folder: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Write ``metrics.csv`` whole."""
     rows = list(rows)
-    write_atomically(folder / METRICS, _csv([list(rows[0]) if rows else [], *map(_numbers, rows)]))
+    write_atomically(folder / METRICS, csv_bytes([list(rows[0]) if rows else [], *map(_numbers, rows)]))
 
 
 def cut_metrics(folder: Path, epochs: int) -> None:
@@ -199,12 +209,6 @@ def read_metrics(folder: Path) -> tuple[dict[str, float], ...]:
 def _numbers(row: Mapping[str, Any]) -> list[Any]:
     """Return a row's numbers as Python's own, which are written with all digits."""
     return [value if isinstance(value, int) else float(value) for value in row.values()]
-
-
-def _csv(rows: Iterable[Iterable[Any]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
 
 
 def _json(path: Path) -> dict[str, Any]:

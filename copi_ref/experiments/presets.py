@@ -6,6 +6,7 @@ from typing import Any
 
 from copi_ref import _checks
 from copi_ref.credit import CREDIT, ProximalInferenceLearning
+from copi_ref.data.dataset import Dataset
 from copi_ref.losses import half_quadratic, quadratic
 from copi_ref.optimizers import Adam, adam, adam_tmlr, plain
 from copi_ref.recipe import Recipe
@@ -50,6 +51,10 @@ class Experiment:
 
     hidden: tuple[int, ...]
     recipe: Recipe
+
+    def sizes(self, dataset: Dataset) -> tuple[int, ...]:
+        """Return the units of each layer, the input first, for `init_state`."""
+        return (dataset.features, *self.hidden, dataset.classes)
 
 
 def experiment(preset: str, method: str, dataset: str) -> Experiment:

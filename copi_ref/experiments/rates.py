@@ -2,20 +2,15 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from copi_ref.experiments.chosen_runs import FigureError, Row, check_same, check_seeds
-from copi_ref.experiments.figure_2 import peak
-from copi_ref.experiments.runner import Spread, spread
-
-if TYPE_CHECKING:
-    from copi_ref.experiments.folder import FinishedRun
-
+from copi_ref.experiments.folder import FinishedRun
+from copi_ref.experiments.runner import Spread, peak, spread
 
 _NONE = Spread(math.nan, None)
 
 
-def rate_of(run: "FinishedRun") -> float:
+def rate_of(run: FinishedRun) -> float:
     """Return the learning rate that a run was made with: η_W, of its last epoch; for IL-prox α.
 
     It is what was asked for in place of the preset's: for IL-prox that is no η_W.
@@ -26,8 +21,8 @@ def rate_of(run: "FinishedRun") -> float:
 
 
 def by_rate(
-    finished: Sequence["FinishedRun"],
-    failed: Sequence["FinishedRun"],
+    finished: Sequence[FinishedRun],
+    failed: Sequence[FinishedRun],
     dataset: str,
     methods: Sequence[str],
     command: str,
@@ -55,7 +50,7 @@ def by_rate(
     return rows
 
 
-def _row(method: str, rate: float, finished: list["FinishedRun"], failed: list["FinishedRun"]) -> Row:
+def _row(method: str, rate: float, finished: list[FinishedRun], failed: list[FinishedRun]) -> Row:
     check_same([*finished, *failed], f"{method} at the rate {rate:g}", ("recipe",))
     check_seeds([*finished, *failed])
     last = [run.metrics[-1]["test_accuracy"] for run in finished]
@@ -65,9 +60,9 @@ def _row(method: str, rate: float, finished: list["FinishedRun"], failed: list["
         "seeds": len(finished) + len(failed),
         "diverged": len(failed),
         "last_test_accuracy": spread(last) if last else _NONE,
-        "peak_test_accuracy": spread([peak(run, "test_accuracy") for run in finished]) if last else _NONE,
+        "peak_test_accuracy": spread([peak(run.metrics, "test_accuracy") for run in finished]) if last else _NONE,
     }
 
 
-def _is_of(run: "FinishedRun", dataset: str, methods: Sequence[str]) -> bool:
+def _is_of(run: FinishedRun, dataset: str, methods: Sequence[str]) -> bool:
     return run.config["dataset"] == dataset and run.config["method"] in methods

@@ -101,8 +101,7 @@ def _train(folder: Path, plan: Plan, dataset: Dataset, checkpoint_seconds: float
 def _standing(folder: Path, plan: Plan, dataset: Dataset) -> Checkpoint:
     """Return where the run stands: at its checkpoint, or at its beginning."""
     settings = plan.experiment()
-    sizes = (dataset.features, *settings.hidden, dataset.classes)
-    state = init_state(settings.recipe, sizes, np.random.default_rng(plan.seed))
+    state = init_state(settings.recipe, settings.sizes(dataset), np.random.default_rng(plan.seed))
     path = folder / CHECKPOINT
     return load_checkpoint(path, like=state) if path.exists() else Checkpoint(state)
 
@@ -150,8 +149,7 @@ def run_ensemble_into(
         RunError: a folder holds something.
     """
     settings, configs = plans[0].experiment(), [plan.config(surroundings) for plan in plans]
-    sizes = (dataset.features, *settings.hidden, dataset.classes)
-    state = init_state(settings.recipe, sizes, [np.random.default_rng(plan.seed) for plan in plans])
+    state = init_state(settings.recipe, settings.sizes(dataset), [np.random.default_rng(plan.seed) for plan in plans])
     diagnostics = layer_diagnostics if plans[0].diagnostics else None
     with ExitStack() as stack:
         for folder, config in zip(folders, configs, strict=True):

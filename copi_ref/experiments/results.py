@@ -1,13 +1,9 @@
 """A table of several runs on disk."""
 
-import csv
-import io
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from copi_ref.experiments.runner import Spread
-from copi_ref.files import write_atomically
+from copi_ref.files import csv_bytes, write_atomically
 
 
 def write_summary(folder: Path, summary: dict[str, dict[str, Spread]]) -> None:
@@ -18,10 +14,4 @@ def write_summary(folder: Path, summary: dict[str, dict[str, Spread]]) -> None:
         [method, *(value for spread in spreads.values() for value in (spread.mean, spread.std))]
         for method, spreads in summary.items()
     ]
-    write_atomically(folder / "summary.csv", _csv([header, *rows]))
-
-
-def _csv(rows: Sequence[Sequence[Any]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode()
+    write_atomically(folder / "summary.csv", csv_bytes([header, *rows]))

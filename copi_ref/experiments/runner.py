@@ -61,8 +61,7 @@ def run(
         NonFiniteError: a weight or a loss became infinite or NaN.
         ValueError, BackendError: as `fit`.
     """
-    sizes = (dataset.features, *experiment.hidden, dataset.classes)
-    state = init_state(experiment.recipe, sizes, np.random.default_rng(seed))
+    state = init_state(experiment.recipe, experiment.sizes(dataset), np.random.default_rng(seed))
     result = fit(experiment.recipe, state, dataset, epochs, **options)
     return run_of(method, seed, result.metrics, result.state.params, dataset)
 
@@ -81,10 +80,15 @@ def _moment_of_x(params: Params, dataset: Dataset) -> HostArray:
     return np.asarray(R @ C @ R.mT)
 
 
+def peak(metrics: Sequence[Mapping[str, float]], name: str) -> float:
+    """Return the largest value of a metric over epochs."""
+    return max(row[name] for row in metrics)
+
+
 def epochs_to_99_percent(metrics: Sequence[Mapping[str, float]]) -> int:
     """Return how many epochs a run took to reach 99 % of its peak train accuracy (1: after the first)."""
-    accuracy = [row["train_accuracy"] for row in metrics]
-    return 1 + next(epoch for epoch, value in enumerate(accuracy) if value >= 0.99 * max(accuracy))
+    enough = 0.99 * peak(metrics, "train_accuracy")
+    return next(epochs for epochs, row in enumerate(metrics, start=1) if row["train_accuracy"] >= enough)
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,11 @@ class Spread:
 
     mean: float
     std: float | None
+
+    def text(self, digits: int = 4, sign: str = "±") -> str:
+        """Return mean and deviation for a reader, so many digits after the point."""
+        mean = f"{self.mean:.{digits}f}"
+        return mean if self.std is None else f"{mean} {sign}{self.std:.{digits}f}"
 
 
 def spread(values: Sequence[float]) -> Spread:

@@ -1,13 +1,12 @@
 """A figure's numbers, as a file and on the terminal."""
 
-import csv
-import io
 import math
 from collections.abc import Sequence
 from typing import Any
 
 from copi_ref.experiments.chosen_runs import Row
 from copi_ref.experiments.runner import Spread
+from copi_ref.files import csv_bytes
 
 
 def as_csv(rows: Sequence[Row]) -> bytes:
@@ -15,9 +14,7 @@ def as_csv(rows: Sequence[Row]) -> bytes:
     spreads = {name for name, value in rows[0].items() if isinstance(value, Spread)}
     names = [column for name in rows[0] for column in ((f"{name}_mean", f"{name}_sd") if name in spreads else (name,))]
     lines = [[cell for value in row.values() for cell in _cells(value)] for row in rows]
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([names, *lines])
-    return text.getvalue().encode()
+    return csv_bytes([names, *lines])
 
 
 def as_table(rows: Sequence[Row]) -> str:
@@ -33,7 +30,7 @@ def as_text(value: Any) -> str:
     if isinstance(value, Spread):
         if math.isnan(value.mean):
             return "-"
-        return f"{value.mean:.4f}" if value.std is None else f"{value.mean:.4f} ±{value.std:.4f}"
+        return value.text()
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
