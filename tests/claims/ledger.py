@@ -1,0 +1,121 @@
+"""The ledger: what the papers state, each with a verdict that its test observes for itself.
+
+A claim is a test function that shows cases to `seen`; the verdict is drawn from the cases and compared with the one that
+is written down, so that a verdict which is turned round fails:
+
+- holds: the statement is true in every case.
+- holds if: true in every case that meets the condition, and false in one, at least, that does not.
+- false: false in a case; the statement names no condition that the case fails.
+- measured: true or not in a measurement, on one data set with some seeds; `supported` says which.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+VERDICTS = ("holds", "holds if", "false", "measured")
+
+
+@dataclass
+class Seen:
+    """The cases that a test has shown."""
+
+    inside: list[bool] = field(default_factory=list)
+    outside: list[bool] = field(default_factory=list)
+
+    def case(self, true: bool, *, condition: bool = True) -> None:
+        """Add a case: whether the statement is true in it, and whether it meets the condition (if there is one)."""
+        (self.inside if condition else self.outside).append(bool(true))
+
+    def verdict(self) -> tuple[str, bool]:
+        """Return what the cases show, and whether the statement is true in all that meet the condition."""
+        if not self.inside:
+            raise AssertionError("no case was shown in which the statement's condition is met")
+        supported = all(self.inside)
+        if not self.outside:
+            return ("holds" if supported else "false"), supported
+        if not supported or all(self.outside):
+            return ("false" if not supported else "holds"), supported
+        return "holds if", supported
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A statement of a paper, its verdict, and the test that shows it.
+
+    Args:
+        paper: "COPI" (arXiv 2203.13203) or "IL" (arXiv 2206.00164, abstract).
+        place: section, and equation, line or sentence.
+        says: what it says, in own words.
+        verdict: one of `VERDICTS`.
+        why: the condition, the counter-example, the reason; of a measurement figure, data set, seeds and numbers.
+        supported: of a measurement, whether it bears the statement out.
+        proof: anchor of the proof in `docs/proofs.md`, where there is one.
+        show: the test; its name is the claim's.
+        file: where the test stands.
+    """
+
+    paper: str
+    place: str
+    says: str
+    verdict: str
+    why: str
+    supported: bool | None
+    proof: str | None
+    show: Callable[[Seen], None]
+    file: str
+
+    @property
+    def name(self) -> str:
+        """The name of the test."""
+        return self.show.__name__
+
+    def test(self) -> None:
+        """Fail unless the cases show the verdict that is written down."""
+        seen = Seen()
+        self.show(seen)
+        verdict, supported = seen.verdict()
+        written = self.supported if self.verdict == "measured" else self.verdict
+        observed = supported if self.verdict == "measured" else verdict
+        assert observed == written, f"{self.name}: written is {written!r}, and {observed!r} was observed"
+
+    def turned(self) -> list["Claim"]:
+        """Return the claim with its verdict turned round, in every way there is."""
+        if self.verdict == "measured":
+            return [replace(self, supported=not self.supported)]
+        return [replace(self, verdict=other) for other in VERDICTS[:3] if other != self.verdict]
+
+
+LEDGER: dict[str, Claim] = {}
+
+
+def claim(
+    *,
+    paper: str,
+    place: str,
+    says: str,
+    verdict: str,
+    why: str,
+    supported: bool | None = None,
+    proof: str | None = None,
+) -> Callable[[Callable[[Seen], None]], Callable[[], None]]:
+    """Enter a claim into the ledger; its test takes the place of the function."""
+    if verdict not in VERDICTS or (verdict == "measured") != (supported is not None):
+        raise ValueError(f"verdict is {verdict!r}, supported {supported}: needs one of {VERDICTS}, measured: supported")
+
+    def enter(show: Callable[[Seen], None]) -> Callable[[], None]:
+        name = show.__name__
+        if name in LEDGER or not name.startswith("test_"):
+            raise ValueError(f"{name} is in the ledger already, or is not named test_…")
+        entry = Claim(
+            paper=paper, place=place, says=says, verdict=verdict, why=why, supported=supported, proof=proof, show=show,
+            file=show.__module__,
+        )  # fmt: skip
+        LEDGER[name] = entry
+
+        def test() -> None:
+            entry.test()
+
+        test.__name__, test.__doc__ = name, says
+        return test
+
+    return enter
