@@ -1,7 +1,7 @@
 """The ledger: what the papers state, each with a verdict that its test observes for itself.
 
-A claim is a test function that shows cases to `seen`; the verdict is drawn from the cases and compared with the one that
-is written down, so that a verdict which is turned round fails:
+A claim is a test function that shows cases to `seen`; the verdict is drawn from the cases and compared with the one
+that is written down, so that a verdict which is turned round fails:
 
 - holds: the statement is true in every case.
 - holds if: true in every case that meets the condition, and false in one, at least, that does not.
