@@ -1,5 +1,6 @@
 """Sweeps: the same results however many processes there are, and each run done once."""
 
+import csv
 import os
 import signal
 from dataclasses import replace
@@ -12,6 +13,7 @@ from copi_ref import cli
 from copi_ref.data import load_named, load_npz
 from copi_ref.experiments import sweep as sweeps
 from copi_ref.experiments.folder import find_runs
+from copi_ref.experiments.presets import PAPER_METHODS
 from copi_ref.experiments.sweep import SweepError, jobs_of, read_sweep, run_jobs
 
 pytest.importorskip("joblib")
@@ -205,10 +207,72 @@ def test_a_sweep_is_methods_times_rates_times_seeds(tmp_path):
     assert replace(sweep, eta_r=None).plans()[0].overrides == {"eta_w": 1e-3, "error_scale": 100}
 
 
+def rates_of(plans):
+    return [(plan.method, plan.changes.get("eta_w"), plan.changes.get("eta_r")) for plan in plans]
+
+
+def test_rates_can_go_together(tmp_path):
+    """As in the published experiments, where both are the same at all times; a method without R takes its own alone."""
+    path = tmp_path / "sweep.toml"
+    path.write_text(
+        'dataset = "mnist"\npreset = "tmlr"\nmethods = ["copi-bp", "bp-adam"]\nseeds = 1\nepochs = 1\n'
+        "eta = [0.001, 0.01]\n"
+    )
+    sweep = read_sweep(path)
+    plans = sweep.plans()
+    assert rates_of(plans) == [
+        ("copi-bp", 0.001, 0.001), ("copi-bp", 0.01, 0.01), ("bp-adam", 0.001, None), ("bp-adam", 0.01, None),
+    ]  # fmt: skip
+    assert [sweep.folder(Path("out"), plan) for plan in plans] == [
+        Path("out", method, f"eta-{rate}", "seed-0") for method in ("copi-bp", "bp-adam") for rate in (0.001, 0.01)
+    ]
+    assert plans[1].experiment().recipe.eta_w == plans[1].experiment().recipe.eta_r == 0.01
+    one = replace(sweep, eta=0.1)
+    assert rates_of(one.plans()) == [("copi-bp", 0.1, 0.1), ("bp-adam", 0.1, None)]
+    assert one.folder(Path("out"), one.plans()[0]) == Path("out/copi-bp/seed-0")
+
+
+def test_a_method_without_R_is_not_trained_once_for_each_eta_r(own_npz, tmp_path):
+    """Its run is one and the same, in the file that says what it is, too."""
+    config = written(tmp_path / "sweep.toml", dataset=str(own_npz), eta_w=0.01, eta_r=[0.01, 0.02], seeds=1)
+    assert rates_of(read_sweep(config).plans()) == [
+        ("copi-bp", 0.01, 0.01), ("copi-bp", 0.01, 0.02), ("bp-adam", 0.01, None),
+    ]  # fmt: skip
+    out = tmp_path / "out"
+    assert run(config, "--out", out) == 0
+    (adam,) = find_runs(out / "bp-adam")
+    assert adam.folder == out / "bp-adam" / "seed-0"
+    assert adam.config["overrides"] == {"eta_w": 0.01}
+    assert adam.config["recipe"]["eta_r"] == 0
+    with_rate, without = (replace(adam_plan(config), overrides=overrides) for overrides in ({"eta_r": 5}, {}))
+    assert with_rate.config({}) == without.config({})
+
+
+def adam_plan(config):
+    return next(plan for plan in read_sweep(config).plans() if plan.method == "bp-adam")
+
+
+def test_a_sweep_feeds_the_figure_of_learning_rates(own_npz, tmp_path):
+    """Rates apart would give it runs at one eta_w that differ in eta_r, which it refuses."""
+    pytest.importorskip("matplotlib")
+    path = written(tmp_path / "sweep.toml", dataset=str(own_npz), methods=list(PAPER_METHODS), seeds=1, epochs=1)
+    path.write_text(path.read_text().replace("eta_w", "eta"))
+    out, figures = tmp_path / "out", tmp_path / "figures"
+    assert run(path, "--out", out) == 0
+    figure = ["figure", "learning-rates", "--dataset", own_npz, "--runs", out, "--out", figures]
+    assert cli.main(list(map(str, figure))) == 0
+    rows = csv.DictReader((figures / "figure-learning-rates.csv").read_text().splitlines())
+    assert [(row["method"], float(row["rate"])) for row in rows] == [
+        (method, rate) for method in PAPER_METHODS for rate in (0.01, 0.02)
+    ]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"eta": 0.1}, "has eta: the keys are dataset, preset, methods, seeds, epochs, held_out, hidden, eta_w"),
+        ({"etta": 0.1}, "has etta: the keys are dataset, preset, methods, seeds, epochs, held_out, hidden, eta, eta_w"),
+        ({"eta": 0.1}, "has eta, which is both rates, and eta_w: leave out the one or the other"),
+        ({"methods": ["bp-adam", "il"], "eta_r": 1}, "eta_r is given, but there is no R in bp-adam, il: leave it out"),
         ({"methods": ["copi-pb"]}, "method is 'copi-pb': choose one of 'copi-bp'"),
         ({"methods": "copi-bp"}, "methods is 'copi-bp': needs a list"),
         ({"methods": []}, "methods is empty: needs one or more"),

@@ -15,6 +15,7 @@ from copi_ref import _checks
 from copi_ref.backend import backend_name, use_backend
 from copi_ref.data.dataset import Dataset
 from copi_ref.experiments.config import Plan, surroundings
+from copi_ref.experiments.presets import WITHOUT_R, check_eta_r
 from copi_ref.experiments.recorded import run_into
 
 Load = Callable[[str, Path | None, int | None], Dataset]
@@ -27,7 +28,10 @@ class SweepError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """What a sweep's file says. A rate is one number or several; seeds are a list, or a number N for 0 to N − 1."""
+    """What a sweep's file says. A rate is one number or several; seeds are a list, or a number N for 0 to N − 1.
+
+    `eta` is both rates, `eta_w` and `eta_r`, at once; given apart, each of one is combined with each of the other.
+    """
 
     dataset: str
     preset: str
@@ -36,16 +40,26 @@ class Sweep:
     epochs: int
     held_out: int | None = None
     hidden: list[int] | None = None
+    eta: float | list[float] | None = None
     eta_w: float | list[float] | None = None
     eta_r: float | list[float] | None = None
     error_scale: float | None = None
     diagnostics: bool = False
 
     def plans(self) -> list[Plan]:
-        """Return all runs: each method with each eta_w, each eta_r and each seed."""
+        """Return all runs: each method with each learning rate that it makes use of, and each seed."""
         seeds = range(self.seeds) if isinstance(self.seeds, int) else self.seeds
-        combinations = product(self.methods, *map(_several, (self.eta_w, self.eta_r)), seeds)
+        combinations = (
+            (method, eta_w, None if method in WITHOUT_R else eta_r, seed)
+            for method, (eta_w, eta_r), seed in product(self.methods, self._rates(), seeds)
+        )
         return [self._plan(*combination) for combination in dict.fromkeys(combinations)]
+
+    def _rates(self) -> list[tuple[Any, Any]]:
+        """Return the pairs of eta_w and eta_r."""
+        if self.eta is not None:
+            return [(rate, rate) for rate in _several(self.eta)]
+        return list(product(_several(self.eta_w), _several(self.eta_r)))
 
     def _plan(self, method: str, eta_w: float | None, eta_r: float | None, seed: int) -> Plan:
         changes = {"eta_w": eta_w, "eta_r": eta_r, "error_scale": self.error_scale}
@@ -58,8 +72,13 @@ class Sweep:
 
     def folder(self, out: Path, plan: Plan) -> Path:
         """Return where a run goes: METHOD/seed-N, and between them the rates of which there are several."""
-        swept = [name for name in ("eta_w", "eta_r") if isinstance(getattr(self, name), list)]
-        return out.joinpath(plan.method, *(f"{name}-{plan.overrides[name]}" for name in swept), f"seed-{plan.seed}")
+        rates = {"eta": "eta_w", "eta_w": "eta_w", "eta_r": "eta_r"}
+        swept = [
+            f"{name}-{plan.changes[rate]}"
+            for name, rate in rates.items()
+            if isinstance(getattr(self, name), list) and rate in plan.changes
+        ]
+        return out.joinpath(plan.method, *swept, f"seed-{plan.seed}")
 
 
 def _several(value: Any) -> list[Any]:
@@ -99,11 +118,15 @@ KINDS = {"dataset": str, "preset": str, "methods": list, "hidden": list, "diagno
 
 def _check(values: dict[str, Any]) -> None:
     """Check what `Plan.experiment` does not look at."""
+    if "eta" in values and (others := [name for name in ("eta_w", "eta_r") if name in values]):
+        raise ValueError(f"has eta, which is both rates, and {' and '.join(others)}: leave out the one or the other")
     for name, value in values.items():
         if value == []:
             raise ValueError(f"{name} is empty: needs one or more")
         if not isinstance(value, KINDS.get(name, object)):
             raise TypeError(f"{name} is {value!r}: needs a {KINDS[name].__name__}")
+    if "eta_r" in values:
+        check_eta_r(values["methods"])
     for name in ("epochs", "held_out"):
         _checks.whole_number(name, values.get(name, 1), minimum=1)
     for name in ("hidden", "seeds"):
