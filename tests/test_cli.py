@@ -344,6 +344,22 @@ def test_files_have_the_users_own_permissions(tmp_path):
     assert (tmp_path / "ours").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
+def test_the_umask_of_the_process_is_never_changed(tmp_path, monkeypatch):
+    """It is of all threads: while one reads it by setting it, files of another get its value."""
+
+    def changed(mask):
+        raise AssertionError(f"the umask was set to {mask}")
+
+    before = os.umask(0o027)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "umask", changed)
+            write_atomically(tmp_path / "ours", b"")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "ours").stat().st_mode & 0o777 == 0o640
+
+
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
     path = tmp_path / "figures.csv"
     write_atomically(path, b"old")

@@ -91,7 +91,9 @@ def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     """
     changes = dict(changes)
     if isinstance(recipe.credit, ProximalInferenceLearning) and "eta_w" in changes:
-        changes["credit"] = replace(recipe.credit, alpha=changes.pop("eta_w"))
+        alpha = changes.pop("eta_w")
+        _checks.positive_number("eta_w, here α of IL-prox,", alpha)
+        changes["credit"] = replace(recipe.credit, alpha=alpha)
     return replace(recipe, **changes)
 
 
