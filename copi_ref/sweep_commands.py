@@ -73,7 +73,7 @@ def _report(jobs: Sequence[Job], outcomes: Iterator[Outcome], out: Path) -> int:
         if outcome.error is not None:
             errors.append(outcome.error)
         note = "failed" if outcome.test_accuracy is None else f"test accuracy {outcome.test_accuracy:.4f}"
-        print(f"{done}/{len(jobs)} {outcome.folder.relative_to(out)}: {note}", flush=True)
+        print(f"{done}/{len(jobs)} {outcome.folder.relative_to(out)}: {note}{outcome.note}", flush=True)
     for error in errors:
         print(f"copi-ref: {error}", file=sys.stderr)
     print(f"{len(jobs) - len(errors)} of {len(jobs)} runs finished")

@@ -1,9 +1,12 @@
 """Sweeps: the same results however many processes there are, and each run done once."""
 
 import csv
+import logging
 import os
 import signal
+import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +17,9 @@ from copi_ref.data import load_named, load_npz
 from copi_ref.experiments import sweep as sweeps
 from copi_ref.experiments.folder import find_runs
 from copi_ref.experiments.presets import PAPER_METHODS
-from copi_ref.experiments.sweep import SweepError, jobs_of, read_sweep, run_jobs
+from copi_ref.experiments.sweep import SweepError, jobs_of, read_sweep, run_jobs, run_jobs_on_cluster
+
+needs_sigkill = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
 
 pytest.importorskip("joblib")
 pytest.importorskip("threadpoolctl")
@@ -144,14 +149,115 @@ def test_what_nobody_thought_of_is_reported_too(config, tmp_path, monkeypatch, c
 
 
 def deadly(dataset, data_dir, held_out):
+    """Load data, but for two names: one of them kills its process each time, the other once."""
+    path = Path(dataset)
+    if path.name == "deadly" or (path.name == "deadly once" and not path.exists()):
+        path.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return load_npz(path.parent / "own.npz")
+
+
+def with_source(jobs, place, name):
+    """The same jobs, of which one gets its data under another name."""
+    return [
+        replace(job, source=str(Path(job.source).parent / name)) if number == place else job
+        for number, job in enumerate(jobs)
+    ]
+
+
+@needs_sigkill
+def test_a_run_whose_process_dies_is_named_and_stops_no_other(config, tmp_path):
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    assert run(config, "--out", whole, "--threads", 1) == 0
+    jobs = with_source(jobs_of(read_sweep(config), out), 2, "deadly")
+    outcomes = {outcome.folder: outcome for outcome in run_jobs(jobs, deadly, processes=2)}
+    assert set(outcomes) == {job.folder for job in jobs}
+    dead = jobs[2].folder
+    assert {folder for folder, outcome in outcomes.items() if outcome.error} == {dead}
+    assert outcomes[dead].error == (
+        f"{dead}: its process died, and again when it ran by itself: perhaps for want of memory"
+    )
+    expected = results(whole)
+    del expected[dead.relative_to(out)]
+    assert results(out) == expected
+
+
+@needs_sigkill
+def test_a_run_whose_process_dies_once_is_tried_again(config, tmp_path):
+    jobs = with_source(jobs_of(read_sweep(config), tmp_path / "out"), 0, "deadly once")
+    outcomes = {outcome.folder: outcome for outcome in run_jobs(jobs, deadly, processes=2)}
+    assert len(outcomes) == 8
+    assert {outcome.error for outcome in outcomes.values()} == {None}
+    noted = [folder for folder, outcome in outcomes.items() if outcome.note]
+    assert jobs[0].folder in noted
+    assert len(noted) <= 2, "only those that were at work"
+    assert "a process had died while this run was at work" in outcomes[jobs[0].folder].note
+    assert len(results(tmp_path / "out")) == 8
+
+
+def always_deadly(dataset, data_dir, held_out):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
-def test_a_process_that_dies_ends_the_sweep_with_a_message(config, tmp_path):
-    jobs = jobs_of(read_sweep(config), tmp_path / "out")
-    with pytest.raises(SweepError, match="a process died, perhaps for want of memory; run again to go on"):
-        list(run_jobs(jobs, deadly, processes=2))
+@needs_sigkill
+def test_the_command_names_each_run_whose_process_died(own_npz, tmp_path, monkeypatch, capsys):
+    from copi_ref import sweep_commands
+
+    config, out = written(tmp_path / "sweep.toml", dataset=str(own_npz), methods=["copi-bp"], seeds=1), tmp_path / "out"
+    outcomes = partial(run_jobs, load=always_deadly)
+    monkeypatch.setattr(sweep_commands, "run_jobs", lambda jobs, load, processes: outcomes(jobs, processes=processes))
+    assert run(config, "--out", out, "--jobs", 2) == 1
+    printed = capsys.readouterr()
+    assert "0 of 2 runs finished" in printed.out
+    for rate in (0.01, 0.02):
+        assert f"copi-ref: {out}/copi-bp/eta_w-{rate}/seed-0: its process died" in printed.err
+
+
+@pytest.fixture
+def cluster(tmp_path, monkeypatch):
+    """Two workers, on the first death of which what they were at is given up."""
+    distributed, dask = pytest.importorskip("distributed"), pytest.importorskip("dask")
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.setenv(name, "1")  # as a cluster in this process sets them, for good: here, until the test ends
+    logger = logging.getLogger("distributed.client")
+    level = logger.level
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, local_directory=str(tmp_path)
+        ) as made,
+    ):
+        yield made
+    logger.setLevel(level)
+
+
+@needs_sigkill
+def test_a_run_whose_worker_dies_is_named(cluster, config, tmp_path):
+    jobs = with_source(jobs_of(read_sweep(config), tmp_path / "out"), 2, "deadly")
+    outcomes = {outcome.folder: outcome for outcome in run_jobs_on_cluster(jobs, deadly, cluster.scheduler_address)}
+    assert set(outcomes) == {job.folder for job in jobs}
+    assert f"{jobs[2].folder}: KilledWorker: " in outcomes[jobs[2].folder].error
+    assert any(outcome.error is None for outcome in outcomes.values())
+
+
+def lasting(dataset, data_dir, held_out):
+    """Load data, but of one name for ever."""
+    path = Path(dataset)
+    while path.name == "lasting":
+        time.sleep(0.1)
+    return load_npz(path)
+
+
+def test_runs_whose_scheduler_goes_away_are_named(cluster, config, tmp_path):
+    jobs = jobs_of(read_sweep(config), tmp_path / "out")[:3]
+    jobs = with_source(with_source(jobs, 1, "lasting"), 2, "lasting")
+    outcomes = run_jobs_on_cluster(jobs, lasting, cluster.scheduler_address)
+    assert next(outcomes).error is None
+    cluster.close()
+    rest = {outcome.folder: outcome.error for outcome in outcomes}
+    assert set(rest) == {jobs[1].folder, jobs[2].folder}
+    for folder, error in rest.items():
+        assert error.startswith(f"{folder}: FutureCancelledError: ")
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -1,10 +1,11 @@
 """Many runs: methods × learning rates × seeds, each in a folder of its own, in several processes or on a cluster."""
 
+import logging
 import os
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import import_module
 from itertools import product
@@ -159,11 +160,12 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: with a test accuracy, or with an error."""
+    """How a run ended: with a test accuracy, or with an error; and what else there is to say."""
 
     folder: Path
     test_accuracy: float | None
     error: str | None = None
+    note: str = ""
 
 
 def jobs_of(
@@ -184,38 +186,74 @@ def jobs_of(
 def run_jobs(jobs: Sequence[Job], load: Load, processes: int = 1) -> Iterator[Outcome]:
     """Run in so many processes of this machine, and yield each outcome as it comes; 1: in this process.
 
-    A run that has ended before is not run again, one that was interrupted goes on. One that fails stops no other.
+    A run that has ended before is not run again, one that was interrupted goes on. One that fails stops no other. A
+    process that dies takes those beside it along: each run that was at work is tried once more, by itself, and has
+    failed if that dies too; then the others go on.
 
     Raises:
         ImportError: joblib is not installed; the message says how to.
-        SweepError: a process died, as when memory runs out: the runs can be resumed.
     """
     joblib = _imported("joblib")
-    tasks = (joblib.delayed(run_job)(job, load) for job in jobs)
     controller = _imported("threadpoolctl").ThreadpoolController()
+    left = {job.folder: job for job in jobs}
+    with controller.limit(limits=jobs[0].threads, user_api="blas"):  # and afterwards as before, in this process
+        while left:
+            begun: list[Path] = []
+            # One run at a time, and none before a process is free: in a batch several would be lost together, and of
+            # those that wait nobody could tell whether they were at work.
+            parallel = joblib.Parallel(
+                n_jobs=processes, return_as="generator_unordered", batch_size=1, pre_dispatch=processes
+            )
+            try:
+                for outcome in parallel(_tasks(list(left.values()), load, begun)):
+                    del left[outcome.folder]
+                    yield outcome
+            except BrokenExecutor:
+                for job in [left.pop(folder) for folder in begun if folder in left]:
+                    yield _alone(job, load)
+
+
+def _tasks(jobs: Sequence[Job], load: Load, begun: list[Path]) -> Iterator[Any]:
+    """Hand jobs out to joblib, which takes one when a process is free, and write down which it has taken."""
+    for job in jobs:
+        begun.append(job.folder)
+        yield _imported("joblib").delayed(run_job)(job, load)
+
+
+def _alone(job: Job, load: Load) -> Outcome:
+    """Run once more, in a process whose death harms no other run."""
+    joblib = _imported("joblib")
     try:
-        with controller.limit(limits=jobs[0].threads, user_api="blas"):  # and afterwards as before, in this process
-            # One run at a time: several in a batch would come out together, or be lost together.
-            yield from joblib.Parallel(n_jobs=processes, return_as="generator_unordered", batch_size=1)(tasks)
-    except BrokenExecutor as error:
-        raise SweepError(f"a process died, perhaps for want of memory; run again to go on ({error})") from error
+        (outcome,) = joblib.Parallel(n_jobs=2)([joblib.delayed(run_job)(job, load)])  # of 1 it would be this process
+    except BrokenExecutor:
+        died = "its process died, and again when it ran by itself: perhaps for want of memory"
+        return Outcome(job.folder, None, f"{job.folder}: {died}")
+    return replace(outcome, note=" (a process had died while this run was at work: run once more, by itself)")
 
 
 def run_jobs_on_cluster(jobs: Sequence[Job], load: Load, scheduler: str) -> Iterator[Outcome]:
     """Run on the workers of a Dask scheduler, else as `run_jobs`; they have to see the same folders.
+
+    A run whose workers die, that somebody cancels, or whose scheduler goes away has failed.
 
     Raises:
         ImportError: distributed is not installed; the message says how to.
         OSError: no scheduler answers at that address.
     """
     distributed = _imported("distributed")
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # the outcomes say what it would log
     with distributed.Client(scheduler) as client:
         futures = {client.submit(run_job, job, load, pure=False): job for job in jobs}
         for future in distributed.as_completed(futures):
-            if future.status == "finished":
-                yield future.result()
-            else:  # the worker died, and those that took over died too
-                yield Outcome(futures[future].folder, None, f"{futures[future].folder}: {future.exception()}")
+            yield _outcome_of(future, futures[future])
+
+
+def _outcome_of(future: Any, job: Job) -> Outcome:
+    try:
+        outcome: Outcome = future.result()
+    except Exception as error:  # of Dask: `run_job` raises none
+        return Outcome(job.folder, None, f"{job.folder}: {type(error).__name__}: {error}")
+    return outcome
 
 
 def run_job(job: Job, load: Load) -> Outcome:
