@@ -3,6 +3,7 @@
 import csv
 import logging
 import os
+import re
 import signal
 import time
 from dataclasses import replace
@@ -385,6 +386,9 @@ def test_a_sweep_feeds_the_figure_of_learning_rates(own_npz, tmp_path):
         ({"preset": "papre"}, "preset is 'papre': choose one of"),
         ({"seeds": 0}, "seeds is 0: needs at least 1"),
         ({"seeds": [-1]}, "seeds is -1: needs at least 0"),
+        ({"epochs": 10**7}, "epochs is 10000000: needs at most 1000000"),
+        ({"seeds": 10**12}, "seeds is 1000000000000: needs at most 1000000"),
+        ({"methods": ["il-prox-plain"], "eta_w": [0, 1]}, "eta_w, here α of IL-prox, is 0: needs a number above 0"),
         ({"epochs": 2.5}, "epochs is 2.5: needs a whole number"),
         ({"epochs": [1, 2]}, r"epochs is \[1, 2\]: needs a whole number"),
         ({"hidden": 5}, "hidden is 5: needs a list"),
@@ -463,3 +467,39 @@ def test_the_data_are_read_once_in_a_process(own_npz, config, tmp_path):
 
     assert len(list(run_jobs(jobs_of(read_sweep(config), tmp_path / "out"), load))) == 8
     assert len(read) == 1
+
+
+def test_the_command_reads_the_data_once_too(config, tmp_path, monkeypatch):
+    from copi_ref import sweep_commands
+
+    read = []
+
+    def load(name, data_dir, held_out):
+        read.append(name)
+        return load_npz(name)
+
+    monkeypatch.setattr(sweep_commands, "load_named", load)
+    assert run(config, "--out", tmp_path / "out") == 0
+    assert len(read) == 1
+
+
+def test_an_interrupted_sweep_says_what_a_sweep_can(config, tmp_path, monkeypatch, capsys):
+    from copi_ref import sweep_commands
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sweep_commands, "run_jobs", interrupted)
+    assert run(config, "--out", tmp_path / "out") == 130
+    printed = capsys.readouterr().err
+    assert "the same command again goes on" in printed
+    assert "--resume" not in printed
+
+
+PAGE = (Path(__file__).parents[1] / "docs" / "runs.md").read_text()
+
+
+@pytest.mark.parametrize("text", re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL))
+def test_the_sweeps_of_the_documentation_can_be_read(text, tmp_path):
+    (tmp_path / "sweep.toml").write_text(text)
+    assert read_sweep(tmp_path / "sweep.toml").plans()

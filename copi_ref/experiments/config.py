@@ -17,6 +17,9 @@ from copi_ref.recipe import Recipe
 
 FORMAT = "copi_ref run"
 
+LARGEST = 10**6
+"""Epochs, seeds or units of a layer that can be asked for: above it a list of them alone would take minutes."""
+
 OVERRIDES = ("eta_w", "eta_r", "error_scale")
 """What of a preset's recipe a run may change."""
 

@@ -15,7 +15,7 @@ from typing import Any
 from copi_ref import _checks
 from copi_ref.backend import backend_name, use_backend
 from copi_ref.data.dataset import Dataset
-from copi_ref.experiments.config import Plan, surroundings
+from copi_ref.experiments.config import LARGEST, Plan, surroundings
 from copi_ref.experiments.presets import WITHOUT_R, check_eta_r
 from copi_ref.experiments.recorded import run_into
 
@@ -133,6 +133,7 @@ def _check(values: dict[str, Any]) -> None:
     for name in ("hidden", "seeds"):
         for entry in _several(values.get(name, 1)):
             _checks.whole_number(name, entry, minimum=0 if isinstance(values["seeds"], list) and name == "seeds" else 1)
+    _check_not_huge(values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,7 +225,9 @@ def _alone(job: Job, load: Load) -> Outcome:
     """Run once more, in a process whose death harms no other run."""
     joblib = _imported("joblib")
     try:
-        (outcome,) = joblib.Parallel(n_jobs=2)([joblib.delayed(run_job)(job, load)])  # of 1 it would be this process
+        outcome: Outcome = joblib.Parallel(n_jobs=2)([joblib.delayed(run_job)(job, load)])[
+            0
+        ]  # of 1 it would be this process
     except BrokenExecutor:
         died = "its process died, and again when it ran by itself: perhaps for want of memory"
         return Outcome(job.folder, None, f"{job.folder}: {died}")
@@ -251,16 +254,16 @@ def run_jobs_on_cluster(jobs: Sequence[Job], load: Load, scheduler: str) -> Iter
 def _outcome_of(future: Any, job: Job) -> Outcome:
     try:
         outcome: Outcome = future.result()
+        return outcome
     except Exception as error:  # of Dask: `run_job` raises none
         return Outcome(job.folder, None, f"{job.folder}: {type(error).__name__}: {error}")
-    return outcome
 
 
 def run_job(job: Job, load: Load) -> Outcome:
     """Do a job in this process."""
     try:
         with use_backend(job.backend):
-            dataset = _loaded(load, job.source, job.data_dir, job.plan.held_out)
+            dataset = loaded(load, job.source, job.data_dir, job.plan.held_out)
             # After the data, which may bring a library with threads of its own. Not taken back at the end: another
             # thread of a Dask worker may be in the middle of a run.
             _imported("threadpoolctl").threadpool_limits(limits=job.threads, user_api="blas")
@@ -275,9 +278,17 @@ def run_job(job: Job, load: Load) -> Outcome:
 
 
 @lru_cache(maxsize=1)
-def _loaded(load: Load, dataset: str, data_dir: Path | None, held_out: int | None) -> Dataset:
+def loaded(load: Load, dataset: str, data_dir: Path | None, held_out: int | None) -> Dataset:
     """Return the data, read once in a process."""
     return load(dataset, data_dir, held_out)
+
+
+def _check_not_huge(values: dict[str, Any]) -> None:
+    for name in ("epochs", "seeds", "hidden"):
+        if name in values and not (name == "seeds" and isinstance(values[name], list)):
+            for entry in _several(values[name]):
+                if entry > LARGEST:
+                    raise ValueError(f"{name} is {entry}: needs at most {LARGEST}")
 
 
 def cores() -> int:
