@@ -4,13 +4,14 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from copi_ref.backend import backend_name, load_backend
 from copi_ref.data import load_named
 from copi_ref.data.named import DATA_VARIABLE
-from copi_ref.experiments.sweep import Job, Outcome, cores, jobs_of, read_sweep, run_jobs, run_jobs_on_cluster
+from copi_ref.experiments.sweep import Job, Outcome, cores, jobs_of, loaded, read_sweep, run_jobs, run_jobs_on_cluster
 from copi_ref.training_commands import add_checkpoint_seconds, count
 
 EXAMPLE = """\
@@ -23,7 +24,8 @@ A file such as
   epochs = 10
   eta_w = [0.001, 0.01]
 
-makes 2 × 2 × 3 runs. Other keys: held_out, hidden, eta_r, error_scale, diagnostics.
+makes 2 × 2 × 3 runs. Other keys: held_out, hidden, eta_r, error_scale, diagnostics, and eta: both rates together.
+A method without R, such as bp-adam, has no use for eta_r and is not trained once for each.
 Run again, the command skips what has ended and goes on with what was interrupted.
 """
 
@@ -54,10 +56,16 @@ def _sweep(options: argparse.Namespace) -> int:
     threads = options.threads or (1 if options.scheduler else max(1, cores() // options.jobs))
     found = options.data_dir or os.environ.get(DATA_VARIABLE)
     data_dir = Path(found) if found else None
-    load_named(sweep.dataset, data_dir, sweep.held_out)  # raises now what would fail in every run
     jobs = jobs_of(sweep, options.out, data_dir, threads, options.checkpoint_seconds)
+    # Raises now what would fail in every run; kept only if they run in this process.
+    read = partial(loaded, load_named) if options.jobs == 1 and not options.scheduler else load_named
+    read(jobs[0].source, jobs[0].data_dir, sweep.held_out)
     print(f"{len(jobs)} runs into {options.out}/, with {threads} thread(s) of BLAS each")
-    return _report(jobs, _outcomes(jobs, options), options.out.resolve())
+    try:
+        return _report(jobs, _outcomes(jobs, options), options.out.resolve())
+    except KeyboardInterrupt:
+        print("copi-ref: interrupted; the same command again goes on, and skips what has ended", file=sys.stderr)
+        return 130
 
 
 def _outcomes(jobs: Sequence[Job], options: argparse.Namespace) -> Iterator[Outcome]:
@@ -73,7 +81,7 @@ def _report(jobs: Sequence[Job], outcomes: Iterator[Outcome], out: Path) -> int:
         if outcome.error is not None:
             errors.append(outcome.error)
         note = "failed" if outcome.test_accuracy is None else f"test accuracy {outcome.test_accuracy:.4f}"
-        print(f"{done}/{len(jobs)} {outcome.folder.relative_to(out)}: {note}", flush=True)
+        print(f"{done}/{len(jobs)} {outcome.folder.relative_to(out)}: {note}{outcome.note}", flush=True)
     for error in errors:
         print(f"copi-ref: {error}", file=sys.stderr)
     print(f"{len(jobs) - len(errors)} of {len(jobs)} runs finished")

@@ -5,17 +5,18 @@ import itertools
 import math
 import sys
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from copi_ref.backend import backend_name, load_backend
-from copi_ref.data import Dataset, load_named
+from copi_ref.data import DataError, Dataset, load_named
 from copi_ref.data.named import DATA_VARIABLE, FILE_NAMES
-from copi_ref.experiments.config import OVERRIDES, Plan, surroundings
+from copi_ref.experiments.config import LARGEST, OVERRIDES, Plan, surroundings
 from copi_ref.experiments.folder import FinishedRun, RunError, RunFailedError, check
-from copi_ref.experiments.presets import METHODS, PAPER_METHODS, PRESETS
+from copi_ref.experiments.presets import METHODS, PAPER_METHODS, PRESETS, WITHOUT_R, check_eta_r
 from copi_ref.experiments.recorded import run_ensemble_into, run_into
 from copi_ref.experiments.results import write_summary
 from copi_ref.experiments.runner import Run, run_of, summarize
@@ -96,6 +97,11 @@ def _methods() -> str:
         f"the paper's methods: {', '.join(PAPER_METHODS)}",
         f"others: {', '.join(others)}",
         "copi-X learns with COPI's rule and sgd-X by gradient descent, both from the perturbations of X.",
+        "il and il-prox are Inference Learning by itself, with Adam; bp-plain, il-plain and il-prox-plain take plain "
+        "steps, for the figure of IL's stability: there --eta-w is α for il-prox-plain.",
+        f"without R, and so without use for --eta-r: {', '.join(WITHOUT_R)}",
+        "presets: paper (the text of arXiv 2203.13203), tmlr (the experiments of its later version), il (Inference "
+        "Learning: hidden layers 256,256 or for cifar10 1024,1024,1024, one sample at a time), demo (for digits)",
     ]
     return "\n".join(textwrap.fill(one, 79, subsequent_indent="  ", break_on_hyphens=False) for one in paragraphs)
 
@@ -106,13 +112,12 @@ def _train(options: argparse.Namespace) -> int:
 
     from copi_ref.plots import diagnostics_figure, save, training_figure
 
-    if options.ensemble and options.resume:
-        raise RunError("an ensemble can't be resumed: leave out --resume, or --ensemble")
     load_backend(backend_name())
     preset = options.preset or ("tmlr" if options.dataset in FILE_NAMES else "demo")
     dataset = load_named(options.dataset, options.data_dir, options.held_out)
     facts = surroundings(dataset)
     plans = _plans(preset, options)
+    _check_settings(plans, dataset, options)
     for plan in plans:  # now, and not after an hour of training
         check(folder_of(options.out, plan), plan.config(facts), options.resume)
     console = Console()
@@ -134,8 +139,12 @@ def _train(options: argparse.Namespace) -> int:
 
 def _demo(options: argparse.Namespace) -> int:
     """Train as `train` does; runs of an earlier demo are taken up, or shown again."""
-    options.resume = not options.ensemble
-    return _train(options)
+    options.resume = True
+    try:
+        return _train(options)
+    except KeyboardInterrupt:
+        print("copi-ref: interrupted; the same command again goes on where it was", file=sys.stderr)
+        return 130
 
 
 def _plans(preset: str, options: argparse.Namespace) -> list[Plan]:
@@ -151,6 +160,26 @@ def _plans(preset: str, options: argparse.Namespace) -> list[Plan]:
         for method in dict.fromkeys(options.method)
         for seed in range(options.seeds)
     ]  # fmt: skip
+
+
+def _check_settings(plans: Sequence[Plan], dataset: Dataset, options: argparse.Namespace) -> None:
+    """Check what argparse can't, before anything is written.
+
+    Raises:
+        RunError: a setting that a method refuses, or a rate that none of them uses.
+        DataError: a sample that is infinite in the dtype of the weights.
+    """
+    try:
+        if options.eta_r is not None:
+            check_eta_r(options.method)
+        recipes = [plan.experiment().recipe for plan in plans]
+    except (TypeError, ValueError) as error:
+        raise RunError(str(error)) from error
+    largest = np.finfo(recipes[0].dtype).max
+    for name in ("x_train", "x_test"):
+        x = getattr(dataset, name)
+        if max(x.max(), -x.min()) > largest:
+            raise DataError(f"{options.dataset}: {name} has entries too large for {recipes[0].dtype}: scale it down")
 
 
 def folder_of(out: Path, plan: Plan) -> Path:
@@ -191,9 +220,9 @@ def _outcomes(
 ) -> list[FinishedRun | RunFailedError]:
     """Train one run, or an ensemble of several seeds."""
     folders = [folder_of(options.out, plan) for plan in plans]
-    if options.ensemble:
-        return run_ensemble_into(folders, plans, dataset, facts, show)
     try:
+        if options.ensemble:
+            return run_ensemble_into(folders, plans, dataset, facts, resume=options.resume, callback=show)
         return [
             run_into(
                 folders[0], plans[0], dataset, facts,
@@ -202,6 +231,8 @@ def _outcomes(
         ]  # fmt: skip
     except RunFailedError as error:
         return [error]
+    except MemoryError as error:
+        raise RunError(f"{folders[0]}: needs more memory than there is ({error})") from error
 
 
 def require_demo_extra() -> None:
@@ -214,9 +245,9 @@ def require_demo_extra() -> None:
 
 
 def count(text: str) -> int:
-    """Read an option that is a whole number of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: needs a whole number of at least 1")
+    """Read an option that is a whole number of at least 1, and not above `LARGEST`."""
+    if not text.isdecimal() or len(text) > len(str(LARGEST)) or not 1 <= int(text) <= LARGEST:
+        raise argparse.ArgumentTypeError(f"{text[:20]!r}: needs a whole number of at least 1 and at most {LARGEST}")
     return int(text)
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from idx_files import FILES, idx
 
 from copi_ref.cli import main
@@ -227,6 +229,21 @@ def test_a_split_of_a_split_is_disjoint_too():
     once = hold_out(numbered(), 2)
     twice = hold_out(once, 2)
     assert [y.tolist() for y in (twice.y_train, twice.y_test, once.y_test)] == [[0, 1, 2], [3, 4], [5, 6]]
+
+
+@given(st.integers(3, 60), st.data())
+def test_train_validation_and_test_are_disjoint_whatever_their_sizes(N, data):
+    """A test set split off, then a validation set held out: each sample, known by its number, is in one part."""
+    test = data.draw(st.integers(1, N - 2))
+    validation = data.draw(st.integers(1, N - test - 1))
+    index = np.arange(N)
+    whole = split(index[:, None].astype(np.float64), index, test)
+    tuning = hold_out(whole, validation)
+    parts = [(tuning.x_train, tuning.y_train), (tuning.x_test, tuning.y_test), (whole.x_test, whole.y_test)]
+    assert [len(y) for _, y in parts] == [N - test - validation, validation, test]
+    assert sorted(int(number) for _, y in parts for number in y) == list(range(N))
+    for x, y in parts:
+        np.testing.assert_array_equal(x[:, 0], y)
 
 
 def test_a_split_copies_nothing():

@@ -248,9 +248,67 @@ def test_a_run_that_failed_is_reported_again_and_not_run_again(own_npz, tmp_path
     assert capsys.readouterr().err == message
 
 
-def test_an_ensemble_can_not_be_resumed(own_npz, tmp_path, capsys):
-    assert run("train", own_npz, "--ensemble", "--resume", "--out", tmp_path / "out") == 2
-    assert "an ensemble can't be resumed: leave out --resume, or --ensemble" in capsys.readouterr().err
+def test_an_ensemble_that_has_ended_is_kept_and_what_is_missing_is_trained(own_npz, tmp_path, capsys):
+    out = tmp_path / "out"
+    arguments = ["train", own_npz, "--ensemble", "--epochs", 2, "--out", out]
+    assert run(*arguments, "--seeds", 2) == 0
+    first = {path: path.read_bytes() for path in (out / "copi-bp").rglob("*") if path.is_file()}
+    assert run(*arguments, "--seeds", 2) == 2
+    assert "seed-0 holds this run already: go on with --resume" in capsys.readouterr().err
+    assert run(*arguments, "--seeds", 3, "--resume") == 0, "as it says"
+    assert {path: path.read_bytes() for path in first} == first
+    assert len(table(out / "copi-bp" / "seed-2" / "metrics.csv")) == 2
+
+
+def test_a_demo_of_ensembles_can_be_shown_again(tmp_path):
+    pytest.importorskip("sklearn")
+    arguments = ["demo", "--ensemble", "--seeds", 1, "--epochs", 1, "--out", tmp_path / "out"]
+    assert run(*arguments) == 0
+    before = (tmp_path / "out" / "copi-bp" / "seed-0" / "metrics.csv").read_bytes()
+    assert run(*arguments) == 0
+    assert (tmp_path / "out" / "copi-bp" / "seed-0" / "metrics.csv").read_bytes() == before
+
+
+def test_an_interrupted_demo_says_what_a_demo_can(tmp_path, monkeypatch, capsys):
+    def interrupted(*_, **options):
+        raise KeyboardInterrupt
+
+    pytest.importorskip("sklearn")
+    monkeypatch.setattr(training_commands, "run_into", interrupted)
+    assert run("demo", "--out", tmp_path / "out") == 130
+    printed = capsys.readouterr().err
+    assert "the same command again goes on" in printed
+    assert "--resume" not in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--method", "il-prox-plain", "--eta-w", "0"], "eta_w, here α of IL-prox, is 0: needs a number above 0"),
+        (["--method", "bp-adam", "il", "--eta-r", "1"], "eta_r is given, but there is no R in bp-adam, il"),
+    ],
+)
+def test_settings_that_can_not_be_are_an_error_message(arguments, message, own_npz, tmp_path, capsys):
+    assert run("train", own_npz, *arguments, "--out", tmp_path / "out") == 2
+    assert f"copi-ref: {message}" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_samples_too_large_for_the_weights_are_an_error_message(tmp_path, capsys):
+    x, y = np.full((8, 3), 1e308), np.arange(8) % 2
+    np.savez(tmp_path / "own.npz", x_train=x, y_train=y, x_test=np.ones((2, 3)), y_test=y[:2])
+    assert run("train", tmp_path / "own.npz", "--out", tmp_path / "out") == 2
+    assert "own.npz: x_train has entries too large for float32: scale it down" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_network_too_large_for_memory_is_an_error_message(own_npz, tmp_path, monkeypatch, capsys):
+    def too_large(*_, **options):
+        raise MemoryError("Unable to allocate 7 TiB")
+
+    monkeypatch.setattr(training_commands, "run_into", too_large)
+    assert run("train", own_npz, "--out", tmp_path / "out") == 2
+    assert "seed-0: needs more memory than there is (Unable to allocate 7 TiB)" in capsys.readouterr().err
 
 
 def test_a_terminal_without_the_signs_costs_no_results(own_npz, tmp_path):
@@ -319,6 +377,12 @@ def test_data_that_are_not_there(arguments, message, tmp_path, monkeypatch, caps
         ["train", "digits", "--method", "copi-pb"],
         ["train", "digits", "--hidden", "5,x"],
         ["train", "digits", "--eta-w", "-1"],
+        ["train", "digits", "--eta-w", "nan"],
+        ["train", "digits", "--eta-r", "inf"],
+        ["train", "digits", "--hidden", "0"],
+        ["train", "digits", "--hidden", "99999999999999999999"],
+        ["train", "digits", "--preset", "paper", "--epochs", "99999999999"],
+        ["train", "digits", "--seeds", "99999999999"],
         ["demo", "--seeds", "0"],
     ],
 )
@@ -342,6 +406,22 @@ def test_files_have_the_users_own_permissions(tmp_path):
     (tmp_path / "plain").touch()
     write_atomically(tmp_path / "ours", b"")
     assert (tmp_path / "ours").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_the_umask_of_the_process_is_never_changed(tmp_path, monkeypatch):
+    """It is of all threads: while one reads it by setting it, files of another get its value."""
+
+    def changed(mask):
+        raise AssertionError(f"the umask was set to {mask}")
+
+    before = os.umask(0o027)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "umask", changed)
+            write_atomically(tmp_path / "ours", b"")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "ours").stat().st_mode & 0o777 == 0o640
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):

@@ -1,8 +1,13 @@
 """Sweeps: the same results however many processes there are, and each run done once."""
 
+import csv
+import logging
 import os
+import re
 import signal
+import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,7 +17,10 @@ from copi_ref import cli
 from copi_ref.data import load_named, load_npz
 from copi_ref.experiments import sweep as sweeps
 from copi_ref.experiments.folder import find_runs
-from copi_ref.experiments.sweep import SweepError, jobs_of, read_sweep, run_jobs
+from copi_ref.experiments.presets import PAPER_METHODS
+from copi_ref.experiments.sweep import SweepError, jobs_of, read_sweep, run_jobs, run_jobs_on_cluster
+
+needs_sigkill = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
 
 pytest.importorskip("joblib")
 pytest.importorskip("threadpoolctl")
@@ -142,14 +150,115 @@ def test_what_nobody_thought_of_is_reported_too(config, tmp_path, monkeypatch, c
 
 
 def deadly(dataset, data_dir, held_out):
+    """Load data, but for two names: one of them kills its process each time, the other once."""
+    path = Path(dataset)
+    if path.name == "deadly" or (path.name == "deadly once" and not path.exists()):
+        path.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return load_npz(path.parent / "own.npz")
+
+
+def with_source(jobs, place, name):
+    """The same jobs, of which one gets its data under another name."""
+    return [
+        replace(job, source=str(Path(job.source).parent / name)) if number == place else job
+        for number, job in enumerate(jobs)
+    ]
+
+
+@needs_sigkill
+def test_a_run_whose_process_dies_is_named_and_stops_no_other(config, tmp_path):
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    assert run(config, "--out", whole, "--threads", 1) == 0
+    jobs = with_source(jobs_of(read_sweep(config), out), 2, "deadly")
+    outcomes = {outcome.folder: outcome for outcome in run_jobs(jobs, deadly, processes=2)}
+    assert set(outcomes) == {job.folder for job in jobs}
+    dead = jobs[2].folder
+    assert {folder for folder, outcome in outcomes.items() if outcome.error} == {dead}
+    assert outcomes[dead].error == (
+        f"{dead}: its process died, and again when it ran by itself: perhaps for want of memory"
+    )
+    expected = results(whole)
+    del expected[dead.relative_to(out)]
+    assert results(out) == expected
+
+
+@needs_sigkill
+def test_a_run_whose_process_dies_once_is_tried_again(config, tmp_path):
+    jobs = with_source(jobs_of(read_sweep(config), tmp_path / "out"), 0, "deadly once")
+    outcomes = {outcome.folder: outcome for outcome in run_jobs(jobs, deadly, processes=2)}
+    assert len(outcomes) == 8
+    assert {outcome.error for outcome in outcomes.values()} == {None}
+    noted = [folder for folder, outcome in outcomes.items() if outcome.note]
+    assert jobs[0].folder in noted
+    assert len(noted) <= 2, "only those that were at work"
+    assert "a process had died while this run was at work" in outcomes[jobs[0].folder].note
+    assert len(results(tmp_path / "out")) == 8
+
+
+def always_deadly(dataset, data_dir, held_out):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
-def test_a_process_that_dies_ends_the_sweep_with_a_message(config, tmp_path):
-    jobs = jobs_of(read_sweep(config), tmp_path / "out")
-    with pytest.raises(SweepError, match="a process died, perhaps for want of memory; run again to go on"):
-        list(run_jobs(jobs, deadly, processes=2))
+@needs_sigkill
+def test_the_command_names_each_run_whose_process_died(own_npz, tmp_path, monkeypatch, capsys):
+    from copi_ref import sweep_commands
+
+    config, out = written(tmp_path / "sweep.toml", dataset=str(own_npz), methods=["copi-bp"], seeds=1), tmp_path / "out"
+    outcomes = partial(run_jobs, load=always_deadly)
+    monkeypatch.setattr(sweep_commands, "run_jobs", lambda jobs, load, processes: outcomes(jobs, processes=processes))
+    assert run(config, "--out", out, "--jobs", 2) == 1
+    printed = capsys.readouterr()
+    assert "0 of 2 runs finished" in printed.out
+    for rate in (0.01, 0.02):
+        assert f"copi-ref: {out}/copi-bp/eta_w-{rate}/seed-0: its process died" in printed.err
+
+
+@pytest.fixture
+def cluster(tmp_path, monkeypatch):
+    """Two workers, on the first death of which what they were at is given up."""
+    distributed, dask = pytest.importorskip("distributed"), pytest.importorskip("dask")
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.setenv(name, "1")  # as a cluster in this process sets them, for good: here, until the test ends
+    logger = logging.getLogger("distributed.client")
+    level = logger.level
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, local_directory=str(tmp_path)
+        ) as made,
+    ):
+        yield made
+    logger.setLevel(level)
+
+
+@needs_sigkill
+def test_a_run_whose_worker_dies_is_named(cluster, config, tmp_path):
+    jobs = with_source(jobs_of(read_sweep(config), tmp_path / "out"), 2, "deadly")
+    outcomes = {outcome.folder: outcome for outcome in run_jobs_on_cluster(jobs, deadly, cluster.scheduler_address)}
+    assert set(outcomes) == {job.folder for job in jobs}
+    assert f"{jobs[2].folder}: KilledWorker: " in outcomes[jobs[2].folder].error
+    assert any(outcome.error is None for outcome in outcomes.values())
+
+
+def lasting(dataset, data_dir, held_out):
+    """Load data, but of one name for ever."""
+    path = Path(dataset)
+    while path.name == "lasting":
+        time.sleep(0.1)
+    return load_npz(path)
+
+
+def test_runs_whose_scheduler_goes_away_are_named(cluster, config, tmp_path):
+    jobs = jobs_of(read_sweep(config), tmp_path / "out")[:3]
+    jobs = with_source(with_source(jobs, 1, "lasting"), 2, "lasting")
+    outcomes = run_jobs_on_cluster(jobs, lasting, cluster.scheduler_address)
+    assert next(outcomes).error is None
+    cluster.close()
+    rest = {outcome.folder: outcome.error for outcome in outcomes}
+    assert set(rest) == {jobs[1].folder, jobs[2].folder}
+    for folder, error in rest.items():
+        assert error.startswith(f"{folder}: FutureCancelledError: ")
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -205,16 +314,81 @@ def test_a_sweep_is_methods_times_rates_times_seeds(tmp_path):
     assert replace(sweep, eta_r=None).plans()[0].overrides == {"eta_w": 1e-3, "error_scale": 100}
 
 
+def rates_of(plans):
+    return [(plan.method, plan.changes.get("eta_w"), plan.changes.get("eta_r")) for plan in plans]
+
+
+def test_rates_can_go_together(tmp_path):
+    """As in the published experiments, where both are the same at all times; a method without R takes its own alone."""
+    path = tmp_path / "sweep.toml"
+    path.write_text(
+        'dataset = "mnist"\npreset = "tmlr"\nmethods = ["copi-bp", "bp-adam"]\nseeds = 1\nepochs = 1\n'
+        "eta = [0.001, 0.01]\n"
+    )
+    sweep = read_sweep(path)
+    plans = sweep.plans()
+    assert rates_of(plans) == [
+        ("copi-bp", 0.001, 0.001), ("copi-bp", 0.01, 0.01), ("bp-adam", 0.001, None), ("bp-adam", 0.01, None),
+    ]  # fmt: skip
+    assert [sweep.folder(Path("out"), plan) for plan in plans] == [
+        Path("out", method, f"eta-{rate}", "seed-0") for method in ("copi-bp", "bp-adam") for rate in (0.001, 0.01)
+    ]
+    assert plans[1].experiment().recipe.eta_w == plans[1].experiment().recipe.eta_r == 0.01
+    one = replace(sweep, eta=0.1)
+    assert rates_of(one.plans()) == [("copi-bp", 0.1, 0.1), ("bp-adam", 0.1, None)]
+    assert one.folder(Path("out"), one.plans()[0]) == Path("out/copi-bp/seed-0")
+
+
+def test_a_method_without_R_is_not_trained_once_for_each_eta_r(own_npz, tmp_path):
+    """Its run is one and the same, in the file that says what it is, too."""
+    config = written(tmp_path / "sweep.toml", dataset=str(own_npz), eta_w=0.01, eta_r=[0.01, 0.02], seeds=1)
+    assert rates_of(read_sweep(config).plans()) == [
+        ("copi-bp", 0.01, 0.01), ("copi-bp", 0.01, 0.02), ("bp-adam", 0.01, None),
+    ]  # fmt: skip
+    out = tmp_path / "out"
+    assert run(config, "--out", out) == 0
+    (adam,) = find_runs(out / "bp-adam")
+    assert adam.folder == out / "bp-adam" / "seed-0"
+    assert adam.config["overrides"] == {"eta_w": 0.01}
+    assert adam.config["recipe"]["eta_r"] == 0
+    with_rate, without = (replace(adam_plan(config), overrides=overrides) for overrides in ({"eta_r": 5}, {}))
+    assert with_rate.config({}) == without.config({})
+
+
+def adam_plan(config):
+    return next(plan for plan in read_sweep(config).plans() if plan.method == "bp-adam")
+
+
+def test_a_sweep_feeds_the_figure_of_learning_rates(own_npz, tmp_path):
+    """Rates apart would give it runs at one eta_w that differ in eta_r, which it refuses."""
+    pytest.importorskip("matplotlib")
+    path = written(tmp_path / "sweep.toml", dataset=str(own_npz), methods=list(PAPER_METHODS), seeds=1, epochs=1)
+    path.write_text(path.read_text().replace("eta_w", "eta"))
+    out, figures = tmp_path / "out", tmp_path / "figures"
+    assert run(path, "--out", out) == 0
+    figure = ["figure", "learning-rates", "--dataset", own_npz, "--runs", out, "--out", figures]
+    assert cli.main(list(map(str, figure))) == 0
+    rows = csv.DictReader((figures / "figure-learning-rates.csv").read_text().splitlines())
+    assert [(row["method"], float(row["rate"])) for row in rows] == [
+        (method, rate) for method in PAPER_METHODS for rate in (0.01, 0.02)
+    ]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"eta": 0.1}, "has eta: the keys are dataset, preset, methods, seeds, epochs, held_out, hidden, eta_w"),
+        ({"etta": 0.1}, "has etta: the keys are dataset, preset, methods, seeds, epochs, held_out, hidden, eta, eta_w"),
+        ({"eta": 0.1}, "has eta, which is both rates, and eta_w: leave out the one or the other"),
+        ({"methods": ["bp-adam", "il"], "eta_r": 1}, "eta_r is given, but there is no R in bp-adam, il: leave it out"),
         ({"methods": ["copi-pb"]}, "method is 'copi-pb': choose one of 'copi-bp'"),
         ({"methods": "copi-bp"}, "methods is 'copi-bp': needs a list"),
         ({"methods": []}, "methods is empty: needs one or more"),
         ({"preset": "papre"}, "preset is 'papre': choose one of"),
         ({"seeds": 0}, "seeds is 0: needs at least 1"),
         ({"seeds": [-1]}, "seeds is -1: needs at least 0"),
+        ({"epochs": 10**7}, "epochs is 10000000: needs at most 1000000"),
+        ({"seeds": 10**12}, "seeds is 1000000000000: needs at most 1000000"),
+        ({"methods": ["il-prox-plain"], "eta_w": [0, 1]}, "eta_w, here α of IL-prox, is 0: needs a number above 0"),
         ({"epochs": 2.5}, "epochs is 2.5: needs a whole number"),
         ({"epochs": [1, 2]}, r"epochs is \[1, 2\]: needs a whole number"),
         ({"hidden": 5}, "hidden is 5: needs a list"),
@@ -293,3 +467,39 @@ def test_the_data_are_read_once_in_a_process(own_npz, config, tmp_path):
 
     assert len(list(run_jobs(jobs_of(read_sweep(config), tmp_path / "out"), load))) == 8
     assert len(read) == 1
+
+
+def test_the_command_reads_the_data_once_too(config, tmp_path, monkeypatch):
+    from copi_ref import sweep_commands
+
+    read = []
+
+    def load(name, data_dir, held_out):
+        read.append(name)
+        return load_npz(name)
+
+    monkeypatch.setattr(sweep_commands, "load_named", load)
+    assert run(config, "--out", tmp_path / "out") == 0
+    assert len(read) == 1
+
+
+def test_an_interrupted_sweep_says_what_a_sweep_can(config, tmp_path, monkeypatch, capsys):
+    from copi_ref import sweep_commands
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sweep_commands, "run_jobs", interrupted)
+    assert run(config, "--out", tmp_path / "out") == 130
+    printed = capsys.readouterr().err
+    assert "the same command again goes on" in printed
+    assert "--resume" not in printed
+
+
+PAGE = (Path(__file__).parents[1] / "docs" / "runs.md").read_text()
+
+
+@pytest.mark.parametrize("text", re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL))
+def test_the_sweeps_of_the_documentation_can_be_read(text, tmp_path):
+    (tmp_path / "sweep.toml").write_text(text)
+    assert read_sweep(tmp_path / "sweep.toml").plans()

@@ -88,6 +88,8 @@ def hold_out(dataset: Dataset, count: int) -> Dataset:
     """Put the last `count` training samples in the place of the test set, and train on the others; as `split`.
 
     What is chosen by looking at results, such as a learning rate, is chosen on such a set: the test set stays unseen.
+    So there are three parts, without a common sample: the training and the test set of ``hold_out(dataset, count)``,
+    which serve for training and validation, and the test set of `dataset`, kept for the end.
     """
     return split(dataset.x_train, dataset.y_train, count)
 

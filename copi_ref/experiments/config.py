@@ -12,10 +12,13 @@ import numpy as np
 
 from copi_ref.backend import environment
 from copi_ref.data.dataset import Dataset
-from copi_ref.experiments.presets import Experiment, changed, experiment
+from copi_ref.experiments.presets import WITHOUT_R, Experiment, changed, experiment
 from copi_ref.recipe import Recipe
 
 FORMAT = "copi_ref run"
+
+LARGEST = 10**6
+"""Epochs, seeds or units of a layer that can be asked for: above it a list of them alone would take minutes."""
 
 OVERRIDES = ("eta_w", "eta_r", "error_scale")
 """What of a preset's recipe a run may change."""
@@ -23,7 +26,11 @@ OVERRIDES = ("eta_w", "eta_r", "error_scale")
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """One run: one method with one seed. `hidden` and `overrides` change what the preset says."""
+    """One run: one method with one seed. `hidden` and `overrides` change what the preset says.
+
+    One of the `overrides` that the method makes no use of, `eta_r` without R, counts as not there: runs that differ in
+    it alone are the same run.
+    """
 
     dataset: str
     preset: str
@@ -36,10 +43,16 @@ class Plan:
     diagnostics: bool = False
     ensemble: bool = False
 
+    @property
+    def changes(self) -> dict[str, Any]:
+        """The overrides that the method makes use of."""
+        unused = ("eta_r",) if self.method in WITHOUT_R else ()
+        return {name: value for name, value in self.overrides.items() if name not in unused}
+
     def experiment(self) -> Experiment:
         """Return recipe and hidden layers; errors as `copi_ref.experiments.presets.experiment`."""
         settings = experiment(self.preset, self.method, self.dataset)
-        return Experiment(self.hidden or settings.hidden, changed(settings.recipe, self.overrides))
+        return Experiment(self.hidden or settings.hidden, changed(settings.recipe, self.changes))
 
     def config(self, surroundings: Mapping[str, Any]) -> dict[str, Any]:
         """Return everything needed to repeat the run; `surroundings` comes from the function of that name."""
@@ -48,7 +61,7 @@ class Plan:
             "format": FORMAT,
             **{one.name: getattr(self, one.name) for one in fields(self)},
             "hidden": list(settings.hidden),
-            "overrides": dict(self.overrides),
+            "overrides": self.changes,
             "recipe": described(settings.recipe, self.epochs),
             **surroundings,
         }

@@ -1,6 +1,6 @@
 """The settings of the published experiments, and of the demo, by method and data set."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -43,6 +43,9 @@ they wait while in other methods only R learns, so that W learns equally long in
 `…-plain` take plain steps without R: the explicit one of gradient descent, IL's, and the implicit one, to which IL-prox
 comes close; the learning rate of `il-prox-plain` is α (see `changed`).
 """
+
+WITHOUT_R = tuple(method for method, changes in METHODS.items() if changes.get("lateral_rule") == "none")
+"""Methods that have no lateral weights: they make no use of η_R."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +91,20 @@ def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     """
     changes = dict(changes)
     if isinstance(recipe.credit, ProximalInferenceLearning) and "eta_w" in changes:
-        changes["credit"] = replace(recipe.credit, alpha=changes.pop("eta_w"))
+        alpha = changes.pop("eta_w")
+        _checks.positive_number("eta_w, here α of IL-prox,", alpha)
+        changes["credit"] = replace(recipe.credit, alpha=alpha)
     return replace(recipe, **changes)
+
+
+def check_eta_r(methods: Sequence[str]) -> None:
+    """Check that one method at least makes use of a rate of the lateral weights that was given.
+
+    Raises:
+        ValueError: none does.
+    """
+    if all(method in WITHOUT_R for method in methods):
+        raise ValueError(f"eta_r is given, but there is no R in {', '.join(methods)}: leave it out")
 
 
 def _paper(dataset: str) -> tuple[Experiment, dict[str, Any]]:

@@ -134,31 +134,41 @@ def run_ensemble_into(
     plans: Sequence[Plan],
     dataset: Dataset,
     surroundings: Mapping[str, Any],
+    *,
+    resume: bool = False,
     callback: Callback | None = None,
 ) -> list[FinishedRun | RunFailedError]:
     """Train several seeds as one computation, and leave in the folder of each what `run_into` leaves in the end.
 
-    Nothing is saved on the way: an ensemble that is interrupted has to be run again.
+    Nothing is saved on the way: an ensemble that is interrupted begins again.
 
     Args:
         folders: one for each plan.
         plans: runs that differ in their seeds alone.
         dataset, surroundings, callback: as for `run_into`.
+        resume: leave those that have ended as they are, and train the others.
 
     Raises:
-        RunError: a folder holds something.
+        RunError: a folder holds something else, or a run and `resume` is false.
     """
-    settings, configs = plans[0].experiment(), [plan.config(surroundings) for plan in plans]
+    with ExitStack() as stack:
+        for folder, plan in zip(folders, plans, strict=True):
+            check(folder, plan.config(surroundings), resume)
+            stack.enter_context(locked(folder))
+        left = {folder: plan for folder, plan in zip(folders, plans, strict=True) if read_outcome(folder) is None}
+        if left:
+            result = _train_together(list(left.values()), dataset, callback)
+        for index, (folder, plan) in enumerate(left.items()):
+            remove_left_overs(folder)
+            _write_member(folder, plan.config(surroundings), result, index)
+    return [_outcome(folder) for folder in folders]
+
+
+def _train_together(plans: Sequence[Plan], dataset: Dataset, callback: Callback | None) -> FitResult:
+    settings = plans[0].experiment()
     state = init_state(settings.recipe, settings.sizes(dataset), [np.random.default_rng(plan.seed) for plan in plans])
     diagnostics = layer_diagnostics if plans[0].diagnostics else None
-    with ExitStack() as stack:
-        for folder, config in zip(folders, configs, strict=True):
-            check(folder, config, resume=False)
-            stack.enter_context(locked(folder))
-        result = fit(settings.recipe, state, dataset, plans[0].epochs, callback, diagnostics)
-        for index, (folder, config) in enumerate(zip(folders, configs, strict=True)):
-            _write_member(folder, config, result, index)
-    return [_outcome(folder) for folder in folders]
+    return fit(settings.recipe, state, dataset, plans[0].epochs, callback, diagnostics)
 
 
 def _write_member(folder: Path, config: Mapping[str, Any], result: FitResult, index: int) -> None:

@@ -1,10 +1,11 @@
 """Many runs: methods × learning rates × seeds, each in a folder of its own, in several processes or on a cluster."""
 
+import logging
 import os
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import import_module
 from itertools import product
@@ -14,7 +15,8 @@ from typing import Any
 from copi_ref import _checks
 from copi_ref.backend import backend_name, use_backend
 from copi_ref.data.dataset import Dataset
-from copi_ref.experiments.config import Plan, surroundings
+from copi_ref.experiments.config import LARGEST, Plan, surroundings
+from copi_ref.experiments.presets import WITHOUT_R, check_eta_r
 from copi_ref.experiments.recorded import run_into
 
 Load = Callable[[str, Path | None, int | None], Dataset]
@@ -27,7 +29,10 @@ class SweepError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """What a sweep's file says. A rate is one number or several; seeds are a list, or a number N for 0 to N − 1."""
+    """What a sweep's file says. A rate is one number or several; seeds are a list, or a number N for 0 to N − 1.
+
+    `eta` is both rates, `eta_w` and `eta_r`, at once; given apart, each of one is combined with each of the other.
+    """
 
     dataset: str
     preset: str
@@ -36,16 +41,26 @@ class Sweep:
     epochs: int
     held_out: int | None = None
     hidden: list[int] | None = None
+    eta: float | list[float] | None = None
     eta_w: float | list[float] | None = None
     eta_r: float | list[float] | None = None
     error_scale: float | None = None
     diagnostics: bool = False
 
     def plans(self) -> list[Plan]:
-        """Return all runs: each method with each eta_w, each eta_r and each seed."""
+        """Return all runs: each method with each learning rate that it makes use of, and each seed."""
         seeds = range(self.seeds) if isinstance(self.seeds, int) else self.seeds
-        combinations = product(self.methods, *map(_several, (self.eta_w, self.eta_r)), seeds)
+        combinations = (
+            (method, eta_w, None if method in WITHOUT_R else eta_r, seed)
+            for method, (eta_w, eta_r), seed in product(self.methods, self._rates(), seeds)
+        )
         return [self._plan(*combination) for combination in dict.fromkeys(combinations)]
+
+    def _rates(self) -> list[tuple[Any, Any]]:
+        """Return the pairs of eta_w and eta_r."""
+        if self.eta is not None:
+            return [(rate, rate) for rate in _several(self.eta)]
+        return list(product(_several(self.eta_w), _several(self.eta_r)))
 
     def _plan(self, method: str, eta_w: float | None, eta_r: float | None, seed: int) -> Plan:
         changes = {"eta_w": eta_w, "eta_r": eta_r, "error_scale": self.error_scale}
@@ -58,8 +73,13 @@ class Sweep:
 
     def folder(self, out: Path, plan: Plan) -> Path:
         """Return where a run goes: METHOD/seed-N, and between them the rates of which there are several."""
-        swept = [name for name in ("eta_w", "eta_r") if isinstance(getattr(self, name), list)]
-        return out.joinpath(plan.method, *(f"{name}-{plan.overrides[name]}" for name in swept), f"seed-{plan.seed}")
+        rates = {"eta": "eta_w", "eta_w": "eta_w", "eta_r": "eta_r"}
+        swept = [
+            f"{name}-{plan.changes[rate]}"
+            for name, rate in rates.items()
+            if isinstance(getattr(self, name), list) and rate in plan.changes
+        ]
+        return out.joinpath(plan.method, *swept, f"seed-{plan.seed}")
 
 
 def _several(value: Any) -> list[Any]:
@@ -99,16 +119,21 @@ KINDS = {"dataset": str, "preset": str, "methods": list, "hidden": list, "diagno
 
 def _check(values: dict[str, Any]) -> None:
     """Check what `Plan.experiment` does not look at."""
+    if "eta" in values and (others := [name for name in ("eta_w", "eta_r") if name in values]):
+        raise ValueError(f"has eta, which is both rates, and {' and '.join(others)}: leave out the one or the other")
     for name, value in values.items():
         if value == []:
             raise ValueError(f"{name} is empty: needs one or more")
         if not isinstance(value, KINDS.get(name, object)):
             raise TypeError(f"{name} is {value!r}: needs a {KINDS[name].__name__}")
+    if "eta_r" in values:
+        check_eta_r(values["methods"])
     for name in ("epochs", "held_out"):
         _checks.whole_number(name, values.get(name, 1), minimum=1)
     for name in ("hidden", "seeds"):
         for entry in _several(values.get(name, 1)):
             _checks.whole_number(name, entry, minimum=0 if isinstance(values["seeds"], list) and name == "seeds" else 1)
+    _check_not_huge(values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,11 +161,12 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended: with a test accuracy, or with an error."""
+    """How a run ended: with a test accuracy, or with an error; and what else there is to say."""
 
     folder: Path
     test_accuracy: float | None
     error: str | None = None
+    note: str = ""
 
 
 def jobs_of(
@@ -161,45 +187,83 @@ def jobs_of(
 def run_jobs(jobs: Sequence[Job], load: Load, processes: int = 1) -> Iterator[Outcome]:
     """Run in so many processes of this machine, and yield each outcome as it comes; 1: in this process.
 
-    A run that has ended before is not run again, one that was interrupted goes on. One that fails stops no other.
+    A run that has ended before is not run again, one that was interrupted goes on. One that fails stops no other. A
+    process that dies takes those beside it along: each run that was at work is tried once more, by itself, and has
+    failed if that dies too; then the others go on.
 
     Raises:
         ImportError: joblib is not installed; the message says how to.
-        SweepError: a process died, as when memory runs out: the runs can be resumed.
     """
     joblib = _imported("joblib")
-    tasks = (joblib.delayed(run_job)(job, load) for job in jobs)
     controller = _imported("threadpoolctl").ThreadpoolController()
+    left = {job.folder: job for job in jobs}
+    with controller.limit(limits=jobs[0].threads, user_api="blas"):  # and afterwards as before, in this process
+        while left:
+            begun: list[Path] = []
+            # One run at a time, and none before a process is free: in a batch several would be lost together, and of
+            # those that wait nobody could tell whether they were at work.
+            parallel = joblib.Parallel(
+                n_jobs=processes, return_as="generator_unordered", batch_size=1, pre_dispatch=processes
+            )
+            try:
+                for outcome in parallel(_tasks(list(left.values()), load, begun)):
+                    del left[outcome.folder]
+                    yield outcome
+            except BrokenExecutor:
+                for job in [left.pop(folder) for folder in begun if folder in left]:
+                    yield _alone(job, load)
+
+
+def _tasks(jobs: Sequence[Job], load: Load, begun: list[Path]) -> Iterator[Any]:
+    """Hand jobs out to joblib, which takes one when a process is free, and write down which it has taken."""
+    for job in jobs:
+        begun.append(job.folder)
+        yield _imported("joblib").delayed(run_job)(job, load)
+
+
+def _alone(job: Job, load: Load) -> Outcome:
+    """Run once more, in a process whose death harms no other run."""
+    joblib = _imported("joblib")
     try:
-        with controller.limit(limits=jobs[0].threads, user_api="blas"):  # and afterwards as before, in this process
-            # One run at a time: several in a batch would come out together, or be lost together.
-            yield from joblib.Parallel(n_jobs=processes, return_as="generator_unordered", batch_size=1)(tasks)
-    except BrokenExecutor as error:
-        raise SweepError(f"a process died, perhaps for want of memory; run again to go on ({error})") from error
+        outcome: Outcome = joblib.Parallel(n_jobs=2)([joblib.delayed(run_job)(job, load)])[
+            0
+        ]  # of 1 it would be this process
+    except BrokenExecutor:
+        died = "its process died, and again when it ran by itself: perhaps for want of memory"
+        return Outcome(job.folder, None, f"{job.folder}: {died}")
+    return replace(outcome, note=" (a process had died while this run was at work: run once more, by itself)")
 
 
 def run_jobs_on_cluster(jobs: Sequence[Job], load: Load, scheduler: str) -> Iterator[Outcome]:
     """Run on the workers of a Dask scheduler, else as `run_jobs`; they have to see the same folders.
+
+    A run whose workers die, that somebody cancels, or whose scheduler goes away has failed.
 
     Raises:
         ImportError: distributed is not installed; the message says how to.
         OSError: no scheduler answers at that address.
     """
     distributed = _imported("distributed")
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # the outcomes say what it would log
     with distributed.Client(scheduler) as client:
         futures = {client.submit(run_job, job, load, pure=False): job for job in jobs}
         for future in distributed.as_completed(futures):
-            if future.status == "finished":
-                yield future.result()
-            else:  # the worker died, and those that took over died too
-                yield Outcome(futures[future].folder, None, f"{futures[future].folder}: {future.exception()}")
+            yield _outcome_of(future, futures[future])
+
+
+def _outcome_of(future: Any, job: Job) -> Outcome:
+    try:
+        outcome: Outcome = future.result()
+        return outcome
+    except Exception as error:  # of Dask: `run_job` raises none
+        return Outcome(job.folder, None, f"{job.folder}: {type(error).__name__}: {error}")
 
 
 def run_job(job: Job, load: Load) -> Outcome:
     """Do a job in this process."""
     try:
         with use_backend(job.backend):
-            dataset = _loaded(load, job.source, job.data_dir, job.plan.held_out)
+            dataset = loaded(load, job.source, job.data_dir, job.plan.held_out)
             # After the data, which may bring a library with threads of its own. Not taken back at the end: another
             # thread of a Dask worker may be in the middle of a run.
             _imported("threadpoolctl").threadpool_limits(limits=job.threads, user_api="blas")
@@ -214,9 +278,17 @@ def run_job(job: Job, load: Load) -> Outcome:
 
 
 @lru_cache(maxsize=1)
-def _loaded(load: Load, dataset: str, data_dir: Path | None, held_out: int | None) -> Dataset:
+def loaded(load: Load, dataset: str, data_dir: Path | None, held_out: int | None) -> Dataset:
     """Return the data, read once in a process."""
     return load(dataset, data_dir, held_out)
+
+
+def _check_not_huge(values: dict[str, Any]) -> None:
+    for name in ("epochs", "seeds", "hidden"):
+        if name in values and not (name == "seeds" and isinstance(values[name], list)):
+            for entry in _several(values[name]):
+                if entry > LARGEST:
+                    raise ValueError(f"{name} is {entry}: needs at most {LARGEST}")
 
 
 def cores() -> int:
