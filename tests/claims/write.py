@@ -2,7 +2,7 @@
 
 from page import PAGE, all_claims, page
 
-from copi_ref.files import write_text
+from copi_ref.files import write_atomically
 
 if __name__ == "__main__":
-    write_text(PAGE, page(all_claims()))
+    write_atomically(PAGE, page(all_claims()).encode("utf-8"))
