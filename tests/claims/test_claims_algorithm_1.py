@@ -87,10 +87,10 @@ def test_line_14_moves_W(seen):
         params, y0, target = network(seed)
         trace, deltas = perturbations(params, y0, target)
         after = stepped(params, y0, target)
-        for l in range(2):
-            x, z = trace.x[l], trace.a[l] + deltas[l]
-            moved = params.W[l] + ETA_W * (z.T @ x / 6 - params.W[l] @ power(x))
-            seen.case(same(after.W[l], moved))
+        for layer in range(2):
+            x, z = trace.x[layer], trace.a[layer] + deltas[layer]
+            moved = params.W[layer] + ETA_W * (z.T @ x / 6 - params.W[layer] @ power(x))
+            seen.case(same(after.W[layer], moved))
 
 
 @claim(paper="COPI", place="App. A, Algorithm 1, line 15", says="R moves by η_R of Eq. 6.", verdict="holds",
@@ -99,8 +99,8 @@ def test_line_15_moves_R(seen):
     for seed in SEEDS:
         params, y0, target = network(seed)
         trace, after = copi.forward(params, y0), stepped(params, y0, target)
-        for l in range(2):
-            seen.case(same(after.R[l], params.R[l] - ETA_R * params.R[l] @ off(trace.x[l])))
+        for layer in range(2):
+            seen.case(same(after.R[layer], params.R[layer] - ETA_R * params.R[layer] @ off(trace.x[layer])))
 
 
 @claim(paper="COPI", place="App. A, Algorithm 1, lines 10 to 16", verdict="holds if",
