@@ -105,7 +105,7 @@ def test_line_15_moves_R(seen):
 
 @claim(paper="COPI", place="App. A, Algorithm 1, lines 10 to 16", verdict="holds if",
        says="Errors may go through the layers and weights be updated in one loop.",
-       why="If each error goes through the weights of the forward pass; through updated ones it is another.")  # fmt: skip
+       why="If each error goes through the weights of the forward pass, not updated ones.")  # fmt: skip
 def test_errors_go_through_the_old_weights(seen):
     for seed in SEEDS:
         params, y0, target = network(seed)

@@ -17,7 +17,7 @@ def test_equation_1_leads_to_the_desired_weights(seen):
 
 
 @claim(paper="COPI", place="§2.3, Eq. 2", says="E[z xᵀ] E[x xᵀ]⁻¹ − W is D − W.", verdict="holds if",
-       why="If E[x xᵀ] is invertible; that this is \"later shown to be unnecessary\" is true of Eq. 3 only.")  # fmt: skip
+       why="If E[x xᵀ] is invertible; §2.3 drops this for Eq. 3 only.")  # fmt: skip
 def test_equation_2_is_the_desired_step(seen):
     for seed in SEEDS:
         rng = np.random.default_rng(seed)
@@ -65,7 +65,7 @@ def test_equation_3_is_equation_2_rescaled(seen):
 
 
 @claim(paper="COPI", place="§2.4, derivation of ΔR", says="(R − η(…)) R y equals R y − η(…) R y.", verdict="false",
-       why="A bracket is misplaced: it is (R − η(…)R) y; the printed one equals it only where R y = R R y.")  # fmt: skip
+       why="Misplaced bracket: it is (R − η(…)R) y; the printed one is that only where R y = R R y.")  # fmt: skip
 def test_the_bracket_of_the_derivation(seen):
     for seed in SEEDS:
         y, R = drawn(seed, (6, 4), (4, 4))
