@@ -37,12 +37,14 @@ def test_feedback_alignment_is_another_signal(seen):
 
 @claim(paper="COPI", place="§2.5, target propagation", verdict="false",
        says="f(B δ_{l+1}) − a_l is a perturbation from a_l towards the target.",
-       why="B inverts outputs, not perturbations: with a right output (δ_L = 0) the layer is told to be 0.")  # fmt: skip
+       why="B inverts outputs, not perturbations: with δ_L = 0 the layer below is told to be 0.")  # fmt: skip
 def test_target_propagation_as_printed(seen):
     for seed in SEEDS:
         params, trace, _, B, _ = network(seed)
         task = copi.Task(trace.y[-1], feedback=(B,))  # the output is the target
-        seen.case(same(copi.target_propagation_as_printed(params, trace, task)[0], 0))
+        delta = copi.target_propagation_as_printed(params, trace, task)[0]
+        assert same(delta, -trace.a[0])
+        seen.case(same(delta, 0))
 
 
 @claim(paper="COPI", place="§2.4, \"converge to the optimal decorrelating matrix\", Eq. 4, first line",
