@@ -1,0 +1,78 @@
+"""Claims of Appendices B and C, in exact arithmetic."""
+
+import numpy as np
+from exact import ONE, SEEDS, decorrelated, drawn, exact, moment, off, same
+from ledger import claim
+
+import copi_ref as copi
+
+
+@claim(paper="COPI", place="App. B, W = Z Xᵀ D", says="Without an inverse this solves Z Xᵀ = W X Xᵀ.",
+       verdict="holds if", why="If inputs are decorrelated.")  # fmt: skip
+def test_the_diagonal_formula_is_the_regression(seen):
+    for seed in SEEDS:
+        z16, z6, scales, correlated = drawn(seed, (16, 3), (6, 3), (4,), (6, 4))
+        for x, z in ((decorrelated(scales), z16), (correlated, z6)):
+            W = copi.fixed_point(x, z)
+            seen.case(same(W @ moment(x), z.T @ x / len(x)), condition=same(off(x), 0))
+
+
+@claim(paper="COPI", place="App. B, fixed point", says="COPI rests at W = E[z xᵀ] diag(E[x²])⁻¹ for fixed z.",
+       verdict="holds", why="For correlated inputs too.")  # fmt: skip
+def test_copi_rests_at_the_fixed_point(seen):
+    for seed in SEEDS:
+        x, z = drawn(seed, (6, 4), (6, 3))
+        seen.case(same(copi.copi_update(x, z, copi.fixed_point(x, z)), 0))
+
+
+@claim(paper="COPI", place="App. C, Δw", says="Δw_ij = (Σ_j w_ij x_j) x_j − w_ij x_j² + δ_i x_j.", verdict="holds",
+       why="The sum's index is another j than the weight's.")  # fmt: skip
+def test_the_single_weight_update_of_w(seen):
+    for seed in SEEDS:
+        x, delta, W = drawn(seed, (1, 4), (1, 3), (3, 4))
+        a = x @ W.T
+        by_hand = [[a[0, i] * x[0, j] - W[i, j] * x[0, j] ** 2 + delta[0, i] * x[0, j] for j in range(4)]
+                   for i in range(3)]  # fmt: skip
+        seen.case(same(copi.copi_update(x, a + delta, W), np.array(by_hand)))
+
+
+@claim(paper="COPI", place="App. C, Δr", says="−(z̃_i x_j − r_ij x_j²) = (Σ_j (−r_ij) x_j) x_j − (−r_ij) x_j².",
+       verdict="holds", why="With z̃ = R x, which is q of Eq. 6.")  # fmt: skip
+def test_the_single_weight_update_of_r(seen):
+    for seed in SEEDS:
+        x, R = drawn(seed, (1, 4), (4, 4))
+        q = x @ -R.T
+        by_hand = [[q[0, i] * x[0, j] + R[i, j] * x[0, j] ** 2 for j in range(4)] for i in range(4)]
+        seen.case(same(copi.decorrelation_update(x, R, "right"), np.array(by_hand)))
+
+
+@claim(paper="COPI", place="App. C, difference from Oja's rule", verdict="holds",
+       says="COPI adds δ_i x_j and decays with x_j² where Oja's rule has y_i².",
+       why="The difference is exactly δ_i x_j − w_ij (x_j² − y_i²).")  # fmt: skip
+def test_copi_differs_from_oja_in_two_terms(seen):
+    for seed in SEEDS:
+        x, delta, W = drawn(seed, (1, 4), (1, 3), (3, 4))
+        y = x @ W.T
+        difference = copi.copi_update(x, y + delta, W) - copi.oja_update(x, y, W)
+        seen.case(same(difference, delta.T * x - W * (x**2 - y.T**2)))
+
+
+@claim(paper="COPI", place="App. C, last paragraph", says="Oja's rule normalises a unit's weights.", verdict="holds",
+       why="m·Δm = E[y²] (1 − ‖m‖²): the length moves towards 1.")  # fmt: skip
+def test_oja_normalises(seen):
+    for seed in SEEDS:
+        x, M = drawn(seed, (6, 4), (3, 4))
+        y = x @ M.T
+        pull = np.sum(M * copi.oja_update(x, y, M), axis=1)
+        seen.case(same(pull, np.diag(moment(y)) * (1 - np.sum(M * M, axis=1))))
+
+
+@claim(paper="COPI", place="App. B, last paragraph", says="Keeping the first layer leaves no input to divide by 0.",
+       verdict="holds if", why="If no unit of the hidden layer is silent on all samples: a silent one has E[x²] = 0.",
+       )  # fmt: skip
+def test_hidden_inputs_are_not_dead(seen):
+    x = exact([[1, 2], [3, 1]])
+    for bias in (1, 0):
+        W = exact([[1, 1], [bias, 0]])
+        hidden = copi.forward(copi.Params((W,), (exact([[1, 0], [0, 1]]),)), x).y[0]
+        seen.case(bool((np.sum(hidden**2, axis=0) > 0 * ONE).all()), condition=bias == 1)

@@ -1,0 +1,117 @@
+"""Claims of the equations, in exact arithmetic wherever they are rational."""
+
+import numpy as np
+from exact import ONE, SEEDS, decorrelated, drawn, exact, identity, moment, off, power, same
+from ledger import claim
+
+import copi_ref as copi
+
+
+@claim(paper="COPI", place="§2.2, Eq. 1", says="The step D − W leads to the desired weights.", verdict="holds",
+       why="With rate η the distance to D shrinks by 1 − η.")  # fmt: skip
+def test_equation_1_leads_to_the_desired_weights(seen):
+    for seed in SEEDS:
+        D, W = drawn(seed, (3, 4), (3, 4))
+        x = decorrelated(exact([1, 1, 1, 1]))  # whitened: the update is D − W
+        seen.case(same(copi.copi_update(x, x @ D.T, W), D - W))
+
+
+@claim(paper="COPI", place="§2.3, Eq. 2", says="E[z xᵀ] E[x xᵀ]⁻¹ − W is D − W.", verdict="holds if",
+       why="If E[x xᵀ] is invertible; §2.3 drops this for Eq. 3 only.")  # fmt: skip
+def test_equation_2_is_the_desired_step(seen):
+    for seed in SEEDS:
+        rng = np.random.default_rng(seed)
+        q = np.linalg.qr(rng.normal(size=(7, 4)))[0]
+        D, W = rng.normal(size=(3, 4)), rng.normal(size=(3, 4))
+        error = np.abs(copi.full_update(q, q @ D.T, W) - (D - W)).max()
+        seen.case(error < 1e-12)  # condition 1, some 10² roundings of numbers below 10
+    try:
+        copi.full_update(q[:3], q[:3] @ D.T, W)
+        seen.case(True, condition=False)
+    except ValueError:
+        seen.case(False, condition=False)
+
+
+@claim(paper="COPI", place="§2.3, whitened inputs", says="Eq. 2 reduces to E[z xᵀ] − W.", verdict="holds if",
+       why="If E[x xᵀ] = I.")  # fmt: skip
+def test_whitened_inputs_need_no_inverse(seen):
+    for seed in SEEDS:
+        D, W, scales = drawn(seed, (3, 4), (3, 4), (4,))
+        for factor in (exact([1] * 4), scales + 7):
+            x = decorrelated(factor)
+            z = x @ D.T
+            seen.case(same(copi.sgd_update(x, z) - W, D - W), condition=same(factor, ONE))
+
+
+@claim(paper="COPI", place="§2.3, below Eq. 2", says="Right-multiplying by diag(E[x²]) rescales rows of ΔW.",
+       verdict="false", why="It rescales columns.")  # fmt: skip
+def test_a_diagonal_on_the_right_rescales_rows(seen):
+    for seed in SEEDS:
+        x, D, W = drawn(seed, (6, 4), (3, 4), (3, 4))
+        step, scales = D - W, np.diag(power(x))
+        assert same(step @ power(x), step * scales[None, :])
+        rows = [(step @ power(x))[i] for i in range(3)]
+        seen.case(all(np.linalg.matrix_rank(np.array([a, b], float)) < 2 for a, b in zip(rows, step, strict=True)))
+
+
+@claim(paper="COPI", place="§2.3, Eq. 3", says="COPI's rule is Eq. 2 times diag(E[x²]).", verdict="holds if",
+       why="If inputs are decorrelated; else it differs by D C_off.", proof="copi-and-sgd")  # fmt: skip
+def test_equation_3_is_equation_2_rescaled(seen):
+    for seed in SEEDS:
+        D, W, scales, correlated = drawn(seed, (3, 4), (3, 4), (4,), (6, 4))
+        for x in (decorrelated(scales), correlated):
+            update = copi.copi_update(x, x @ D.T, W)
+            seen.case(same(update, (D - W) @ power(x)), condition=same(off(x), 0))
+
+
+@claim(paper="COPI", place="§2.4, derivation of ΔR", says="(R − η(…)) R y equals R y − η(…) R y.", verdict="false",
+       why="Misplaced bracket: it is (R − η(…)R) y; the printed one is that only where R y = R R y.")  # fmt: skip
+def test_the_bracket_of_the_derivation(seen):
+    for seed in SEEDS:
+        y, R = drawn(seed, (6, 4), (4, 4))
+        x = y @ R.T
+        R_next = R + copi.decorrelation_update(x, R, "left") / 10
+        assert same(x - x @ off(x).T / 10, y @ R_next.T)
+        seen.case(same(x @ (R - off(x) / 10).T, y @ R_next.T))
+
+
+@claim(paper="COPI", place="§2.4, Eq. 4", says="The two lines of Eq. 4 are the same update.", verdict="holds if",
+       why="If R and C_off commute, as at R = I; after the first step they do not.")  # fmt: skip
+def test_equation_4_is_one_rule(seen):
+    for seed in SEEDS:
+        (y,) = drawn(seed, (6, 3))
+        R = identity(3)
+        for step in range(2):
+            x = y @ R.T
+            left, right = (copi.decorrelation_update(x, R, rule) for rule in ("left", "right"))
+            seen.case(same(left, right), condition=step == 0)
+            R = R + left / 50
+
+
+@claim(paper="COPI", place="§2.6, Eq. 5", says="Single samples, averaged, give Eq. 3.", verdict="holds",
+       why="The rule is linear in z xᵀ and x².")  # fmt: skip
+def test_equation_5_averages_to_equation_3(seen):
+    for seed in SEEDS:
+        x, z, W = drawn(seed, (6, 4), (6, 3), (3, 4))
+        each = sum(z[n][:, None] * x[n][None, :] - W * x[n] ** 2 for n in range(6)) / 6
+        seen.case(same(copi.copi_update(x, z, W), each))
+
+
+@claim(paper="COPI", place="§2.6, Eq. 6", says="Single samples, averaged, give Eq. 4's last line.", verdict="holds",
+       why="With R held while the samples are averaged.")  # fmt: skip
+def test_equation_6_averages_to_equation_4(seen):
+    for seed in SEEDS:
+        x, R = drawn(seed, (6, 4), (4, 4))
+        each = -sum((R @ x[n])[:, None] * x[n][None, :] - R * x[n] ** 2 for n in range(6)) / 6
+        seen.case(same(copi.decorrelation_update(x, R, "right"), each))
+
+
+@claim(paper="COPI", place="§2.7", says="On one layer COPI's and SGD's updates are equivalent.", verdict="holds if",
+       why="If W C_off = 0; they differ by W C_off, exactly.", proof="copi-and-sgd")  # fmt: skip
+def test_copi_is_sgd_on_one_layer(seen):
+    for seed in SEEDS:
+        delta8, delta6, W, scales, correlated = drawn(seed, (16, 3), (6, 3), (3, 4), (4,), (6, 4))
+        for x, delta in ((decorrelated(scales), delta8), (correlated, delta6)):
+            difference = copi.copi_update(x, x @ W.T + delta, W) - copi.sgd_update(x, delta)
+            assert same(difference, W @ off(x))
+            seen.case(same(difference, 0), condition=same(W @ (moment(x) - power(x)), 0))

@@ -1,0 +1,8 @@
+"""`python tests/claims/write.py` writes docs/claims.md from the ledger."""
+
+from page import PAGE, all_claims, page
+
+from copi_ref.files import write_atomically
+
+if __name__ == "__main__":
+    write_atomically(PAGE, page(all_claims()).encode("utf-8"))
