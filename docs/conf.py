@@ -14,7 +14,7 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 exclude_patterns = ["_build"]
 
-# --- the gallery: every example is run; those whose library is not installed are left out ------------------------------
+# --- the gallery: every example is run; those whose library is not installed are left out ---------------------------
 
 _MISSING = [name for name in ("torch", "jax") if find_spec(name) is None]
 sphinx_gallery_conf = {

@@ -2,7 +2,7 @@
 Decorrelating a Gaussian, by three rules
 ========================================
 
-R learns to make x = R y uncorrelated: the axes of the cloud's ellipse turn into those of the inputs. The three
+R makes x = R y uncorrelated: the axes of the cloud's ellipse turn into those of the inputs. The three
 rules start alike and part after the first step: only ``symmetric`` keeps R symmetric, which the paper says of the other
 two. With two inputs and R = I at the start they are one rule, so that a picture of it takes three.
 
@@ -58,7 +58,7 @@ assert all((R == R.T).all() for R in found["symmetric"])
 assert (np.diff(energies["left"]) <= 0).all()
 
 # %%
-# From the top: the first two inputs with their covariance ellipse (2 standard deviations), R, and both measures. log det R
+# The first two inputs with their covariance ellipse (2 standard deviations), R, and three measures. log det R
 # stays near 0: decorrelation keeps volumes, and can't whiten.
 figure, grid = plt.subplots(2, 3, figsize=(8, 6.5), layout="constrained", height_ratios=(3, 2))
 lower = grid[1]

@@ -3,7 +3,7 @@ One step by hand
 ================
 
 A network of 2 inputs, 3 hidden units and 2 outputs takes one step of Algorithm 1 on two samples. Each quantity stands
-beside its formula, as a fraction: nothing is rounded, so that you can follow with pencil and paper. The library then
+beside its formula, as a fraction: nothing is rounded, so that pencil and paper suffice. The library then
 takes the same step, and has to agree with ``==`` and not only nearly.
 """
 
@@ -65,7 +65,7 @@ show("a2", "W2 x2", a2 := x2 @ W2.T)
 show("y2", "f(a2)", y2 := f(a2))
 
 # %%
-# Who gets the blame, lines 9 to 12: the loss is ‖y₂ − y*‖², and the blame goes down by backpropagation. Then the targets.
+# Who gets the blame, lines 9 to 12: the loss is ‖y₂ − y*‖², and the blame goes down by backpropagation.
 show("δ2", "2 f′(a2) ∘ (y* − y2)", delta2 := 2 * slope(a2) * (target - y2))
 show("δ1", "f′(a1) ∘ R2ᵀ W2ᵀ δ2", delta1 := slope(a1) * (delta2 @ W2 @ R2))
 show("z1", "a1 + δ1", z1 := a1 + delta1)

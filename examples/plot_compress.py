@@ -2,7 +2,7 @@
 Compress a trained network
 ==========================
 
-One linear map takes the place of hidden layers, without retraining (App. B). Three formulas make it: E[z xᵀ] diag(E[x²])⁻¹,
+One linear map replaces hidden layers, without retraining (App. B). Three formulas make it: E[z xᵀ] diag(E[x²])⁻¹,
 which needs no inverse and is the closest map where inputs are uncorrelated; least squares with an inverse; and the
 pseudo-inverse. Shown is what each costs in test accuracy.
 """

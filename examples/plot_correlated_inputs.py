@@ -2,7 +2,7 @@
 Why correlated inputs slow gradient descent
 ===========================================
 
-A linear regression whose inputs are correlated. The rate of SGD is bounded by the largest eigenvalue of C = E[x xᵀ], and
+Linear regression, correlated inputs. The rate of SGD is bounded by the largest eigenvalue of C = E[x xᵀ], and
 its speed by the smallest: their ratio is the condition number. R lowers it while W learns. COPI needs R for more than
 speed: it differs from SGD by W C_off, and without R settles on other weights than those of least squares.
 """

@@ -2,7 +2,7 @@
 Feedback alignment, and its angle to backpropagation
 ====================================================
 
-Feedback alignment sends errors down through fixed random weights B. At the start they have nothing to do with W; shown is
+Feedback alignment sends errors down through fixed random weights B. At first they have nothing to do with W; shown is
 how the angle between its perturbations δ and backpropagation's on the same forward pass changes as W learns.
 """
 

@@ -2,7 +2,7 @@
 Receptive fields of a network trained on digits
 ===============================================
 
-A unit's receptive field is its correlation with each decorrelated input over all training samples (paper §3.2). Shown are
+A unit's receptive field is its correlation with each decorrelated input over all training samples (§3.2). Shown are
 a few units of both hidden layers and those of the output: white for a positive correlation, black for a negative one.
 """
 

@@ -3,7 +3,7 @@ Switch to CuPy
 ==============
 
 The same code runs on NumPy and on an NVIDIA GPU. What says where new arrays are made, the strongest first: ``xp=``, the
-arrays that come in, ``with copi.use_backend(...)``, the environment variable ``COPI_REF_BACKEND``, NumPy. A backend that
+arrays that come in, ``with copi.use_backend(...)``, the environment variable ``COPI_REF_BACKEND``, NumPy. One that
 can't be used is an error; nothing falls back silently. Without a GPU this example says so and runs on NumPy.
 """
 
