@@ -1,4 +1,8 @@
-"""A credit method is any function (params, trace, task) -> deltas. Here: only the sign of the error goes down.
+"""
+A credit method of your own
+===========================
+
+A credit method is any function (params, trace, task) -> deltas. Here: only the sign of the error goes down.
 
 Run: python examples/a_credit_method_of_your_own.py
 """

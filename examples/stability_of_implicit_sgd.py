@@ -1,4 +1,8 @@
-"""Explicit SGD and IL-prox over learning rates, one digit at a time: the first diverges, the second does not.
+"""
+Explicit and implicit SGD over learning rates
+=============================================
+
+Explicit SGD and IL-prox over learning rates, one digit at a time: the first diverges, the second does not.
 
 Run: python examples/stability_of_implicit_sgd.py
 """

@@ -1,4 +1,8 @@
-"""COPI as you would write it in JAX, compiled with jax.jit, and its test against the oracle.
+"""
+Test your own JAX functions
+===========================
+
+COPI as you would write it in JAX, compiled with jax.jit, and its test against the oracle.
 
 Run: python examples/test_your_own_jax.py   or   pytest examples/test_your_own_jax.py
 """

@@ -1,4 +1,8 @@
-"""A COPI network as you would write it in PyTorch, and its test against the oracle.
+"""
+Test your own PyTorch network
+=============================
+
+A COPI network as you would write it in PyTorch, and its test against the oracle.
 
 Run: python examples/test_your_own_torch.py   or   pytest examples/test_your_own_torch.py
 """

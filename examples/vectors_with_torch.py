@@ -1,4 +1,8 @@
-"""The shipped test vectors, run against a few lines of PyTorch in float64: a pattern for a test in any language.
+"""
+The test vectors, from PyTorch
+==============================
+
+The shipped test vectors, run against a few lines of PyTorch in float64: a pattern for a test in any language.
 
 Run: python examples/vectors_with_torch.py
 """
@@ -90,4 +94,5 @@ if __name__ == "__main__":
             else:
                 right += 1
         print(f"{name:21} {right:3} of {len(vectors[name]):3} cases right, {skipped:3} skipped (other conventions)")
-    sys.exit(1 if failures else 0)
+    if failures:
+        sys.exit(1)

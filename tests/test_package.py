@@ -158,13 +158,6 @@ def test_code_of_the_oracles_pages_runs_and_prints_what_they_show(code, output, 
         assert capsys.readouterr().out == output
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
-def test_example_runs(path):
-    done = subprocess.run([sys.executable, path], capture_output=True, text=True, check=True)
-    assert done.stdout
-    assert not done.stderr
-
-
 def test_ci_runs_the_commands_of_the_readme():
     """CI takes them out of the README, so that they can't drift apart; here: they are there, as it looks for them."""
     commands = re.findall(r"^pip install -e .*$", README, re.MULTILINE)
