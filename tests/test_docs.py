@@ -48,7 +48,9 @@ def test_no_block_is_left_out():
 
 
 def test_tests_that_pages_name_exist():
-    there = {name for path in (ROOT / "tests").rglob("*.py") for name in re.findall(r"def (test_\w+)", path.read_text())}
+    there = {
+        name for path in (ROOT / "tests").rglob("*.py") for name in re.findall(r"def (test_\w+)", path.read_text())
+    }
     for page in PAGES:
         for name in re.findall(r"(?:::|`)(test_\w+)`", page.read_text()):
             assert name in there, f"{page.name} names {name}"
