@@ -8,6 +8,7 @@ import pytest
 from sybil import Sybil
 from sybil.parsers.markdown import CodeBlockParser
 
+import copi_ref as copi
 from copi_ref.algorithm import algorithm_1
 
 ROOT = Path(__file__).parents[1]
@@ -69,3 +70,12 @@ def test_links_of_the_readme_lead_somewhere():
     prose = re.sub(r"```.*?```", "", (ROOT / "README.md").read_text(), flags=re.DOTALL)
     for link in re.findall(r"\]\((?!https?:)([^)#]+)", prose):
         assert (ROOT / link).exists(), link
+
+
+def test_every_public_name_is_in_the_reference():
+    """`automodule` takes classes and functions; what is neither has a line of its own."""
+    reference = (ROOT / "docs" / "api.md").read_text()
+    for name in copi.__all__:
+        thing = getattr(copi, name)
+        if not (inspect.isclass(thing) or inspect.isfunction(thing) or name == "__version__"):
+            assert f".. py:data:: copi_ref.{name}\n" in reference, name
