@@ -8,7 +8,7 @@ project = "copi_ref"
 author = "the copi_ref maintainers"
 version = release = __version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_gallery.gen_gallery"]
-html_theme = "sphinx_rtd_theme"
+html_theme = "pydata_sphinx_theme"
 myst_enable_extensions = ["dollarmath"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"

@@ -127,37 +127,6 @@ def test_no_file_is_called_after_a_pattern():
 README = (ROOT / "README.md").read_text()
 
 
-@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", README, re.DOTALL))
-def test_readme_code_runs(code, tmp_path, monkeypatch):
-    pytest.importorskip("sklearn")
-    if "copi_ref.oracle" in code:  # it checks code that is written in NumPy
-        monkeypatch.setenv("COPI_REF_BACKEND", "numpy")
-    monkeypatch.chdir(tmp_path)
-    exec(compile(code, "README.md", "exec"), {})
-
-
-PAGES = (ROOT / "docs" / "oracle.md", ROOT / "docs" / "tolerances.md")
-BLOCKS = [
-    pytest.param(code, output, id=f"{page.name} {number}")
-    for page in PAGES
-    for number, (code, output) in enumerate(
-        re.findall(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", page.read_text(), re.DOTALL)
-    )
-]
-
-
-@pytest.mark.parametrize(("code", "output"), BLOCKS)
-def test_code_of_the_oracles_pages_runs_and_prints_what_they_show(code, output, tmp_path, monkeypatch, capsys):
-    for library in ("torch", "jax"):
-        if re.search(rf"^\s*(import|from) {library}\b", code, re.MULTILINE):
-            pytest.importorskip(library)
-    monkeypatch.setenv("COPI_REF_BACKEND", "numpy")  # the code that these pages check is written in NumPy
-    monkeypatch.chdir(tmp_path)
-    exec(compile(code, "docs", "exec"), {"__name__": "docs"})
-    if output:
-        assert capsys.readouterr().out == output
-
-
 def test_ci_runs_the_commands_of_the_readme():
     """CI takes them out of the README, so that they can't drift apart; here: they are there, as it looks for them."""
     commands = re.findall(r"^pip install -e .*$", README, re.MULTILINE)
