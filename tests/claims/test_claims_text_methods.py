@@ -39,7 +39,8 @@ def covariance(x):
 @claim(paper="COPI", place="Abstract; §4, second paragraph", verdict="holds if",
        says="Weights infer their own desired values, each from the activities at its two ends.",
        why="Holds if E[x xᵀ] is diagonal and every input is alive. Then the rest of Eq. 3 for z = D x is W = D; with "
-           "correlated inputs it is D E[x xᵀ] diag(E[x²])⁻¹, and the column of an input that is always 0 is not found.")
+           "correlated inputs it is D E[x xᵀ] diag(E[x²])⁻¹, and the column of an input that is always 0 is not "
+           "found.")
 def test_text_weights_infer_their_own_values(seen):
     for seed in SEEDS:
         (D,) = drawn(seed, (3, 2))
@@ -50,9 +51,9 @@ def test_text_weights_infer_their_own_values(seen):
 
 @claim(paper="COPI", place="Abstract; §1, \"a single mixed network activity state\"", verdict="holds if",
        says="One state a unit, that of the mixed pass, is all that the weights need.",
-       why="Holds if the layer below is not perturbed, as in a single layer. Algorithm 1 sends f(a) up and learns from "
-           "z = a + δ: a hidden unit needs both. With f(z) sent up, the ΔW of the layer above is another. §4 says as "
-           "much: errors are assumed not to interfere with ongoing activity.")
+       why="Holds if the layer below is not perturbed, as in a single layer. Algorithm 1 sends f(a) up and learns "
+           "from z = a + δ: a hidden unit needs both. With f(z) sent up, the ΔW of the layer above is another. §4 "
+           "says as much: errors are assumed not to interfere with ongoing activity.")
 def test_text_a_single_mixed_state_is_enough(seen):
     for seed in SEEDS:
         params, _, y0, _ = network(seed)
@@ -82,8 +83,8 @@ def test_text_no_difference_of_activities(seen):
 
 @claim(paper="COPI", place="§1, \"not tied to any particular credit assignment method\"; §2.5, \"Potential for …\"",
        says="COPI's rule takes its δ from any credit method.", verdict="holds",
-       why="The step with each of the ten methods here, and with a δ drawn at random, is W + η ΔW with that δ. That it "
-           "learns is another matter: docs/credit.md has what each reaches.")
+       why="The step with each of the ten methods here, and with a δ drawn at random, is W + η ΔW with that δ. That "
+           "it learns is another matter: docs/credit.md has what each reaches.")
 def test_text_any_credit_method_can_be_used(seen):
     def at_random(params, trace, task):
         return tuple(np.random.default_rng(3).normal(size=a.shape) for a in trace.a)
@@ -119,8 +120,8 @@ def test_text_methods_differ_by_their_perturbation_alone(seen):
 
 @claim(paper="COPI", place="§1, last sentence; §4, last sentence", verdict="holds if",
        says="COPI is a plug-in replacement of backpropagation: where that has finished, COPI changes nothing.",
-       why="Holds if W C_off = 0. Where the gradient is 0, COPI still moves W by W C_off: without decorrelation, trained "
-           "weights don't stay trained.")
+       why="Holds if W C_off = 0. Where the gradient is 0, COPI still moves W by W C_off: without decorrelation, "
+           "trained weights don't stay trained.")
 def test_text_copi_is_a_plug_in_replacement(seen):
     for seed in SEEDS:
         (W,) = drawn(seed, (3, 2))
@@ -131,8 +132,9 @@ def test_text_copi_is_a_plug_in_replacement(seen):
 
 @claim(paper="COPI", place="§2.3, \"later shown to be unnecessary\"", verdict="holds if",
        says="E[x xᵀ] need not be invertible: COPI finds weights that give the targets z = D x without that.",
-       why="Holds if E[x xᵀ] is diagonal, with zeros on it or not. With two identical inputs t and z = t, COPI rests at "
-           "W = (1, 1), which gives 2t. The paper does not come back to it; App. B keeps clear of inputs that are 0.")
+       why="Holds if E[x xᵀ] is diagonal, with zeros on it or not. With two identical inputs t and z = t, COPI rests "
+           "at W = (1, 1), which gives 2t. The paper does not come back to it; App. B keeps clear of inputs that are "
+           "0.")
 def test_text_no_inverse_is_needed(seen):
     twins = exact([[1, 1], [-2, -2]])
     for seed in SEEDS:
@@ -176,8 +178,8 @@ def congruence(C):
 
 @claim(paper="COPI", place="§2.3, \"a more realistic and achievable scenario\"", verdict="holds",
        says="Decorrelation can be had where whitening can't.",
-       why="An invertible R with R C Rᵀ diagonal exists for every C, by elimination. R C Rᵀ = I needs a C of full rank, "
-           "which dead or identical inputs don't have.")
+       why="An invertible R with R C Rᵀ diagonal exists for every C, by elimination. R C Rᵀ = I needs a C of full "
+           "rank, which dead or identical inputs don't have.")
 def test_text_decorrelation_is_achievable(seen):
     for seed in SEEDS:
         (y,) = drawn(seed, (2, 4))
@@ -187,8 +189,8 @@ def test_text_decorrelation_is_achievable(seen):
 
 @claim(paper="COPI", place="§2.4, \"We converge to the optimal decorrelating matrix\"", verdict="holds if",
        says="Repeated steps of the first line of Eq. 4 decorrelate: ‖C_off‖ → 0.", proof="lyapunov-left",
-       why="Holds if 0 < η ≤ 2/(3 tr C₀), C₀ being E[x xᵀ] at the start: a derived factor below 1 at every step. "
-           "At η = 4, two inputs of power 1 with E[x₁x₂] = ½ have an ‖C_off‖² that more than doubles in every step.")
+       why="Holds if 0 < η ≤ 2/(3 tr C₀), C₀ being E[x xᵀ] at the start: a derived factor below 1 at every step. At "
+           "η = 4, two inputs of power 1 with E[x₁x₂] = ½ have an ‖C_off‖² that more than doubles in every step.")
 def test_text_decorrelation_converges(seen):
     for seed in SEEDS:
         rng = np.random.default_rng(seed)
@@ -215,8 +217,9 @@ def test_text_decorrelation_converges(seen):
 
 @claim(paper="COPI", place="§2.4, \"hence we may equivalently write\", on convergence", verdict="false",
        says="The last line of Eq. 4 (Algorithm 1, line 15) converges where the first line does.",
-       why="For three samples of six inputs (normal, seeds 40 and 48) at η = 2/(3 λmax(C₀)), `left` halves ‖C_off‖ and "
-           "more in 150 steps, and `right` leaves it larger than at the start. Of 200 seeds `right` did so for 16.")
+       why="For three samples of six inputs (normal, seeds 40 and 48) at η = 2/(3 λmax(C₀)), `left` halves ‖C_off‖ "
+           "and more in 150 steps, and `right` leaves it larger than at the start. Of 200 seeds `right` did so for "
+           "16.")
 def test_text_the_last_line_converges_as_the_first(seen):
     for seed in (0, 40, 48):
         y = np.random.default_rng(seed).normal(size=(3, 6))
@@ -233,8 +236,8 @@ def test_text_the_last_line_converges_as_the_first(seen):
 
 @claim(paper="COPI", place="§2.4, \"the optimal decorrelating matrix R*\"", verdict="false",
        says="There is one matrix that decorrelation ends at.",
-       why="With R every diagonal matrix times R decorrelates too, and all are rests of the update (R = 0 as well). For "
-           "inputs that are decorrelated already, I and diag(2, 1) are two, both symmetric and invertible.")
+       why="With R every diagonal matrix times R decorrelates too, and all are rests of the update (R = 0 as well). "
+           "For inputs that are decorrelated already, I and diag(2, 1) are two, both symmetric and invertible.")
 def test_text_there_is_one_decorrelating_matrix(seen):
     for rule in ("left", "right"):
         rests = [not copi.decorrelation_update(UNCORRELATED @ R.T, R, rule).any()
@@ -244,8 +247,8 @@ def test_text_there_is_one_decorrelating_matrix(seen):
 
 @claim(paper="COPI", place="§2.4, \"exactly the same form as our previous COPI rule\"", verdict="holds",
        says="The last line of Eq. 4 is minus COPI's rule, with R for W and q = R x for z.",
-       why="ΔR = −(E[q xᵀ] − R diag(E[x²])), exactly. With q = R x there is no δ: it is −R C_off, the very term by which "
-           "COPI's rule differs from gradient descent, with its sign turned.")
+       why="ΔR = −(E[q xᵀ] − R diag(E[x²])), exactly. With q = R x there is no δ: it is −R C_off, the very term by "
+           "which COPI's rule differs from gradient descent, with its sign turned.")
 def test_text_the_lateral_rule_has_copis_form(seen):
     for seed in SEEDS:
         x, R = drawn(seed, (4, 3), (3, 3))
@@ -255,8 +258,9 @@ def test_text_the_lateral_rule_has_copis_form(seen):
 
 @claim(paper="COPI", place="§2.4, \"invoking the same principle\"; §4, \"a special case of\" COPI", verdict="false",
        says="As W does, R moves towards the weights that reproduce its target states, here q.",
-       why="The sign is the other one: for given x and q, R⁺ − R* = (R − R*)(1 + η diag(E[x²])), away from the R* that "
-           "gives q. The form is the same; the principle of Eq. 1, a decay to the desired weights, is turned round.")
+       why="The sign is the other one: for given x and q, R⁺ − R* = (R − R*)(1 + η diag(E[x²])), away from the R* "
+           "that gives q. The form is the same; the principle of Eq. 1, a decay to the desired weights, is turned "
+           "round.")
 def test_text_lateral_weights_follow_the_same_principle(seen):
     for seed in SEEDS:
         x, R = drawn(seed, (4, 3), (3, 3))
@@ -280,8 +284,8 @@ def test_text_lateral_weights_have_either_sign(seen):
 
 @claim(paper="COPI", place="§2.4, \"act to reduce correlation\"", verdict="false",
        says="Lateral weights bring the correlation coefficient of two units towards 0.",
-       why="What falls is E[x_i x_j], and it can do so by falling activities alone: two identical inputs stay identical "
-           "under every rule, with coefficient 1.")
+       why="What falls is E[x_i x_j], and it can do so by falling activities alone: two identical inputs stay "
+           "identical under every rule, with coefficient 1.")
 def test_text_lateral_weights_reduce_correlation_coefficients(seen):
     for y in (exact([[1, 1], [1, 0], [1, -1], [2, 1]]), exact([[1, 1], [-2, -2]])):
         for rule in ("left", "right", "symmetric"):
@@ -298,8 +302,8 @@ def test_text_lateral_weights_reduce_correlation_coefficients(seen):
        why="Holds if means are 0 (and η is small). Two independent units with means of 2 have no covariance, and are "
            "given a negative one, since E[x₁x₂] = 4 is what R works against.")
 def test_text_decorrelation_lowers_covariances(seen):
-    centred, independent = exact([[1, 1], [-1, -1], [1, -1], [-1, 1], [2, 1], [-2, -1]]), decorrelated(exact([1, 1])) + 2
-    for y in (centred, independent):
+    centred = exact([[1, 1], [-1, -1], [1, -1], [-1, 1], [2, 1], [-2, -1]])
+    for y in (centred, decorrelated(exact([1, 1])) + 2):
         for rule in ("left", "right", "symmetric"):
             R = identity(2) + copi.decorrelation_update(y, identity(2), rule) / 100
             less = covariance(y @ R.T)[0, 1] ** 2 < covariance(y)[0, 1] ** 2
@@ -331,8 +335,9 @@ def test_text_sgd_perturbations_point_downhill(seen):
 
 @claim(paper="COPI", place="§2.3, \"desirable\" state z; §2.5, \"a desired direction\"", verdict="holds if",
        says="The target state z = a + δ is a better one: the loss is lower there than at a.",
-       why="Holds if the loss is ½‖y − y*‖² (one linear layer). With ‖y − y*‖², the loss of Algorithm 1, z = 2y* − a is "
-           "the mirror image of a in y*, with exactly the same loss. What points downhill is the direction (above).")
+       why="Holds if the loss is ½‖y − y*‖² (one linear layer). With ‖y − y*‖², the loss of Algorithm 1, z = 2y* − a "
+           "is the mirror image of a in y*, with exactly the same loss. What points downhill is the direction "
+           "(above).")
 def test_text_target_states_are_better_states(seen):
     for seed in SEEDS:
         a, target = drawn(seed, (1, 3), (1, 3))
@@ -353,10 +358,11 @@ def test_text_all_methods_start_from_the_same_error(seen):
         seen.case(all(same(top, tops[0]) for top in tops))
 
 
-@claim(paper="COPI", place="§2.5, \"do not make use of gradient information. We explore alternatives\"", verdict="false",
+@claim(paper="COPI", place="§2.5, \"do not make use of gradient information. We explore alternatives\"",
+       verdict="false",
        says="Feedback alignment and its direct form use no gradient information.",
-       why="Both multiply by f′(a_l), as printed: δ_l is not B δ wherever a unit is below 0. They avoid the transposed "
-           "weights, and start from the loss's gradient at the output.")
+       why="Both multiply by f′(a_l), as printed: δ_l is not B δ wherever a unit is below 0. They avoid the "
+           "transposed weights, and start from the loss's gradient at the output.")
 def test_text_feedback_alignment_uses_no_gradients(seen):
     for seed in SEEDS:
         params, B, y0, target = network(seed)
@@ -385,10 +391,11 @@ def test_text_sample_correlations_average_out(seen):
         seen.case(same(by_copi, by_sgd), condition=False)
 
 
-@claim(paper="COPI", place="§2.7, \"unaffected by sample-wise input cross-correlations\"; §3.1, \"negatively affected\"",
+@claim(paper="COPI", place="§2.7, \"unaffected by sample-wise … cross-correlations\"; §3.1, \"negatively affected\"",
        says="Correlations of the samples at hand enter SGD's update and not COPI's.", verdict="false",
-       why="It is the other way round. In SGD's (a + δ) xᵀ − W x xᵀ they cancel: what is left is δ xᵀ. In COPI's they "
-           "stay, in a xᵀ = W x xᵀ. With δ = 0, the samples (1, 1) and (1, −1) give SGD nothing, and COPI ± W C_off.")
+       why="It is the other way round. In SGD's (a + δ) xᵀ − W x xᵀ they cancel: what is left is δ xᵀ. In COPI's "
+           "they stay, in a xᵀ = W x xᵀ. With δ = 0, the samples (1, 1) and (1, −1) give SGD nothing, and COPI ± W "
+           "C_off.")
 def test_text_copi_is_unaffected_by_sample_correlations(seen):
     for seed in SEEDS:
         (W,) = drawn(seed, (2, 2))
@@ -400,7 +407,8 @@ def test_text_copi_is_unaffected_by_sample_correlations(seen):
         seen.case(same(*by_copi))
 
 
-@claim(paper="COPI", place="§4, \"effective local learning rule\"; Abstract, \"local neuron activities\"", verdict="holds",
+@claim(paper="COPI", place="§4, \"effective local learning rule\"; Abstract, \"local neuron activities\"",
+       verdict="holds",
        says="Δw_ij needs z_i, x_j and w_ij, and nothing else.",
        why="With all other states and weights exchanged, Δw_ij is the same number. (z_i contains δ_i, for which "
            "backpropagation needs more.)")
