@@ -1,0 +1,420 @@
+"""What the running text of COPI's paper states, abstract to §2: in exact arithmetic, but for convergence."""
+
+from fractions import Fraction
+
+import numpy as np
+from exact import ONE, SEEDS, decorrelated, drawn, exact, identity, moment, off, same
+from ledger import claim
+
+import copi_ref as copi
+from copi_ref.credit import find_credit
+from copi_ref.state import generator_of
+
+CORRELATED = exact([[1, 1], [1, 0]])
+UNCORRELATED = decorrelated(exact([1, 2]))
+SIZES = (3, 4, 2)
+
+
+def network(seed):
+    """Exact W and R of two layers, feedback weights, a batch and a target."""
+    *W, R1, R2, B, y0, target = drawn(seed, (4, 3), (2, 4), (3, 3), (4, 4), (4, 2), (3, 3), (3, 2))
+    return copi.Params(tuple(W), (R1, R2)), (B,), y0, target
+
+
+def energy(C):
+    return np.sum((C - np.diag(np.diag(C))) ** 2)
+
+
+def mean(x):
+    return x.sum(axis=0) / len(x)
+
+
+def covariance(x):
+    return moment(x) - np.outer(mean(x), mean(x))
+
+
+# fmt: off
+
+
+@claim(paper="COPI", place="Abstract; §4, second paragraph", verdict="holds if",
+       says="Weights infer their own desired values, each from the activities at its two ends.",
+       why="Holds if E[x xᵀ] is diagonal and every input is alive. Then the rest of Eq. 3 for z = D x is W = D; with "
+           "correlated inputs it is D E[x xᵀ] diag(E[x²])⁻¹, and the column of an input that is always 0 is not "
+           "found.")
+def test_text_weights_infer_their_own_values(seen):
+    for seed in SEEDS:
+        (D,) = drawn(seed, (3, 2))
+        D = D + (D == 0)
+        for x, condition in ((UNCORRELATED, True), (CORRELATED, False), (UNCORRELATED * exact([1, 0]), False)):
+            seen.case(same(copi.fixed_point(x, x @ D.T), D), condition=condition)
+
+
+@claim(paper="COPI", place="Abstract; §1, \"a single mixed network activity state\"", verdict="holds if",
+       says="One state a unit, that of the mixed pass, is all that the weights need.",
+       why="Holds if the layer below is not perturbed, as in a single layer. Algorithm 1 sends f(a) up and learns "
+           "from z = a + δ: a hidden unit needs both. With f(z) sent up, the ΔW of the layer above is another. §4 "
+           "says as much: errors are assumed not to interfere with ongoing activity.")
+def test_text_a_single_mixed_state_is_enough(seen):
+    for seed in SEEDS:
+        params, _, y0, _ = network(seed)
+        trace = copi.forward(params, y0)
+        delta1, delta2 = drawn(seed + 10, (3, 4), (3, 2))
+        for delta in (delta1, delta1 * 0):
+            x2 = copi.leaky_relu(trace.a[0] + delta) @ params.R[1].T
+            z2, W2 = trace.a[1] + delta2, params.W[1]
+            true = same(copi.copi_update(x2, z2, W2), copi.copi_update(trace.x[1], z2, W2))
+            seen.case(true, condition=not delta.any())
+
+
+@claim(paper="COPI", place="§1, \"no difference in activity needs to be computed\"", verdict="holds",
+       says="ΔW needs no difference of two activities: z is enough, however it is made up of a and δ.",
+       why="ΔW is a function of x, z and W: another a with the same z gives the same ΔW. That of gradient descent "
+           "changes. (The error δ_L itself is a difference, y* − y_L.)")
+def test_text_no_difference_of_activities(seen):
+    for seed in SEEDS:
+        x, a, delta, shift, W = drawn(seed, (4, 3), (4, 2), (4, 2), (4, 2), (2, 3))
+        (before, after), (sgd, sgd_after) = (
+            [copi.WEIGHT_RULES[rule](x, *parts, W) for parts in ((a, delta), (a - shift, delta + shift))]
+            for rule in ("copi", "sgd")
+        )
+        assert not same(sgd, sgd_after)
+        seen.case(same(before, after))
+
+
+@claim(paper="COPI", place="§1, \"not tied to any particular credit assignment method\"; §2.5, \"Potential for …\"",
+       says="COPI's rule takes its δ from any credit method.", verdict="holds",
+       why="The step with each of the ten methods here, and with a δ drawn at random, is W + η ΔW with that δ. That "
+           "it learns is another matter: docs/credit.md has what each reaches.")
+def test_text_any_credit_method_can_be_used(seen):
+    def at_random(params, trace, task):
+        return tuple(np.random.default_rng(3).normal(size=a.shape) for a in trace.a)
+
+    y0, target = np.random.default_rng(0).normal(size=(6, 3)), np.random.default_rng(1).normal(size=(6, 2))
+    for credit in (*copi.CREDIT, at_random):
+        recipe = copi.Recipe(eta_w=0.5, eta_r=0, credit=credit, dtype="float64")
+        state = copi.init_state(recipe, SIZES, np.random.default_rng(2), np)
+        trace = copi.forward(state.params, y0)
+        task = copi.Task(target, feedback=state.feedback, rng=generator_of(state))
+        deltas = find_credit(credit)(state.params, trace, task)
+        after = copi.step(recipe, state, y0, target).params.W
+        layers = zip(trace.x, trace.a, deltas, state.params.W, after, strict=True)
+        for x, a, delta, W, new in layers:
+            expected = W + 0.5 * copi.copi_update(x, a + delta, W)
+            seen.case(np.allclose(new, expected, rtol=1e-12, atol=1e-12))
+
+
+@claim(paper="COPI", place="§1, \"is precisely what determines which credit-assignment algorithm\"", verdict="holds",
+       says="Credit methods differ in the form of the perturbation, and in nothing else.",
+       why="At the same W and R, ΔW under two methods differs by E[(δ − δ′) xᵀ] exactly, and ΔR does not differ.")
+def test_text_methods_differ_by_their_perturbation_alone(seen):
+    for seed in SEEDS:
+        params, B, y0, target = network(seed)
+        trace, task = copi.forward(params, y0), copi.Task(target, feedback=B)
+        bp = copi.CREDIT["bp"](params, trace, task)
+        for name in ("fa", "dfa", "tp-printed"):
+            other = copi.CREDIT[name](params, trace, task)
+            for x, a, W, one, two in zip(trace.x, trace.a, params.W, bp, other, strict=True):
+                apart = copi.copi_update(x, a + one, W) - copi.copi_update(x, a + two, W)
+                seen.case(same(apart, copi.sgd_update(x, one - two)))
+
+
+@claim(paper="COPI", place="§1, last sentence; §4, last sentence", verdict="holds if",
+       says="COPI is a plug-in replacement of backpropagation: where that has finished, COPI changes nothing.",
+       why="Holds if W C_off = 0. Where the gradient is 0, COPI still moves W by W C_off: without decorrelation, "
+           "trained weights don't stay trained.")
+def test_text_copi_is_a_plug_in_replacement(seen):
+    for seed in SEEDS:
+        (W,) = drawn(seed, (3, 2))
+        for x in (UNCORRELATED, CORRELATED):
+            assert not copi.sgd_update(x, 0 * x @ W.T).any()
+            seen.case(not copi.copi_update(x, x @ W.T, W).any(), condition=not (W @ off(x)).any())
+
+
+@claim(paper="COPI", place="§2.3, \"later shown to be unnecessary\"", verdict="holds if",
+       says="E[x xᵀ] need not be invertible: COPI finds weights that give the targets z = D x without that.",
+       why="Holds if E[x xᵀ] is diagonal, with zeros on it or not. With two identical inputs t and z = t, COPI rests "
+           "at W = (1, 1), which gives 2t. The paper does not come back to it; App. B keeps clear of inputs that are "
+           "0.")
+def test_text_no_inverse_is_needed(seen):
+    twins = exact([[1, 1], [-2, -2]])
+    for seed in SEEDS:
+        (D,) = drawn(seed, (3, 2))
+        D = D + (D == 0) + (D.sum(axis=1, keepdims=True) == 0)
+        for x, condition in ((UNCORRELATED * exact([1, 0]), True), (UNCORRELATED, True), (twins, False)):
+            seen.case(same(x @ copi.fixed_point(x, x @ D.T).T, x @ D.T), condition=condition)
+
+
+@claim(paper="COPI", place="§2.3, \"zero covariance and unit variance … implies … E[x xᵀ] = I\"", verdict="holds if",
+       says="Inputs of zero covariance and unit variance have E[x xᵀ] = I.",
+       why="Holds if all means are 0: E[x xᵀ] is the covariance plus the outer product of the means, which are not "
+           "mentioned.")
+def test_text_unit_covariance_is_unit_moment(seen):
+    for shift in ([0, 0], [1, 0], [2, -1]):
+        x = decorrelated(exact([1, 1])) + exact(shift)
+        assert same(covariance(x), identity(2))
+        seen.case(same(moment(x), identity(2)), condition=not any(shift))
+
+
+@claim(paper="COPI", place="§2.3, \"decorrelated … implies that the … matrix is diagonal\"", verdict="holds if",
+       says="Inputs without covariances have a diagonal E[x xᵀ].",
+       why="Holds if at most one mean is not 0. Two means μ, ν leave μν off the diagonal.")
+def test_text_no_covariance_is_a_diagonal_moment(seen):
+    for shift in ([0, 0, 0], [0, 3, 0], [1, 2, 0], [1, 1, 1]):
+        x = decorrelated(exact([1, 2, 3])) + exact(shift)
+        assert not (covariance(x) - np.diag(np.diag(covariance(x)))).any()
+        seen.case(not off(x).any(), condition=np.count_nonzero(shift) <= 1)
+
+
+def congruence(C):
+    """Return a unit triangular T with T C Tᵀ diagonal, by elimination; C is positive semidefinite."""
+    C, T = C.copy(), identity(len(C))
+    for j in range(len(C)):
+        for i in range(j + 1, len(C)):
+            if C[j, j] != 0:
+                factor = C[i, j] / C[j, j]
+                C[i], T[i] = C[i] - factor * C[j], T[i] - factor * T[j]
+    return T
+
+
+@claim(paper="COPI", place="§2.3, \"a more realistic and achievable scenario\"", verdict="holds",
+       says="Decorrelation can be had where whitening can't.",
+       why="An invertible R with R C Rᵀ diagonal exists for every C, by elimination. R C Rᵀ = I needs a C of full "
+           "rank, which dead or identical inputs don't have.")
+def test_text_decorrelation_is_achievable(seen):
+    for seed in SEEDS:
+        (y,) = drawn(seed, (2, 4))
+        x = y @ congruence(moment(y)).T  # T is unit triangular, and so invertible
+        seen.case(not off(x).any() and np.count_nonzero(np.diag(moment(x))) < 4)
+
+
+@claim(paper="COPI", place="§2.4, \"We converge to the optimal decorrelating matrix\"", verdict="holds if",
+       says="Repeated steps of the first line of Eq. 4 decorrelate: ‖C_off‖ → 0.", proof="lyapunov-left",
+       why="Holds if 0 < η ≤ 2/(3 tr C₀), C₀ being E[x xᵀ] at the start: a derived factor below 1 at every step. At "
+           "η = 4, two inputs of power 1 with E[x₁x₂] = ½ have an ‖C_off‖² that more than doubles in every step.")
+def test_text_decorrelation_converges(seen):
+    for seed in SEEDS:
+        rng = np.random.default_rng(seed)
+        E = rng.normal(size=(4, 4))
+        C = np.eye(4) + 0.5 * (E + E.T) / np.linalg.norm(E + E.T, 2)
+        eta, bound, falls, start = 1 / (2 * np.trace(C)), 1.0, True, energy(C)
+        while bound > 1e-6:
+            low, *_, high = np.linalg.eigvalsh(C)
+            factor = 1 - eta * (4 - 6 * eta * high) * low
+            assert factor < 0.99
+            bound *= factor
+            step = np.eye(4) - eta * (C - np.diag(np.diag(C)))
+            C = step @ C @ step
+            falls = falls and energy(C) <= bound * start * (1 + 1e-9)
+        seen.case(falls)
+    y = exact([[1, 1], [1, 1], [1, 1], [1, -1]])
+    R, grows = identity(2), True
+    for _ in range(5):
+        x = y @ R.T
+        R = R + 4 * copi.decorrelation_update(x, R, "left")
+        grows = grows and energy(moment(y @ R.T)) > 2 * energy(moment(x))
+    seen.case(not grows, condition=False)
+
+
+@claim(paper="COPI", place="§2.4, \"hence we may equivalently write\", on convergence", verdict="false",
+       says="The last line of Eq. 4 (Algorithm 1, line 15) converges where the first line does.",
+       why="For three samples of six inputs (normal, seeds 40 and 48) at η = 2/(3 λmax(C₀)), `left` halves ‖C_off‖ "
+           "and more in 150 steps, and `right` leaves it larger than at the start. Of 200 seeds `right` did so for "
+           "16.")
+def test_text_the_last_line_converges_as_the_first(seen):
+    for seed in (0, 40, 48):
+        y = np.random.default_rng(seed).normal(size=(3, 6))
+        eta, ends = 2 / (3 * np.linalg.eigvalsh(moment(y))[-1]), {}
+        for rule in ("left", "right"):
+            R = np.eye(6)
+            with np.errstate(over="ignore", invalid="ignore"):
+                for _ in range(150):
+                    R = R + eta * copi.decorrelation_update(y @ R.T, R, rule)
+                ends[rule] = energy(moment(y @ R.T)) / energy(moment(y))
+        assert ends["left"] < 0.25
+        seen.case(ends["right"] < 1)
+
+
+@claim(paper="COPI", place="§2.4, \"the optimal decorrelating matrix R*\"", verdict="false",
+       says="There is one matrix that decorrelation ends at.",
+       why="With R every diagonal matrix times R decorrelates too, and all are rests of the update (R = 0 as well). "
+           "For inputs that are decorrelated already, I and diag(2, 1) are two, both symmetric and invertible.")
+def test_text_there_is_one_decorrelating_matrix(seen):
+    for rule in ("left", "right"):
+        rests = [not copi.decorrelation_update(UNCORRELATED @ R.T, R, rule).any()
+                 for R in (identity(2), identity(2) * exact([2, 1]), 0 * identity(2))]
+        seen.case(sum(rests) == 1)
+
+
+@claim(paper="COPI", place="§2.4, \"exactly the same form as our previous COPI rule\"", verdict="holds",
+       says="The last line of Eq. 4 is minus COPI's rule, with R for W and q = R x for z.",
+       why="ΔR = −(E[q xᵀ] − R diag(E[x²])), exactly. With q = R x there is no δ: it is −R C_off, the very term by "
+           "which COPI's rule differs from gradient descent, with its sign turned.")
+def test_text_the_lateral_rule_has_copis_form(seen):
+    for seed in SEEDS:
+        x, R = drawn(seed, (4, 3), (3, 3))
+        minus = copi.decorrelation_update(x, R, "right")
+        seen.case(same(minus, -copi.copi_update(x, x @ R.T, R)) and same(minus, -R @ off(x)))
+
+
+@claim(paper="COPI", place="§2.4, \"invoking the same principle\"; §4, \"a special case of\" COPI", verdict="false",
+       says="As W does, R moves towards the weights that reproduce its target states, here q.",
+       why="The sign is the other one: for given x and q, R⁺ − R* = (R − R*)(1 + η diag(E[x²])), away from the R* "
+           "that gives q. The form is the same; the principle of Eq. 1, a decay to the desired weights, is turned "
+           "round.")
+def test_text_lateral_weights_follow_the_same_principle(seen):
+    for seed in SEEDS:
+        x, R = drawn(seed, (4, 3), (3, 3))
+        x, q = x + (x == 0), x @ R.T
+        star = copi.fixed_point(x, q)
+        after = R + copi.decorrelation_update(x, R, "right") / 1000
+        seen.case(np.sum((after - star) ** 2) <= np.sum((R - star) ** 2))
+
+
+@claim(paper="COPI", place="§2.4, \"either positive or negative feedback\"", verdict="holds",
+       says="Lateral weights take either sign, against the correlation that they meet.",
+       why="From R = I, R_ij = −η E[x_i x_j] after a step, whichever sign that has.")
+def test_text_lateral_weights_have_either_sign(seen):
+    y = exact([[1, 2, -1], [1, -1, -2], [0, 1, 1]])
+    C = moment(y)
+    assert C[0, 1] > 0 > C[0, 2]
+    for rule in ("left", "right", "symmetric"):
+        R = identity(3) + copi.decorrelation_update(y, identity(3), rule) / 10
+        seen.case(R[0, 1] < 0 < R[0, 2])
+
+
+@claim(paper="COPI", place="§2.4, \"act to reduce correlation\"", verdict="false",
+       says="Lateral weights bring the correlation coefficient of two units towards 0.",
+       why="What falls is E[x_i x_j], and it can do so by falling activities alone: two identical inputs stay "
+           "identical under every rule, with coefficient 1.")
+def test_text_lateral_weights_reduce_correlation_coefficients(seen):
+    for y in (exact([[1, 1], [1, 0], [1, -1], [2, 1]]), exact([[1, 1], [-2, -2]])):
+        for rule in ("left", "right", "symmetric"):
+            R, squared = identity(2), []
+            for _ in range(3):
+                C = moment(y @ R.T)
+                squared.append(C[0, 1] ** 2 / (C[0, 0] * C[1, 1]))
+                R = R + copi.decorrelation_update(y @ R.T, R, rule) / 20
+            seen.case(squared[2] < squared[0])
+
+
+@claim(paper="COPI", place="§2.3, \"zero covariance\", with §2.4; §4, \"reduce the inter-unit covariance\"",
+       says="Decorrelation lowers the covariance of two units.", verdict="holds if",
+       why="Holds if means are 0 (and η is small). Two independent units with means of 2 have no covariance, and are "
+           "given a negative one, since E[x₁x₂] = 4 is what R works against.")
+def test_text_decorrelation_lowers_covariances(seen):
+    centred = exact([[1, 1], [-1, -1], [1, -1], [-1, 1], [2, 1], [-2, -1]])
+    for y in (centred, decorrelated(exact([1, 1])) + 2):
+        for rule in ("left", "right", "symmetric"):
+            R = identity(2) + copi.decorrelation_update(y, identity(2), rule) / 100
+            less = covariance(y @ R.T)[0, 1] ** 2 < covariance(y)[0, 1] ** 2
+            seen.case(less, condition=not mean(y).any())
+
+
+def loss_from(layer, a, params, target):
+    """The loss of each sample with the state of a layer given."""
+    y = copi.leaky_relu(a)
+    if layer == 0:
+        y = copi.leaky_relu(y @ params.R[1].T @ params.W[1].T)
+    return copi.quadratic(y, target)
+
+
+@claim(paper="COPI", place="§2.5, \"guarantees that … driven in the direction of locally-decreasing loss\"",
+       says="A small move of a layer's states along δ = −dℓ/da lowers the loss.", verdict="holds",
+       why="By a millionth of δ, for every sample and layer where δ is not 0.")
+def test_text_sgd_perturbations_point_downhill(seen):
+    for seed in SEEDS:
+        params, _, y0, target = network(seed)
+        trace = copi.forward(params, y0)
+        deltas = copi.backpropagation(params, trace, copi.Task(target))
+        for layer, (a, delta) in enumerate(zip(trace.a, deltas, strict=True)):
+            before, after = (loss_from(layer, a + e * delta, params, target) for e in (0, Fraction(1, 10**6)))
+            moved = (delta != 0).any(axis=1)
+            assert moved.any()
+            seen.case((after < before)[moved].all())
+
+
+@claim(paper="COPI", place="§2.3, \"desirable\" state z; §2.5, \"a desired direction\"", verdict="holds if",
+       says="The target state z = a + δ is a better one: the loss is lower there than at a.",
+       why="Holds if the loss is ½‖y − y*‖² (one linear layer). With ‖y − y*‖², the loss of Algorithm 1, z = 2y* − a "
+           "is the mirror image of a in y*, with exactly the same loss. What points downhill is the direction "
+           "(above).")
+def test_text_target_states_are_better_states(seen):
+    for seed in SEEDS:
+        a, target = drawn(seed, (1, 3), (1, 3))
+        target = target + (target == a)
+        for loss in (copi.half_quadratic, copi.quadratic):
+            z = a + loss.perturbation(a, a, target, copi.identity)
+            seen.case(loss(z, target)[0] < loss(a, target)[0], condition=loss is copi.half_quadratic)
+
+
+@claim(paper="COPI", place="§2.5, \"each of these methods uses the same error signal δ_L\"", verdict="holds",
+       says="BP, FA, DFA and target propagation as printed start from the same δ_L.",
+       why="Exactly. (Of the methods here beyond the paper's, node perturbation and IL-prox don't.)")
+def test_text_all_methods_start_from_the_same_error(seen):
+    for seed in SEEDS:
+        params, B, y0, target = network(seed)
+        trace, task = copi.forward(params, y0), copi.Task(target, feedback=B)
+        tops = [copi.CREDIT[name](params, trace, task)[-1] for name in ("bp", "fa", "dfa", "tp-printed")]
+        seen.case(all(same(top, tops[0]) for top in tops))
+
+
+@claim(paper="COPI", place="§2.5, \"do not make use of gradient information. We explore alternatives\"",
+       verdict="false",
+       says="Feedback alignment and its direct form use no gradient information.",
+       why="Both multiply by f′(a_l), as printed: δ_l is not B δ wherever a unit is below 0. They avoid the "
+           "transposed weights, and start from the loss's gradient at the output.")
+def test_text_feedback_alignment_uses_no_gradients(seen):
+    for seed in SEEDS:
+        params, B, y0, target = network(seed)
+        trace, task = copi.forward(params, y0), copi.Task(target, feedback=B)
+        for name in ("fa", "dfa"):
+            first, top = copi.CREDIT[name](params, trace, task)
+            seen.case(same(first, top @ B[0].T))
+
+
+@claim(paper="COPI", place="§2.7, \"could eventually average out to a diagonal matrix\"", verdict="holds if",
+       says="Between single-sample COPI and SGD, on decorrelated data, the difference averages out.",
+       why="Holds if W waits until all samples have been seen. A single sample's x xᵀ is never diagonal (but for one "
+           "live input), and after a pass in which W moves with every sample, the two have different weights.")
+def test_text_sample_correlations_average_out(seen):
+    for seed in SEEDS:
+        W, delta = drawn(seed, (2, 2), (4, 2))
+        W = W + (W == 0)
+        samples = [(UNCORRELATED[n : n + 1], delta[n : n + 1]) for n in range(4)]
+        apart = [copi.copi_update(x, x @ W.T + d, W) - copi.sgd_update(x, d) for x, d in samples]
+        assert all(one.any() for one in apart)
+        seen.case(not sum(apart).any())
+        by_copi = by_sgd = W
+        for x, d in samples:
+            by_copi = by_copi + copi.copi_update(x, x @ by_copi.T + d, by_copi) / 10
+            by_sgd = by_sgd + copi.sgd_update(x, d) / 10
+        seen.case(same(by_copi, by_sgd), condition=False)
+
+
+@claim(paper="COPI", place="§2.7, \"unaffected by sample-wise … cross-correlations\"; §3.1, \"negatively affected\"",
+       says="Correlations of the samples at hand enter SGD's update and not COPI's.", verdict="false",
+       why="It is the other way round. In SGD's (a + δ) xᵀ − W x xᵀ they cancel: what is left is δ xᵀ. In COPI's "
+           "they stay, in a xᵀ = W x xᵀ. With δ = 0, the samples (1, 1) and (1, −1) give SGD nothing, and COPI ± W "
+           "C_off.")
+def test_text_copi_is_unaffected_by_sample_correlations(seen):
+    for seed in SEEDS:
+        (W,) = drawn(seed, (2, 2))
+        W = W + (W == 0)
+        samples = exact([[1, 1]]), exact([[1, -1]])
+        sgd = [copi.sgd_update(x, 0 * x @ W.T) for x in samples]
+        by_copi = [copi.copi_update(x, x @ W.T, W) for x in samples]
+        assert same(*sgd)
+        seen.case(same(*by_copi))
+
+
+@claim(paper="COPI", place="§4, \"effective local learning rule\"; Abstract, \"local neuron activities\"",
+       verdict="holds",
+       says="Δw_ij needs z_i, x_j and w_ij, and nothing else.",
+       why="With all other states and weights exchanged, Δw_ij is the same number. (z_i contains δ_i, for which "
+           "backpropagation needs more.)")
+def test_text_the_rule_is_local(seen):
+    for seed in SEEDS:
+        x, z, W, *others = drawn(seed, (4, 3), (4, 2), (2, 3), (4, 3), (4, 2), (2, 3))
+        before = copi.copi_update(x, z, W)[1, 2]
+        others[0][:, 2], others[1][:, 1], others[2][1, 2] = x[:, 2], z[:, 1], W[1, 2]
+        seen.case(before == copi.copi_update(*others)[1, 2] and type(before) is type(ONE))
