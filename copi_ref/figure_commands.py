@@ -14,6 +14,7 @@ from copi_ref.data import load_named
 from copi_ref.data.dataset import Dataset
 from copi_ref.experiments import figure_2, figure_3a, figure_3b, figure_3c, rates
 from copi_ref.experiments.chosen_runs import FigureError, Row, runs_by_method, title_of
+from copi_ref.experiments.config import fingerprint
 from copi_ref.experiments.folder import FinishedRun, find_failed, find_runs
 from copi_ref.experiments.presets import PAPER_METHODS
 from copi_ref.experiments.tables import as_csv, as_table, as_text
@@ -157,14 +158,23 @@ def train_command(
 ) -> str:
     """Return the command that makes the runs of a figure."""
     # five seeds, as in both papers
-    return f"copi-ref train {options.dataset} {more} --method {' '.join(methods)} --seeds 5 --out {options.runs}{below}"
+    what = f"{options.dataset} {more} --method {' '.join(methods)}"
+    without_tests = "\n  (where the test batch is not at hand, with --held-out 10000: tests on training samples)"
+    hint = without_tests if options.dataset == "cifar10" else ""
+    return f"copi-ref train {what} --seeds 5 --out {options.runs}{below}{hint}"
 
 
 def _copi_runs(options: argparse.Namespace) -> tuple[list[FinishedRun], Dataset]:
     """Return the runs of copi-bp that Fig. 3 is of, and what they were trained on."""
     command = train_command(options, ["copi-bp"])
     runs = runs_by_method(find_runs(options.runs), options.dataset, ["copi-bp"], command)["copi-bp"]
-    return runs, _dataset(options, runs[0].config["held_out"])
+    dataset = _dataset(options, runs[0].config["held_out"])
+    if fingerprint(dataset) != runs[0].config["data"]:
+        raise FigureError(
+            f"{runs[0].folder} was trained on other data: name the folder that {options.dataset} was read from with "
+            "--data-dir"
+        )
+    return runs, dataset
 
 
 def _dataset(options: argparse.Namespace, held_out: int | None) -> Dataset:

@@ -42,8 +42,9 @@ def curves_figure(rows: Sequence[Row], panels: Sequence[str], methods: Sequence[
         figure.suptitle(title, fontsize=9)
         grid = figure.subplots(len(panels) // 2, 2, sharex=True, squeeze=False)
         for axes, metric in zip(grid.flat, panels, strict=True):
-            _curves(axes, rows, metric, methods)
-        learns = {0: "", 1: ";\nin epoch 0 only R learns"}.get(idle, f";\nin epochs 0 to {idle - 1} only R learns")
+            _curves(axes, rows, metric, methods, idle)
+        only_R = {0: "", 1: "epoch 0"}.get(idle, f"epochs 0 to {idle - 1}")
+        learns = f";\nthe scale leaves out {only_R}, when only R learns" if only_R else ""
         for axes in grid[-1]:
             axes.set_xlabel(f"epoch, from 0 (measured after it{learns})")
         _legend(figure, grid[0, 0])
@@ -178,7 +179,8 @@ def mosaic(images: HostArray) -> HostArray:
     return sheet
 
 
-def _curves(axes: Axes, rows: Sequence[Row], metric: str, methods: Sequence[str]) -> None:
+def _curves(axes: Axes, rows: Sequence[Row], metric: str, methods: Sequence[str], idle: int) -> None:
+    ends = []  # of the envelopes, where W learns: what was before would set the scale
     for number, method in enumerate(methods):
         found = [row for row in rows if row["method"] == method]
         if found:
@@ -187,12 +189,17 @@ def _curves(axes: Axes, rows: Sequence[Row], metric: str, methods: Sequence[str]
             style = {**line_style(number), "marker": _MARKERS[number], "markevery": max(1, len(found) // 10)}
             (line,) = axes.plot(epochs, mean, **style, label=f"{method}, {_seeds(found)}")
             axes.fill_between(epochs, mean - std, mean + std, color=line.get_color(), alpha=0.2, linewidth=0)
+            ends += [*(mean - std)[idle:], *(mean + std)[idle:]]
     kind = metric.partition("_")[2]
     axes.set_ylabel(f"{metric.replace('_', ' ')} ({'share of samples' if kind == 'accuracy' else 'mean over samples'})")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     if kind == "loss":
         axes.set_yscale("log")
+        ends = [end for end in ends if end > 0]  # an envelope may go below 0, which has no place on this scale
+    if idle and ends:
+        margin = 0 if kind == "loss" else 0.05 * (max(ends) - min(ends))
+        axes.set_ylim(min(ends) - margin, max(ends) + margin)
 
 
 def _rates(axes: Axes, rows: Sequence[Row], column: str, number: int, method: str) -> None:

@@ -27,13 +27,13 @@ def table(title: str, summary: dict[str, Any]) -> "Table":
         padding=(0, 1),
         pad_edge=False,
         title=title,
-        caption="Mean ± standard deviation over seeds, after the last epoch. Epochs until 99 % of the peak train "
-        "accuracy. Energy: ‖C_off‖/‖diag C‖ of the first layer's input, before → after.",
+        caption="Mean ± standard deviation over seeds, after the last epoch. The epoch, from 0, after which 99 % of "
+        "the peak train accuracy are reached. Energy: ‖C_off‖/‖diag C‖ of the first layer's input, before → after.",
     )
-    for heading in ("method", "train acc.", "test acc.", "to 99 %", "energy"):
+    for heading in ("method", "train acc.", "test acc.", "99 % in", "energy"):
         rows.add_column(heading, justify="left" if heading == "method" else "right", no_wrap=True)
     for method, figures in summary.items():
         energy = f"{figures['energy_before'].mean:.3g} → {figures['energy_after'].mean:.3g}"
         accuracies = [figures[name].text() for name in ("train_accuracy", "test_accuracy")]
-        rows.add_row(method, *accuracies, figures["epochs_to_99_percent"].text(digits=1), energy)
+        rows.add_row(method, *accuracies, figures["epoch_of_99_percent"].text(digits=1), energy)
     return rows

@@ -494,9 +494,9 @@ def test_unknown_names_list_those_there_are():
         experiment("paper", "x", "mnist")
 
 
-def test_epochs_to_99_percent_counts_finished_epochs():
+def test_the_epoch_of_99_percent_counts_from_0():
     rows = tuple({"train_accuracy": value} for value in (0.1, 0.5, 0.9895, 0.99, 1.0))
-    assert runner.epochs_to_99_percent(rows) == 4
+    assert runner.epoch_of_99_percent(rows) == 3
 
 
 def test_a_run_has_the_moments_of_the_first_layers_input(own_npz):
@@ -552,7 +552,7 @@ def test_summary_is_of_the_last_epoch():
     expected = {
         "train_accuracy": (0.7, np.std([0.9, 0.5], ddof=1)),
         "test_accuracy": (0.6, np.std([0.7, 0.5], ddof=1)),
-        "epochs_to_99_percent": (2, 0),
+        "epoch_of_99_percent": (1, 0),
         "energy_before": (off / np.sqrt(17), 0),
         "energy_after": (off / 2 / np.sqrt(17), 0),
     }

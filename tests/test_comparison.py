@@ -6,11 +6,11 @@ import pytest
 
 from copi_ref.cli import main
 from copi_ref.experiments.comparison import comparison, paired_difference
-from copi_ref.experiments.folder import FinishedRun, RunError, write_config, write_metrics, write_outcome
+from copi_ref.experiments.folder import FinishedRun, RunError, find_runs, write_config, write_metrics, write_outcome
 
 CONFIG = {
     "format": "copi_ref run", "dataset": "digits", "held_out": None, "preset": "demo", "hidden": [9, 9], "epochs": 3,
-    "overrides": {},
+    "overrides": {}, "data": "sha256:1", "recipe": {"eta_w": 0.1}, "environment": {},
 }  # fmt: skip
 
 
@@ -51,7 +51,7 @@ def test_what_is_no_pair_is_refused(one, other):
 
 
 def test_the_tables_by_hand():
-    """Peak .8 and .9, last .7 and .9; within 1 % of the peak train accuracy after 2 epochs and after 3.
+    """Peak .8 and .9, last .7 and .9; within 1 % of the peak train accuracy in epochs 1 and 2.
 
     The differences of the last epoch are .1 and .4 (seeds 0 and 1, whatever their order): mean .25.
     """
@@ -59,7 +59,7 @@ def test_the_tables_by_hand():
     assert lines[0] == "digits, demo, hidden 9-9, 3 epochs:"
     copi_bp = next(line for line in lines if line.startswith("| copi-bp"))
     assert copi_bp.split(" | ")[1:] == [
-        "2", "0.8000 ± 0.1414", "0.8500 ± 0.0707", "0.9005 ± 0.0007", "2.5000 ± 0.7071 |",
+        "2", "0.8000 ± 0.1414", "0.8500 ± 0.0707", "0.9005 ± 0.0007", "1.5 ± 0.7 |",
     ]  # fmt: skip
     differences = lines[-1].split(" | ")
     assert differences[:2] == ["| copi-bp", "2"]
@@ -71,6 +71,24 @@ def test_other_settings_have_a_table_of_their_own():
     text = comparison([*RUNS, other])
     assert "digits, demo, hidden 9-9, 1 epochs, eta_w 0.1, tested on 7 training samples held out:" in text
     assert text.count("less ") == 1
+
+
+@pytest.mark.parametrize(
+    ("other", "difference"),
+    [
+        (a_run("bp-adam", 0, (0.5,), (0.5,), data="sha256:2"), 'data: "sha256:1" and "sha256:2"'),
+        (a_run("copi-bp", 2, (0.5,), (0.5,), recipe={"eta_w": 7}), "eta_w: 0.1 and 7"),
+    ],
+)
+def test_what_was_made_otherwise_is_not_pooled(other, difference):
+    with pytest.raises(RunError, match=rf"differ in {difference} \(copi-bp/seed-0, {other.folder}\)"):
+        comparison([RUNS[0], other])
+
+
+def test_a_table_without_the_method_to_subtract_stands_without_differences():
+    text = comparison([*RUNS, a_run("copi-bp", 0, (0.5,), (0.5,), epochs=1)], against="bp-adam")
+    assert text.count("less bp-adam") == 1
+    assert text.count("No run of bp-adam here") == 1
 
 
 def test_methods_without_a_common_seed_have_no_difference():
@@ -98,3 +116,17 @@ def test_the_command_reads_folders(tmp_path, capsys):
     assert "| bp-adam | 2 | -0.2500 [" in capsys.readouterr().out
     assert main(["compare", str(tmp_path / "copi-bp" / "nothing")]) == 2
     assert "no finished runs" in capsys.readouterr().err
+
+
+def test_other_programs_files_are_no_runs_and_damaged_runs_are_named(tmp_path):
+    for name, content in (("list", "[1]"), ("number", "7"), ("other", '{"format": "x"}'), ("text", "no JSON")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(content)
+    assert find_runs(tmp_path) == []
+    write_metrics(tmp_path / "text", [{"epoch": 0}])
+    with pytest.raises(RunError, match=r"text/config.json: can't be read as JSON"):
+        find_runs(tmp_path)
+    (tmp_path / "text" / "config.json").write_text('{"format": "copi_ref run", "seed": 1}')
+    write_outcome(tmp_path / "text")
+    with pytest.raises(RunError, match=r"text/config.json: lacks dataset"):
+        find_runs(tmp_path)

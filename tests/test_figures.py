@@ -40,7 +40,8 @@ def a_run(method="copi-bp", seed=0, accuracies=(0.1, 0.5, 0.75), params=None, da
     recipe = {"eta_w": eta_w, "activation": "leaky_relu(1/10)", "loss": "half_quadratic", "output": "pre-activation"}
     settings = {
         "dataset": dataset, "held_out": None, "preset": "tmlr", "method": method, "seed": seed,
-        "epochs": len(accuracies), "hidden": [5, 6, 4], "recipe": {**recipe, "lateral_only_epochs": 1}, **config,
+        "epochs": len(accuracies), "hidden": [5, 6, 4], "data": "sha256:1",
+        "recipe": {**recipe, "lateral_only_epochs": 1}, **config,
     }  # fmt: skip
     metrics = tuple(
         {"epoch": epoch, "train_accuracy": value, "train_loss": 1 - value, "test_accuracy": value / 2,
@@ -91,10 +92,11 @@ def test_without_runs_the_message_says_which_are_needed_and_what_makes_them():
         (a_run("bp-adam", held_out=5), "held_out: null and 5"),
         (a_run(seed=1, eta_w=0.1), "eta_w: 0.001 and 0.1"),
         (a_run(seed=1, accuracies=(0.1,)), "epochs: 3 and 1"),
+        (a_run("bp-adam", data="sha256:2"), 'data: "sha256:1" and "sha256:2"'),
     ],
 )
 def test_runs_of_two_settings_are_not_mixed(other, difference):
-    with pytest.raises(FigureError, match=rf"differ in {difference} \(copi-bp-0.001-0, .*--runs"):
+    with pytest.raises(FigureError, match=rf"differ in {difference} \(copi-bp-0.001-0, .*of one setting"):
         runs_by_method([a_run(), other], "mnist", PAPER_METHODS, "")
 
 
@@ -350,7 +352,11 @@ def test_curves_are_drawn_with_markers_envelopes_and_axis_labels():
     at_0 = envelope.get_paths()[0].vertices
     assert sorted(set(at_0[at_0[:, 0] == 0, 1])) == [0.5 - math.sqrt(0.125), 0.5 + math.sqrt(0.125)]
     assert "from 0" in panels[2].get_xlabel()
-    assert "in epoch 0 only R learns" in panels[2].get_xlabel()
+    assert "leaves out epoch 0, when only R learns" in panels[2].get_xlabel()
+    low, high = panels[0].get_ylim()
+    sd = math.sqrt(0.125)  # epoch 1 has 1 and 0.5, epoch 2 twice 0.5: from 0.75 − sd to 0.75 + sd, and 5 % of it around
+    assert math.isclose(low, 0.75 - sd - 0.1 * sd)
+    assert math.isclose(high, 0.75 + sd + 0.1 * sd)
     assert panels[2].get_yscale() == "log"
 
 
@@ -411,6 +417,7 @@ def command(tmp_path, monkeypatch, dataset):
     monkeypatch.setattr(figure_commands, "find_runs", lambda root: runs["finished"])
     monkeypatch.setattr(figure_commands, "find_failed", lambda root: runs["failed"])
     monkeypatch.setattr(figure_commands, "_dataset", lambda options, held_out: dataset)
+    monkeypatch.setattr(figure_commands, "fingerprint", lambda dataset: "sha256:1")  # that of `a_run`
 
     def call(name, finished=(), failed=(), *more):
         runs.update(finished=list(finished), failed=list(failed))
@@ -467,6 +474,13 @@ def test_the_commands_that_make_runs_are_ones_that_the_parser_knows(command, cap
         line = next(line for line in capsys.readouterr().err.splitlines() if line.startswith("  copi-ref train"))
         words = line.replace("RATE", "0.1").split()[1:]
         assert cli._parser().parse_args(words).seeds == 5
+
+
+@pytest.mark.parametrize("name", ["3a", "3b", "3c"])
+def test_what_is_analysed_is_what_was_trained_on(name, command, capsys, monkeypatch):
+    monkeypatch.setattr(figure_commands, "fingerprint", lambda dataset: "sha256:2")
+    assert command(name, FINISHED[name]) == 2
+    assert "was trained on other data" in capsys.readouterr().err
 
 
 def test_a_network_that_can_not_be_compressed_is_an_error_message(command, capsys):

@@ -15,7 +15,7 @@ from copi_ref.recipe import Recipe
 Row = dict[str, Any]
 """A line of a figure's numbers: texts, numbers and Spreads by column."""
 
-_SHARED = ("preset", "hidden", "held_out")
+_SHARED = ("preset", "hidden", "held_out", "data")
 _SHARED_BY_SEEDS = (*_SHARED, "epochs", "recipe")
 
 
@@ -36,7 +36,7 @@ def runs_by_method(
 
     Raises:
         FigureError: there are none, or they differ in more than their seeds: in preset, hidden layers and held-out
-            samples between methods, and in epochs or recipe between the seeds of one.
+            samples and data between methods, and in epochs or recipe between the seeds of one.
     """
     chosen = {method: [run for run in runs if _is(run, dataset, method)] for method in methods}
     chosen = {method: found for method, found in chosen.items() if found}
@@ -63,7 +63,7 @@ def check_same(runs: Sequence[FinishedRun], what: str, keys: Sequence[str]) -> N
             if one != other:
                 raise FigureError(
                     f"runs of {what} differ in {_difference(key, one, other)} ({runs[0].folder}, {run.folder}): "
-                    "name a folder with runs of one setting with --runs"
+                    "name a folder with runs of one setting"
                 )
 
 

@@ -6,16 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from copi_ref.experiments.chosen_runs import FigureError, check_same
 from copi_ref.experiments.folder import FinishedRun, RunError
-from copi_ref.experiments.runner import epochs_to_99_percent, peak, spread
+from copi_ref.experiments.runner import epoch_of_99_percent, peak, spread
 
 FIGURES: dict[str, Callable[[FinishedRun], float]] = {
     "test accuracy, last epoch": lambda run: run.metrics[-1]["test_accuracy"],
     "test accuracy, peak": lambda run: peak(run.metrics, "test_accuracy"),
     "train accuracy, last epoch": lambda run: run.metrics[-1]["train_accuracy"],
-    "epochs to 99 % of peak train accuracy": lambda run: epochs_to_99_percent(run.metrics),
+    "epoch, from 0, of 99 % of peak train accuracy": lambda run: epoch_of_99_percent(run.metrics),
 }
 """What a run comes down to. The peak is chosen on the test set, as the paper reports it; the last epoch is not."""
+
+DIGITS = dict(zip(FIGURES, (4, 4, 4, 1), strict=True))  # after the point
 
 LEVEL = 0.95  # of intervals
 
@@ -60,10 +63,14 @@ def comparison(runs: Sequence[FinishedRun], against: str | None = None) -> str:
         against: the method that the others are compared with; None: the first of each table.
 
     Raises:
-        RunError: there are no runs, or none of that method.
+        RunError: there are no runs, or none of that method; or those of a table were made from different data, or
+            those of a method with different recipes.
     """
     if not runs:
         raise RunError("there are no finished runs to compare")
+    methods = dict.fromkeys(run.config["method"] for run in runs)
+    if against is not None and against not in methods:
+        raise RunError(f"there is no run of {against}: needs one of {', '.join(methods)}")
     return "\n\n".join(
         _tables(title, list(group), against)
         for title, group in itertools.groupby(sorted(runs, key=_setting), key=_setting)
@@ -80,14 +87,20 @@ def _setting(run: FinishedRun) -> str:
 
 def _tables(title: str, runs: list[FinishedRun], against: str | None) -> str:
     methods = {name: _by_seed(runs, name) for name in dict.fromkeys(run.config["method"] for run in runs)}
-    base = next(iter(methods)) if against is None else against
-    if base not in methods:
-        raise RunError(f"there is no run of {base}: needs one of {', '.join(methods)}")
+    try:
+        check_same(runs, title, ("data",))
+        for name, by_seed in methods.items():
+            check_same(list(by_seed.values()), f"{title} by {name}", ("recipe",))
+    except FigureError as error:
+        raise RunError(str(error)) from error
     lines = [f"{title}:", "", *_head("", "seeds", *FIGURES)]
     for name, by_seed in methods.items():
-        spreads = [spread([figure(run) for run in by_seed.values()]) for figure in FIGURES.values()]
-        cells = [one.text(sign="± ") for one in spreads]
+        spreads = {what: spread([figure(run) for run in by_seed.values()]) for what, figure in FIGURES.items()}
+        cells = [one.text(digits=DIGITS[what], sign="± ") for what, one in spreads.items()]
         lines.append(_row(name, str(len(by_seed)), *cells))
+    base = next(iter(methods)) if against is None else against
+    if base not in methods:
+        return "\n".join([*lines, "", f"No run of {base} here, and so no differences."])
     if len(methods) > 1:
         lines += ["", *_head(f"less {base}, paired by seed", "pairs", *FIGURES)]
         lines += [_differences(name, methods[name], methods[base]) for name in methods if name != base]
@@ -107,14 +120,18 @@ def _differences(name: str, one: dict[int, FinishedRun], other: dict[int, Finish
     if not seeds:
         return _row(name, "0", *("" for _ in FIGURES))
     cells = [
-        _interval(paired_difference([figure(one[seed]) for seed in seeds], [figure(other[seed]) for seed in seeds]))
-        for figure in FIGURES.values()
+        _interval(
+            paired_difference([figure(one[seed]) for seed in seeds], [figure(other[seed]) for seed in seeds]),
+            DIGITS[what],
+        )
+        for what, figure in FIGURES.items()
     ]
     return _row(name, str(len(seeds)), *cells)
 
 
-def _interval(found: Difference) -> str:
-    return f"{found.mean:+.4f}" if found.low is None else f"{found.mean:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"
+def _interval(found: Difference, digits: int) -> str:
+    mean, *ends = (f"{one:+.{digits}f}" for one in (found.mean, found.low, found.high) if one is not None)
+    return f"{mean} [{', '.join(ends)}]" if ends else mean
 
 
 def _head(*cells: str) -> list[str]:

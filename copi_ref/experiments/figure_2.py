@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from copi_ref.experiments.chosen_runs import Row
 from copi_ref.experiments.folder import FinishedRun
-from copi_ref.experiments.runner import epochs_to_99_percent, peak, spread
+from copi_ref.experiments.runner import epoch_of_99_percent, peak, spread
 
 PANELS = {
     "2a": ("train_accuracy", "test_accuracy", "train_loss", "test_loss"),
@@ -39,7 +39,7 @@ def summary(chosen: dict[str, list[FinishedRun]]) -> list[Row]:
             "epochs": len(runs[0].metrics),
             "last_test_accuracy": spread([run.metrics[-1]["test_accuracy"] for run in runs]),
             "peak_test_accuracy": spread([peak(run.metrics, "test_accuracy") for run in runs]),
-            "epoch_of_99_percent": spread([epochs_to_99_percent(run.metrics) - 1 for run in runs]),
+            "epoch_of_99_percent": spread([epoch_of_99_percent(run.metrics) for run in runs]),
         }
         for method, runs in chosen.items()
     ]

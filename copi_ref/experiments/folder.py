@@ -3,7 +3,7 @@
 import csv
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,9 @@ from copi_ref.files import csv_bytes, write_atomically
 from copi_ref.network import Params
 
 CONFIG, METRICS, CHECKPOINT, OUTCOME = "config.json", "metrics.csv", "checkpoint.npz", "outcome.json"
+_NEEDED = (
+    "dataset", "held_out", "preset", "method", "seed", "epochs", "hidden", "overrides", "recipe", "data", "environment",
+)  # fmt: skip
 
 
 class RunError(ValueError):
@@ -32,7 +35,7 @@ class FinishedRun:
     Args:
         folder: where it lies.
         config: everything needed to repeat it; among its keys are dataset, held_out, preset, method, seed, epochs,
-            hidden (a list of sizes), recipe and environment.
+            hidden (a list of sizes), recipe, data (the fingerprint of the samples) and environment.
         metrics: one row per epoch, by column.
     """
 
@@ -73,25 +76,47 @@ def read_run(folder: Path) -> FinishedRun:
 def find_runs(root: Path) -> list[FinishedRun]:
     """Return all finished runs below a folder, sorted by their place and seed; others are left out.
 
+    A run's folder is one whose ``config.json`` is of the format "copi_ref run". One that is other JSON, even a list or
+    a number, is another program's and skipped: a run's own is written whole, and damaged it is no JSON. One that is no
+    JSON is skipped too, unless it names that format or has a file of a run beside it.
+
     Raises:
-        RunError: a run is damaged.
+        RunError: a run is damaged, or a ``config.json`` can't be read and so not be told from a run's.
     """
-    runs = []
-    for path in sorted(Path(root).rglob(CONFIG)):
-        if _json(path).get("format") == FORMAT and "error" not in (read_outcome(path.parent) or {"error": ""}):
-            runs.append(read_run(path.parent))
+    runs = [read_run(folder) for folder in _run_folders(root) if "error" not in (read_outcome(folder) or {"error": ""})]
     return sorted(runs, key=lambda run: (run.folder.parent, run.config["seed"]))
 
 
 def find_failed(root: Path) -> list[FinishedRun]:
     """Return the runs below a folder that left the finite numbers: with their settings, and without metrics.
 
-    Raises:
-        RunError: a run is damaged.
+    Which folders are runs, and errors, as `find_runs`.
     """
-    folders = [path.parent for path in sorted(Path(root).rglob(CONFIG))]
-    ended_badly = [folder for folder in folders if "error" in (read_outcome(folder) or {})]
+    ended_badly = [folder for folder in _run_folders(root) if "error" in (read_outcome(folder) or {})]
     return [FinishedRun(folder, read_config(folder), ()) for folder in ended_badly]
+
+
+def _run_folders(root: Path) -> Iterator[Path]:
+    """Yield the folders below `root` that hold a run; what holds clearly none is skipped, as `find_runs` says."""
+    for path in sorted(Path(root).rglob(CONFIG)):
+        if path.is_dir():
+            continue
+        try:
+            content = json.loads(path.read_bytes())
+        except ValueError as error:
+            if _looks_like_a_run(path.parent):
+                raise RunError(f"{path}: can't be read as JSON ({error})") from error
+            continue
+        except OSError as error:
+            raise RunError(f"{path}: can't be read ({error})") from error
+        if isinstance(content, dict) and content.get("format") == FORMAT:
+            yield path.parent
+
+
+def _looks_like_a_run(folder: Path) -> bool:
+    # Files alone are not enough where config.json is JSON: other programs have a metrics.csv too.
+    named = FORMAT.encode() in (folder / CONFIG).read_bytes()
+    return named or any((folder / name).is_file() for name in (METRICS, CHECKPOINT, OUTCOME, "lock"))
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -105,6 +130,8 @@ def read_config(folder: Path) -> dict[str, Any]:
     config = _json(folder / CONFIG)
     if config.get("format") != FORMAT:
         raise RunError(f"{folder / CONFIG}: is not of a run of copi_ref")
+    if missing := [key for key in _NEEDED if key not in config]:
+        raise RunError(f"{folder / CONFIG}: lacks {', '.join(missing)}")
     return config
 
 

@@ -33,7 +33,7 @@ def by_rate(
     finished.
 
     Raises:
-        FigureError: there are no runs, two of one seed, or runs of different presets, networks or epochs.
+        FigureError: there are no runs, two of one seed, or runs of different data, presets, networks or epochs.
     """
     rows = []
     for method in methods:
@@ -46,7 +46,7 @@ def by_rate(
     if not rows:
         raise FigureError(f"there are no runs of {dataset} by {' or '.join(methods)}: make them with\n  {command}")
     shown = [run for run in (*finished, *failed) if _is_of(run, dataset, methods)]
-    check_same(shown, dataset, ("preset", "hidden", "held_out", "epochs"))
+    check_same(shown, dataset, ("preset", "hidden", "held_out", "data", "epochs"))
     return rows
 
 

@@ -85,10 +85,10 @@ def peak(metrics: Sequence[Mapping[str, float]], name: str) -> float:
     return max(row[name] for row in metrics)
 
 
-def epochs_to_99_percent(metrics: Sequence[Mapping[str, float]]) -> int:
-    """Return how many epochs a run took to reach 99 % of its peak train accuracy (1: after the first)."""
+def epoch_of_99_percent(metrics: Sequence[Mapping[str, float]]) -> int:
+    """Return the first epoch, from 0, after which a run has 99 % of its peak train accuracy."""
     enough = 0.99 * peak(metrics, "train_accuracy")
-    return next(epochs for epochs, row in enumerate(metrics, start=1) if row["train_accuracy"] >= enough)
+    return next(epoch for epoch, row in enumerate(metrics) if row["train_accuracy"] >= enough)
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def summarize(runs: list[Run]) -> dict[str, Spread]:
     columns: dict[str, list[float]] = {
         "train_accuracy": [run.metrics[-1]["train_accuracy"] for run in runs],
         "test_accuracy": [run.metrics[-1]["test_accuracy"] for run in runs],
-        "epochs_to_99_percent": [epochs_to_99_percent(run.metrics) for run in runs],
+        "epoch_of_99_percent": [epoch_of_99_percent(run.metrics) for run in runs],
         "energy_before": [run.energy_before for run in runs],
         "energy_after": [run.energy_after for run in runs],
     }
