@@ -197,7 +197,7 @@ def _curves(axes: Axes, rows: Sequence[Row], metric: str, methods: Sequence[str]
     if kind == "loss":
         axes.set_yscale("log")
         ends = [end for end in ends if end > 0]  # an envelope may go below 0, which has no place on this scale
-    if idle and ends:
+    if idle and len(set(ends)) > 1:
         margin = 0 if kind == "loss" else 0.05 * (max(ends) - min(ends))
         axes.set_ylim(min(ends) - margin, max(ends) + margin)
 

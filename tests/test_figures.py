@@ -360,6 +360,14 @@ def test_curves_are_drawn_with_markers_envelopes_and_axis_labels():
     assert panels[2].get_yscale() == "log"
 
 
+def test_one_epoch_in_which_w_learned_sets_no_scale():
+    """Two equal ends are no scale, and matplotlib warns of them."""
+    rows = figure_2.curves({"copi-bp": [a_run(accuracies=(0.1, 0.5))]}, figure_2.PANELS["2a"])
+    figure = paper_plots.curves_figure(rows, figure_2.PANELS["2a"], PAPER_METHODS, "title", idle=1)
+    low, high = figure.axes[0].get_ylim()
+    assert low < 0.1 < 0.5 < high
+
+
 def test_a_methods_style_does_not_depend_on_which_others_are_there():
     alone = figure_2.curves({"bp-adam": [a_run("bp-adam")]}, figure_2.PANELS["2b"])
     both = figure_2.curves({"copi-bp": [a_run()], "bp-adam": [a_run("bp-adam")]}, figure_2.PANELS["2b"])
