@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"copi-ref: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("copi-ref: interrupted; finished runs are on disk, and --resume goes on with the others", file=sys.stderr)
+        print(f"copi-ref: interrupted{getattr(options, 'after_interrupt', '')}", file=sys.stderr)
         return 130
 
 

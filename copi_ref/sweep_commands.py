@@ -47,7 +47,7 @@ def add_commands(commands: Any) -> None:
         help="threads of BLAS in each process (default: the cores shared out among the jobs; 1 on a cluster)",
     )  # fmt: skip
     add_checkpoint_seconds(sweep)
-    sweep.set_defaults(command=_sweep)
+    sweep.set_defaults(command=_sweep, after_interrupt="; the same command again goes on, and skips what has ended")
 
 
 def _sweep(options: argparse.Namespace) -> int:
@@ -61,11 +61,7 @@ def _sweep(options: argparse.Namespace) -> int:
     read = partial(loaded, load_named) if options.jobs == 1 and not options.scheduler else load_named
     read(jobs[0].source, jobs[0].data_dir, sweep.held_out)
     print(f"{len(jobs)} runs into {options.out}/, with {threads} thread(s) of BLAS each")
-    try:
-        return _report(jobs, _outcomes(jobs, options), options.out.resolve())
-    except KeyboardInterrupt:
-        print("copi-ref: interrupted; the same command again goes on, and skips what has ended", file=sys.stderr)
-        return 130
+    return _report(jobs, _outcomes(jobs, options), options.out.resolve())
 
 
 def _outcomes(jobs: Sequence[Job], options: argparse.Namespace) -> Iterator[Outcome]:

@@ -35,7 +35,7 @@ def add_commands(commands: Any) -> None:
     )
     _add_options(demo)
     demo.set_defaults(
-        command=_demo, dataset="digits", preset="demo", method=list(PAPER_METHODS), data_dir=None,
+        command=_demo, after_interrupt="; the same command again goes on where it was", dataset="digits", preset="demo", method=list(PAPER_METHODS), data_dir=None,
         held_out=None, hidden=None, eta_w=None, eta_r=None, error_scale=None,
     )  # fmt: skip
 
@@ -69,7 +69,9 @@ def add_commands(commands: Any) -> None:
         "--resume", action="store_true", help="go on with the runs in that folder, and skip those that have ended"
     )
     _add_options(train)
-    train.set_defaults(command=_train)
+    train.set_defaults(
+        command=_train, after_interrupt="; finished runs are on disk, and --resume goes on with the others"
+    )
 
 
 def _add_options(command: argparse.ArgumentParser) -> None:
@@ -140,11 +142,7 @@ def _train(options: argparse.Namespace) -> int:
 def _demo(options: argparse.Namespace) -> int:
     """Train as `train` does; runs of an earlier demo are taken up, or shown again."""
     options.resume = True
-    try:
-        return _train(options)
-    except KeyboardInterrupt:
-        print("copi-ref: interrupted; the same command again goes on where it was", file=sys.stderr)
-        return 130
+    return _train(options)
 
 
 def _plans(preset: str, options: argparse.Namespace) -> list[Plan]:

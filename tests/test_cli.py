@@ -349,7 +349,16 @@ def test_an_interrupt_ends_with_130(own_npz, tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(training_commands, "run_into", interrupted)
     assert run("train", own_npz, "--out", tmp_path / "out") == 130
-    assert "interrupted; finished runs are on disk" in capsys.readouterr().err
+    assert "interrupted; finished runs are on disk, and --resume" in capsys.readouterr().err
+
+
+def test_an_interrupt_of_what_has_nothing_to_go_on_with_promises_nothing(monkeypatch, capsys):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("copi_ref.compare_commands.find_runs", interrupted)
+    assert run("compare", "nothing") == 130
+    assert capsys.readouterr().err == "copi-ref: interrupted\n"
 
 
 @pytest.mark.parametrize(
