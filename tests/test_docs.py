@@ -72,6 +72,12 @@ def test_links_of_the_readme_lead_somewhere():
         assert (ROOT / link).exists(), link
 
 
+def test_the_examples_of_the_readme_fit_a_glance():
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert len(blocks) == 3
+    assert max(block.count("\n") for block in blocks) <= 15
+
+
 def test_every_public_name_is_in_the_reference():
     """`automodule` takes classes and functions; what is neither has a line of its own."""
     reference = (ROOT / "docs" / "api.md").read_text()
