@@ -102,7 +102,7 @@ def algorithm_1(
     inputs = (y0, *trace.y[:-1])
     feedback, means = _feedback(recipe, params, trace, task), _running_means(recipe, params, inputs)
     W, R = list(params.W), list(params.R)
-    for layer in reversed(range(len(W))):  # line 13
+    for layer in reversed(range(len(W))):  # lines 13 to 16
         if learns_W:
             eta = rate("eta_w", recipe.eta_w, state.epoch, W[layer])
             W[layer], memory[layer] = update_W(recipe, seen[layer], W[layer], memory[layer], eta)  # line 14

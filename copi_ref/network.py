@@ -81,13 +81,13 @@ def forward(params: Params, y0: Array, activation: Activation = leaky_relu) -> T
     """
     _checks.same_length(R=(params.R, len(params.W)))
     y, xs, as_, ys = y0, [], [], []
-    for layer, (R, W) in enumerate(zip(params.R, params.W, strict=True), start=1):
+    for layer, (R, W) in enumerate(zip(params.R, params.W, strict=True), start=1):  # lines 4 to 8
         _checks.arrays(
             **{f"y{layer - 1}": (y, "NK"), f"R of layer {layer}": (R, "KK"), f"W of layer {layer}": (W, "MK")}
         )
-        x = decorrelated(params, layer - 1, y)  # x_l = R_l y_{l−1}
-        a = apply(W, x)  # a_l = W_l x_l
-        y = activation(a)  # y_l = f(a_l)
+        x = decorrelated(params, layer - 1, y)  # line 5: x_l = R_l y_{l−1}
+        a = apply(W, x)  # line 6: a_l = W_l x_l
+        y = activation(a)  # line 7: y_l = f(a_l)
         xs.append(x)
         as_.append(a)
         ys.append(y)

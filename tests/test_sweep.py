@@ -3,7 +3,6 @@
 import csv
 import logging
 import os
-import re
 import signal
 import time
 from dataclasses import replace
@@ -494,12 +493,3 @@ def test_an_interrupted_sweep_says_what_a_sweep_can(config, tmp_path, monkeypatc
     printed = capsys.readouterr().err
     assert "the same command again goes on" in printed
     assert "--resume" not in printed
-
-
-PAGE = (Path(__file__).parents[1] / "docs" / "runs.md").read_text()
-
-
-@pytest.mark.parametrize("text", re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL))
-def test_the_sweeps_of_the_documentation_can_be_read(text, tmp_path):
-    (tmp_path / "sweep.toml").write_text(text)
-    assert read_sweep(tmp_path / "sweep.toml").plans()

@@ -18,9 +18,9 @@ def backpropagation(params: Params, trace: Trace, task: Task) -> tuple[Array, ..
     Raises:
         TypeError, ValueError: the target does not fit the trace.
     """
-    deltas = [output_perturbation(params, trace, task)]
-    for W, R, a in zip(params.W[:0:-1], params.R[:0:-1], trace.a[-2::-1], strict=True):
-        deltas.append(backpropagated(deltas[-1], W, R, a, task.activation))
+    deltas = [output_perturbation(params, trace, task)]  # line 9: ℓ comes in through its derivative
+    for W, R, a in zip(params.W[:0:-1], params.R[:0:-1], trace.a[-2::-1], strict=True):  # lines 10 to 12
+        deltas.append(backpropagated(deltas[-1], W, R, a, task.activation))  # line 11
     return tuple(reversed(deltas))
 
 

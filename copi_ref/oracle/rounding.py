@@ -265,9 +265,9 @@ class TrackedNamespace:
 def bent(f: Tracked, a: Tracked, steepest: float, of_slope: bool) -> Tracked:
     """Return f(a), or f′(a), of a leaky ReLU with what every way of writing it may round.
 
-    With α a + β |a|, α = (1 + s)/2 and β = (1 − s)/2, both branches have an error of 3u max(1, |s|) |a|, even where the
-    branch itself is a; and α + β sign(a) an error of about u max(1, |s|) in f′. So M = max(1, |s|) M_a and c = c_a + 2
-    for f, M = max(1, |s|) and c = 2 for f′, whatever the branch.
+    With α a + β ``|a|``, α = (1 + s)/2 and β = (1 − s)/2, both branches have an error of 3u max(1, ``|s|``) ``|a|``,
+    even where the branch itself is a; and α + β sign(a) an error of about u max(1, ``|s|``) in f′. So
+    M = max(1, ``|s|``) M_a and c = c_a + 2 for f, M = max(1, ``|s|``) and c = 2 for f′, whatever the branch.
     """
     magnitude = steepest * (np.ones_like(a.magnitude) if of_slope else a.magnitude)
     return replace(
@@ -278,7 +278,8 @@ def bent(f: Tracked, a: Tracked, steepest: float, of_slope: bool) -> Tracked:
 def kept(expected: Any, own: Any) -> Any:
     """Return an implementation's own value with the magnitude and the roundings of the expected one.
 
-    A fused (W R) y differs from W x by what rounding makes of |W| |R| |y|, which can be much larger than |W| |x|.
+    A fused (W R) y differs from W x by what rounding makes of ``|W|`` ``|R|`` ``|y|``, which can be much larger than
+    ``|W|`` ``|x|``.
     """
     if own is None or not isinstance(expected, Tracked):
         return expected if own is None else own
@@ -296,10 +297,10 @@ SMOOTH_ROUNDINGS = 8
 
 
 def smooth(f: Callable[[HostArray], HostArray], a: Tracked, size: float, slope: float) -> Tracked:
-    """Return f(a), for an f with |f| ≤ size and |f′| ≤ slope.
+    """Return f(a), for an f with ``|f|`` ≤ size and ``|f′|`` ≤ slope.
 
     Its error is at most slope times that of a, plus 8 u size of f's own evaluation. With c = c_a + 8 that is within
-    γ(c u) M for M = (c_a slope M_a + 8 size)/c; and M has to be at least |f(a)|.
+    γ(c u) M for M = (c_a slope M_a + 8 size)/c; and M has to be at least ``|f(a)|``.
     """
     value, roundings = f(a.value), a.roundings + SMOOTH_ROUNDINGS
     magnitude = (a.roundings * slope * a.magnitude + SMOOTH_ROUNDINGS * size) / roundings
