@@ -24,8 +24,9 @@ CORRELATED = exact([[1, 1], [1, 0]])
 
 @claim(paper="COPI", place="§3.1, \"unit activities are significantly reduced by the decorrelating procedure\"",
        says="Decorrelation takes activity away: E‖x‖² falls.", verdict="holds if",
-       why="Holds if η ≤ 2/λmax(C) under `left`: tr C⁺ ≤ tr C − η (2 − ηλmax) ‖C_off‖². At η = 10, λmax = 3/2 it "
-           "rises. How much: digits' 15.0 came down to 2.4 in the demo.")
+       proof="trace-left",
+       why="Holds if η < 2/λmax(C) under `left` and C_off ≠ 0: tr C⁺ ≤ tr C − η (2 − ηλmax) ‖C_off‖². At η = 10, "
+           "λmax = 3/2 it rises. How much: digits' 15.0 came down to 2.4 in the demo.")
 def test_text_decorrelation_reduces_activity(seen):
     for seed in SEEDS:
         (x,) = drawn(seed, (4, 3))
