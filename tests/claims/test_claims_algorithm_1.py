@@ -61,7 +61,7 @@ def test_line_7_feeds_the_next_layer(seen):
 
 
 @claim(paper="COPI", place="App. A, Algorithm 1, line 9", says="ℓ = ‖y_L − y*‖² gives δ_L = 2 f′(a_L) ∘ (y* − y_L).",
-       verdict="holds", why="The factor 2 belongs to it: this is −dℓ/da_L by differences, which are exact.")  # fmt: skip
+       verdict="holds", why="The factor 2 belongs to it: −dℓ/da_L by exact differences.")  # fmt: skip
 def test_line_9_gives_the_factor_2(seen):
     for seed in SEEDS:
         params, y0, target = network(seed)

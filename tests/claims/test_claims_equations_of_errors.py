@@ -50,7 +50,7 @@ def test_feedback_alignment_replaces_the_transpose(seen):
 
 @claim(paper="COPI", place="§2.5, target propagation", verdict="false",
        says="f(B δ_{l+1}) − a_l passes the target down: where the output is the target, nothing is to change.",
-       why="B inverts outputs, not perturbations: with δ_L = 0 the state of the layer below is told to be 0.")  # fmt: skip
+       why="B inverts outputs, not perturbations: with δ_L = 0 the layer below is told to be 0.")  # fmt: skip
 def test_target_propagation_as_printed(seen):
     for seed in SEEDS:
         params, trace, _, B, _ = network(seed)

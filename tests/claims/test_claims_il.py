@@ -68,6 +68,16 @@ def converged_il(params, y0, task, alpha):
     return moved(params, il_update(predictions(params, trace, h, task.activation)), alpha)
 
 
+def explicit_step(params, y0, task, alpha):
+    trace = copi.forward(params, y0, task.activation)
+    deltas = copi.backpropagation(params, trace, task)
+    return moved(params, [copi.sgd_update(x, d) for x, d in zip(trace.x, deltas, strict=True)], alpha)
+
+
+def apart(one, other):
+    return np.sqrt(sum(np.sum((a - b) ** 2) for a, b in zip(one.W, other.W, strict=True)))
+
+
 def residual(before, after, y0, task, alpha):
     """‖θ⁺ − θ_b + α ∇L(θ⁺)‖, in units of the step's own length."""
     trace = copi.forward(after, y0, task.activation)
@@ -80,8 +90,9 @@ def residual(before, after, y0, task, alpha):
 @claim(paper="IL", place="Abstract, \"IL closely approximates … implicit SGD\"", verdict="holds if",
        says="The step of standard IL is within a tenth of the implicit one.",
        why="Holds if α‖x‖² ≤ 1/10, for one linear layer: there IL's step is exactly (1 + α‖x‖²) times the implicit "
-           "one, so that at large rates it is no approximation at all. In networks small rates don't help: IL's step, with "
-           "its fixed precisions, does not tend to the implicit one as α → 0, and the explicit one does.")
+           "one, so that at large rates it is no approximation at all. In networks small rates don't help: with fixed "
+           "precisions IL's converged step does not tend to the implicit one as α → 0, as the explicit one does (tanh, "
+           "α = .01: .32 to .78 of the implicit step's length away, explicit SGD .03 to .11).")
 def test_il_approximates_implicit_sgd(seen):
     for seed in SEEDS:
         x, W, target = linear_layer(seed)
@@ -91,6 +102,11 @@ def test_il_approximates_implicit_sgd(seen):
             assert same(il, (1 + share) * exactly)
             close = np.sum((il - exactly) ** 2) <= Fraction(1, 100) * np.sum(exactly**2)
             seen.case(close, condition=share <= Fraction(1, 10))
+        params, y0, task = network(seed)
+        after = copi.implicit_sgd_step(params, y0, task, 0.01, 1e-7)
+        length = apart(after, params)
+        assert apart(explicit_step(params, y0, task, 0.01), after) < 0.2 * length
+        seen.case(apart(converged_il(params, y0, task, 0.01), after) < 0.1 * length, condition=False)
 
 
 @claim(paper="IL", place="Abstract, \"implicit SGD, which is distinct from the explicit SGD implemented by BP\"",
