@@ -333,7 +333,7 @@ def test_text_decorrelation_removes_means(seen):
 
 
 @claim(paper="COPI", place="§4, \"whitening of batches\"; Fig. 3, title, \"The effect of whitening\"", verdict="false",
-       says="COPI's decorrelation whitens.",
+       says="COPI's decorrelation whitens.", proof="det-r",
        why="Uncorrelated inputs of powers 1 and 4 are at rest. (§3.2 says it itself: \"instead produces "
            "decorrelation\".) As tr C_off = 0, det R does not change in the limit of small steps: nothing sets a "
            "scale.")
