@@ -68,6 +68,16 @@ def converged_il(params, y0, task, alpha):
     return moved(params, il_update(predictions(params, trace, h, task.activation)), alpha)
 
 
+def explicit_step(params, y0, task, alpha):
+    trace = copi.forward(params, y0, task.activation)
+    deltas = copi.backpropagation(params, trace, task)
+    return moved(params, [copi.sgd_update(x, d) for x, d in zip(trace.x, deltas, strict=True)], alpha)
+
+
+def apart(one, other):
+    return np.sqrt(sum(np.sum((a - b) ** 2) for a, b in zip(one.W, other.W, strict=True)))
+
+
 def residual(before, after, y0, task, alpha):
     """‖θ⁺ − θ_b + α ∇L(θ⁺)‖, in units of the step's own length."""
     trace = copi.forward(after, y0, task.activation)
@@ -80,8 +90,9 @@ def residual(before, after, y0, task, alpha):
 @claim(paper="IL", place="Abstract, \"IL closely approximates … implicit SGD\"", verdict="holds if",
        says="The step of standard IL is within a tenth of the implicit one.",
        why="Holds if α‖x‖² ≤ 1/10, for one linear layer: there IL's step is exactly (1 + α‖x‖²) times the implicit "
-           "one, so that at large rates it is no approximation at all. In networks both tend to the explicit step as "
-           "α → 0.")
+           "one, so that at large rates it is no approximation at all. In networks small rates don't help: with fixed "
+           "precisions IL's converged step does not tend to the implicit one as α → 0, as the explicit one does (tanh, "
+           "α = .01: .32 to .78 of the implicit step's length away, explicit SGD .03 to .11).")
 def test_il_approximates_implicit_sgd(seen):
     for seed in SEEDS:
         x, W, target = linear_layer(seed)
@@ -91,6 +102,11 @@ def test_il_approximates_implicit_sgd(seen):
             assert same(il, (1 + share) * exactly)
             close = np.sum((il - exactly) ** 2) <= Fraction(1, 100) * np.sum(exactly**2)
             seen.case(close, condition=share <= Fraction(1, 10))
+        params, y0, task = network(seed)
+        after = copi.implicit_sgd_step(params, y0, task, 0.01, 1e-7)
+        length = apart(after, params)
+        assert apart(explicit_step(params, y0, task, 0.01), after) < 0.2 * length
+        seen.case(apart(converged_il(params, y0, task, 0.01), after) < 0.1 * length, condition=False)
 
 
 @claim(paper="IL", place="Abstract, \"implicit SGD, which is distinct from the explicit SGD implemented by BP\"",
@@ -135,7 +151,7 @@ def test_il_prox_approximates_better(seen):
         seen.case(proximal < standard)
 
 
-@claim(paper="IL", place="Page, theorem", verdict="holds if",
+@claim(paper="IL", place="Page, theorem", proof="il-prox", verdict="holds if",
        says="IL-prox takes an implicit SGD step of one sample.",
        why="Holds if inference has converged: θ⁺ − θ_b + α ∇L(θ⁺) is then 0 to the solver's tolerance, for α of "
            "0.01, ½ and 10. After one step of inference it is not a stationary step, and after the usual 25 not on "
@@ -148,7 +164,7 @@ def test_il_prox_is_an_implicit_step(seen):
         seen.case(residual(params, prox(params, y0, task, 10, steps=1), y0, task, 10) < 1e-5, condition=False)
 
 
-@claim(paper="IL", place="Page, theorem, on the smallest change", verdict="holds",
+@claim(paper="IL", place="Page, theorem, on the smallest change", proof="il-prox", verdict="holds",
        says="Of all ΔW with (W + ΔW) x = h the smallest is e xᵀ/‖x‖², with ‖ΔW‖² = ‖e‖²/‖x‖².",
        why="Any other is ΔW + P with P x = 0, and ⟨ΔW, P⟩ = 0. This turns an implicit step over weights into one "
            "over states.")
@@ -185,18 +201,6 @@ def test_il_implicit_sgd_never_overshoots(seen):
             before = target - x @ W.T
             after = target - x @ (W + implicit(x, W, target, alpha)).T
             seen.case((after * before > 0).all() and (after * after < before * before).all())
-
-
-@claim(paper="IL", place="Page, explicit SGD beside it", verdict="holds if",
-       says="An explicit step lowers the loss of its own sample.",
-       why="Holds if α‖x‖² < 2, for a linear layer: the error becomes 1 − α‖x‖² times what it was.")
-def test_il_explicit_sgd_lowers_its_loss(seen):
-    for seed in SEEDS:
-        x, W, target = linear_layer(seed)
-        before = target - x @ W.T
-        for share in (Fraction(1, 10), Fraction(19, 10), Fraction(2), Fraction(21, 10), Fraction(100)):
-            after = target - x @ (W + share / np.sum(x * x) * copi.sgd_update(x, before)).T
-            seen.case(np.sum(after**2) < np.sum(before**2), condition=share < 2)
 
 
 @claim(paper="IL", place="Abstract, \"a key property of implicit SGD is its stability\"", verdict="holds",
@@ -256,9 +260,9 @@ def test_il_is_quicker_one_sample_at_a_time(seen):
 
 @claim(paper="IL", place="Abstract, \"matching the performance of BP for large mini-batches\"", verdict="measured",
        says="In batches of 50, standard IL has the test accuracy of BP, both with Adam.", supported=True,
-       why="Digits, demo recipe without R (64-100-100-10, 30 epochs), Adam at 10⁻³, seeds 0 to 4, last epoch: −.0011 "
-           "[−.0065, +.0042]; equal is an interval within ±.01. IL-prox, with the same Adam, is .02 behind "
+       why="Digits, demo recipe without R (64-100-100-10, 20 epochs), Adam at 10⁻³, seeds 0 to 4, last epoch: −.0028 "
+           "[−.0077, +.0021]; equal is an interval within ±.01. IL-prox, with the same Adam, is .02 behind "
            "(docs/credit.md).")
 def test_il_matches_bp_in_batches(seen):
-    low, high = interval(last("il", seeds=5), last("bp-adam")[:5])
+    low, high = interval(last("il", seeds=5, epochs=20), last("bp-adam", seeds=5, epochs=20))
     seen.case(low > -PAR and high < PAR)
