@@ -7,10 +7,12 @@ A credit method is any function (params, trace, task) -> deltas. Here: only the 
 Run: python examples/a_credit_method_of_your_own.py
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 import copi_ref as copi
 from copi_ref.data import load_digits
+from copi_ref.plots import line_style
 
 
 def sign_of_backpropagation(params, trace, task):
@@ -22,8 +24,16 @@ def sign_of_backpropagation(params, trace, task):
     return tuple(reversed(deltas))
 
 
-for name, credit in {"bp": "bp", "dfa": "dfa", "sign": sign_of_backpropagation}.items():
+# %%
+# It plugs into the same recipe as the methods that have a name.
+figure, axes = plt.subplots(figsize=(5, 3.4), layout="constrained")
+methods = {"bp": "bp", "dfa": "dfa", "sign": sign_of_backpropagation}
+for number, (name, credit) in enumerate(methods.items()):
     recipe = copi.Recipe(eta_w=0.02, eta_r=0.02, lateral_only_epochs=3, error_scale=20, credit=credit)
     state = copi.init_state(recipe, (64, 100, 100, 10), np.random.default_rng(0), np)
     result = copi.fit(recipe, state, load_digits(), epochs=10)
+    axes.plot([row["test_accuracy"] for row in result.metrics], **line_style(number), label=name)
     print(f"{name:5} test accuracy {result.metrics[-1]['test_accuracy']:.3f}")
+axes.set(xlabel="epoch (W learns from 3 on)", ylabel="test accuracy")
+axes.legend()
+plt.show()

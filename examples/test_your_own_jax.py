@@ -75,10 +75,8 @@ def step(W, R, y0, target, eta_w, eta_r):
 
 # --- its test ---------------------------------------------------------------------------------------------------------
 
-mine = {
-    function.__name__: jax.jit(function)
-    for function in (copi_update, decorrelation_update, forward, perturbations, step)
-}
+functions = (copi_update, decorrelation_update, forward, perturbations, step)
+mine = {function.__name__: jax.jit(function) for function in functions}
 # Everything else is as printed: ‖·‖² with its factor 2, slope 0.1, f′(0) = 1.
 MINE = Conventions(lateral_rule="left")
 
@@ -86,9 +84,6 @@ MINE = Conventions(lateral_rule="left")
 def test_it_is_copi():
     """Every function, in float32, JAX's default."""
     check(SimpleNamespace(**mine), conventions=MINE, precision="float32", xp=jnp).raise_if_failed()
-
-
-# --- what a mistake looks like ----------------------------------------------------------------------------------------
 
 
 @jax.jit
