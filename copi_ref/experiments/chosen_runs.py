@@ -15,8 +15,10 @@ from copi_ref.recipe import Recipe
 Row = dict[str, Any]
 """A line of a figure's numbers: texts, numbers and Spreads by column."""
 
-_SHARED = ("preset", "hidden", "held_out", "data")
-_SHARED_BY_SEEDS = (*_SHARED, "epochs", "recipe")
+SHARED = ("preset", "hidden", "held_out", "data")
+"""Settings in which all runs of a figure have to be the same."""
+
+_SHARED_BY_SEEDS = (*SHARED, "epochs", "recipe")
 
 
 class FigureError(ValueError):
@@ -44,7 +46,7 @@ def runs_by_method(
         raise FigureError(
             f"there are no finished runs of {dataset} by {' or '.join(methods)}: make them with\n  {command}"
         )
-    check_same([run for found in chosen.values() for run in found], dataset, _SHARED)
+    check_same([run for found in chosen.values() for run in found], dataset, SHARED)
     for method, found in chosen.items():
         check_same(found, f"{dataset} by {method}", _SHARED_BY_SEEDS)
         check_seeds(found)

@@ -102,21 +102,19 @@ def _run_folders(root: Path) -> Iterator[Path]:
         if path.is_dir():
             continue
         try:
-            content = json.loads(path.read_bytes())
-        except ValueError as error:
-            if _looks_like_a_run(path.parent):
-                raise RunError(f"{path}: can't be read as JSON ({error})") from error
-            continue
+            raw = path.read_bytes()
         except OSError as error:
             raise RunError(f"{path}: can't be read ({error})") from error
+        try:
+            content = json.loads(raw)
+        except ValueError as error:
+            # Files beside it are not enough where it is JSON: other programs have a metrics.csv too.
+            beside = (METRICS, CHECKPOINT, OUTCOME, "lock")
+            if FORMAT.encode() in raw or any((path.parent / name).is_file() for name in beside):
+                raise RunError(f"{path}: can't be read as JSON ({error})") from error
+            continue
         if isinstance(content, dict) and content.get("format") == FORMAT:
             yield path.parent
-
-
-def _looks_like_a_run(folder: Path) -> bool:
-    # Files alone are not enough where config.json is JSON: other programs have a metrics.csv too.
-    named = FORMAT.encode() in (folder / CONFIG).read_bytes()
-    return named or any((folder / name).is_file() for name in (METRICS, CHECKPOINT, OUTCOME, "lock"))
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from copi_ref.experiments.chosen_runs import FigureError, Row, check_same, check_seeds
+from copi_ref.experiments.chosen_runs import SHARED, FigureError, Row, check_same, check_seeds
 from copi_ref.experiments.folder import FinishedRun
 from copi_ref.experiments.runner import Spread, peak, spread
 
@@ -46,7 +46,7 @@ def by_rate(
     if not rows:
         raise FigureError(f"there are no runs of {dataset} by {' or '.join(methods)}: make them with\n  {command}")
     shown = [run for run in (*finished, *failed) if _is_of(run, dataset, methods)]
-    check_same(shown, dataset, ("preset", "hidden", "held_out", "data", "epochs"))
+    check_same(shown, dataset, (*SHARED, "epochs"))
     return rows
 
 

@@ -225,9 +225,8 @@ def _alone(job: Job, load: Load) -> Outcome:
     """Run once more, in a process whose death harms no other run."""
     joblib = _imported("joblib")
     try:
-        outcome: Outcome = joblib.Parallel(n_jobs=2)([joblib.delayed(run_job)(job, load)])[
-            0
-        ]  # of 1 it would be this process
+        two = joblib.Parallel(n_jobs=2)  # of 1 it would be this process
+        outcome: Outcome = two([joblib.delayed(run_job)(job, load)])[0]
     except BrokenExecutor:
         died = "its process died, and again when it ran by itself: perhaps for want of memory"
         return Outcome(job.folder, None, f"{job.folder}: {died}")

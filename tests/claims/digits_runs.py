@@ -10,6 +10,7 @@ import copi_ref as copi
 from copi_ref.data import load_digits
 from copi_ref.experiments.comparison import paired_difference
 from copi_ref.experiments.presets import changed, experiment
+from copi_ref.experiments.runner import epoch_of_99_percent
 
 SEEDS = 10
 EPOCHS = 30  # as `copi-ref demo`; in the first 3 only R learns
@@ -49,10 +50,11 @@ def last(method, name="test_accuracy", **how):
     return column(trained(method, **how)[1], name)[-1]
 
 
-def epochs_to_99_percent(method, **how):
-    """Return the epoch, from 0, in which 99 % of the peak train accuracy is reached."""
-    accuracy = column(trained(method, **how)[1], "train_accuracy")
-    return np.argmax(accuracy >= 0.99 * accuracy.max(axis=0), axis=0)
+def epochs_of_99_percent(method, **how):
+    """Return the epoch, from 0, in which each seed reaches 99 % of its peak train accuracy."""
+    _, result = trained(method, **how)
+    seeds = column(result, "train_accuracy").shape[1]
+    return [epoch_of_99_percent(result.member(seed).metrics) for seed in range(seeds)]
 
 
 def interval(one, other):

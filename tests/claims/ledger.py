@@ -11,6 +11,7 @@ that is written down, so that a verdict which is turned round fails:
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 VERDICTS = ("holds", "holds if", "false", "measured")
 
@@ -30,12 +31,17 @@ class Seen:
         """Return what the cases show, and whether the statement is true in all that meet the condition."""
         if not self.inside:
             raise AssertionError("no case was shown in which the statement's condition is met")
-        supported = all(self.inside)
-        if not self.outside:
-            return ("holds" if supported else "false"), supported
-        if not supported or all(self.outside):
-            return ("false" if not supported else "holds"), supported
-        return "holds if", supported
+        if not all(self.inside):
+            return "false", False
+        return ("holds" if all(self.outside) else "holds if"), True
+
+
+@cache
+def observed(show: Callable[[Seen], None]) -> tuple[str, bool]:
+    """Return what a claim's cases show; once, however often its verdict is turned round, since networks are trained."""
+    seen = Seen()
+    show(seen)
+    return seen.verdict()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,12 +77,9 @@ class Claim:
 
     def test(self) -> None:
         """Fail unless the cases show the verdict that is written down."""
-        seen = Seen()
-        self.show(seen)
-        verdict, supported = seen.verdict()
-        written = self.supported if self.verdict == "measured" else self.verdict
-        observed = supported if self.verdict == "measured" else verdict
-        assert observed == written, f"{self.name}: written is {written!r}, and {observed!r} was observed"
+        verdict, supported = observed(self.show)
+        found, written = (supported, self.supported) if self.verdict == "measured" else (verdict, self.verdict)
+        assert found == written, f"{self.name}: written is {written!r}, and {found!r} was observed"
 
     def turned(self) -> list["Claim"]:
         """Return the claim with its verdict turned round, in every way there is."""

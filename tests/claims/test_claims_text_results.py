@@ -6,7 +6,7 @@ A measurement bears a difference out if the 95 % interval over ten seeds, paired
 from fractions import Fraction
 
 import numpy as np
-from digits_runs import column, digits, epochs_to_99_percent, interval, last, trained
+from digits_runs import column, digits, epochs_of_99_percent, interval, last, trained
 from exact import ONE, SEEDS, decorrelated, drawn, exact, identity, moment, off, same
 from ledger import claim
 
@@ -107,7 +107,7 @@ def test_text_copi_beats_bp_on_tests(seen):
            "−5.1 [−5.8, −4.4]. MNIST: 3 against 5 (docs/results.md). The rates of both are the presets', not tuned "
            "against each other; BP with decorrelation is as fast (6 epochs).")
 def test_text_copi_is_faster_than_adam(seen):
-    seen.case(interval(epochs_to_99_percent("copi-bp"), epochs_to_99_percent("bp-adam"))[1] < 0)
+    seen.case(interval(epochs_of_99_percent("copi-bp"), epochs_of_99_percent("bp-adam"))[1] < 0)
 
 
 @claim(paper="COPI", place="§3.1, \"BP with momentum does converge faster in general\"", verdict="measured",
@@ -116,8 +116,8 @@ def test_text_copi_is_faster_than_adam(seen):
            "peak train accuracy after 12 and 22 epochs. Momentum's steps are up to ten times as long, which is not "
            "taken out.")
 def test_text_momentum_is_faster(seen):
-    with_momentum = epochs_to_99_percent("bp-plain", seeds=5, optimizer=copi.momentum)
-    seen.case(interval(with_momentum, epochs_to_99_percent("bp-plain", seeds=5))[1] < 0)
+    with_momentum = epochs_of_99_percent("bp-plain", seeds=5, optimizer=copi.momentum)
+    seen.case(interval(with_momentum, epochs_of_99_percent("bp-plain", seeds=5))[1] < 0)
 
 
 @claim(paper="COPI", place="§3.1, \"a stable approach for this is unclear in the face of decorrelation\"",
