@@ -22,8 +22,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package; eac
 NETWORKS = {"mnist": (784, *(500,) * 6, 10), "cifar10": (3072, *(1000,) * 4, 10)}
 BATCH = 50
 LIBRARY, PURE = "copi_ref, in place", "copi_ref, pure step"
-LITERAL, ORDERED = "PyTorch, literal", "PyTorch, best ordered"
+GRAPH = "copi_ref, graph"
 MATMUL = "NumPy, matrix product"
+LITERAL, ORDERED, ORDERED_GRAPH = "PyTorch, literal", "PyTorch, best ordered", "PyTorch, ordered, graph"
+ON_CPU = (LIBRARY, PURE, LITERAL, ORDERED, MATMUL)
 MATMUL_SIZE = {"cpu": 2048, "cuda": 8192}
 
 
@@ -70,6 +72,23 @@ def copi_ref_in_place(problem: Problem, eta_w: float, eta_r: float, device: str)
 
     def step() -> None:
         held[0] = step_in_place(recipe, held[0], y0, target, scratch)
+
+    return Contender(step, lambda: _copi_ref_weights(held[0]), copi_ref_wait(device))
+
+
+def copi_ref_graph(problem: Problem, eta_w: float, eta_r: float, device: str) -> Contender:
+    """What `fit` does with COPI_REF_CUDA_GRAPH=1; the batch is copied into the recording's in each step."""
+    from copi_ref.backend import for_graph
+    from copi_ref.cuda_graph import GraphSteps, state_for_graph
+    from copi_ref.state import own
+
+    recipe, state, *batch = copi_ref_start(problem, eta_w, eta_r, device)
+    held, take = [own(state_for_graph(state))], GraphSteps(recipe)
+    y0, target = map(for_graph, batch)
+    take(own(held[0]), y0, target)  # warms up, so that the first step is recorded and replayed
+
+    def step() -> None:
+        held[0] = take(held[0], y0, target)
 
     return Contender(step, lambda: _copi_ref_weights(held[0]), copi_ref_wait(device))
 
@@ -122,6 +141,22 @@ def pytorch(step: Callable[..., None]) -> Callable[[Problem, float, float, str],
         return Contender(lambda: step(W, R, y0, target, eta_w, eta_r), weights, pytorch_wait(device))
 
     return make
+
+
+def pytorch_graph(problem: Problem, eta_w: float, eta_r: float, device: str) -> Contender:
+    """The best-ordered step, recorded as a CUDA graph and replayed."""
+    import torch
+
+    W, R, y0, target = pytorch_start(problem, device)
+    ordered_step([each.clone() for each in W], [each.clone() for each in R], y0, target, eta_w, eta_r)  # warms up
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        ordered_step(W, R, y0, target, eta_w, eta_r)
+
+    def weights() -> tuple[list[Any], list[Any]]:
+        return [each.cpu().numpy() for each in W], [each.cpu().numpy() for each in R]
+
+    return Contender(graph.replay, weights, pytorch_wait(device))
 
 
 def literal_step(W: list[Any], R: list[Any], y0: Any, target: Any, eta_w: float, eta_r: float) -> None:
@@ -216,8 +251,10 @@ def pytorch_wait(device: str) -> Callable[[], Any]:
 CONTENDERS = {
     LIBRARY: copi_ref_in_place,
     PURE: copi_ref_pure,
+    GRAPH: copi_ref_graph,
     LITERAL: pytorch(literal_step),
     ORDERED: pytorch(ordered_step),
+    ORDERED_GRAPH: pytorch_graph,
     MATMUL: matrix_product,
 }
 

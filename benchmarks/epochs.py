@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from contenders import (
     CONTENDERS,
+    GRAPH,
     LIBRARY,
     LITERAL,
     ORDERED,
@@ -35,7 +36,8 @@ def make(request: Request) -> Contender:
     if request["what"] == "step":
         return CONTENDERS[name](problem, *rates, device)
     x, labels = _samples(request["samples"], request["sizes"])
-    if name == LIBRARY:
+    if name in (LIBRARY, GRAPH):
+        os.environ["COPI_REF_CUDA_GRAPH"] = str(int(name == GRAPH))
         epoch, wait = (
             _copi_ref_epoch(request, copi_ref_start(problem, *rates, device), x, labels),
             copi_ref_wait(device),

@@ -3,10 +3,11 @@
     python benchmarks/gpu.py [--network mnist cifar10] [--members 1 5 25] [--tf32] [--json FILE]
     python benchmarks/gpu.py --dry-run       # the same program without a GPU, on a tiny network: times mean nothing
 
-Beside it, on the same device, PyTorch as Algorithm 1 is written and best ordered (both eager), and the rate of a big
-matrix product, with and without TF32. Each contender is a process of its own and they take turns. An epoch has as many
-samples as the data set: MNIST itself if COPI_REF_DATA names its folder, otherwise random pixels. Without a device, or
-without PyTorch for it, the program says so and exits with status 2.
+The library once as it is and once with its step recorded as a CUDA graph; beside it, on the same device, PyTorch as
+Algorithm 1 is written, best ordered, and best ordered and recorded; and the rate of a big matrix product, with and
+without TF32. Each contender is a process of its own and they take turns. An epoch has as many samples as the data set:
+MNIST itself if COPI_REF_DATA names its folder, otherwise random pixels. Without a device, or without PyTorch for it, the
+program says so and exits with status 2.
 """
 
 import argparse
@@ -17,7 +18,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from contenders import BATCH, LIBRARY, LITERAL, MATMUL, MATMUL_SIZE, NETWORKS, ORDERED, flops
+from contenders import (
+    BATCH,
+    GRAPH,
+    LIBRARY,
+    LITERAL,
+    MATMUL,
+    MATMUL_SIZE,
+    NETWORKS,
+    ORDERED,
+    ORDERED_GRAPH,
+    flops,
+)
 from epochs import MNIST_SAMPLES
 from step import TIMED_RATE, TOLERANCE, verify
 from turns import ask, machine, print_machine, ratios, save, shown, spread, take_turns, usable_cores, workers
@@ -32,6 +44,7 @@ LITERAL_AT_MOST = 0.5
 """Target on cifar10: the library's time over literal PyTorch's."""
 MEMBERS_AT_MOST = {25: 5.0}
 """Target: the time of so many members over that of one."""
+OURS = {LIBRARY: "copi_ref", GRAPH: GRAPH}
 
 
 @dataclass(frozen=True)
@@ -47,16 +60,20 @@ class Row:
         """What it is called."""
         if self.contender == MATMUL:
             return f"matrix product, TF32 {'on' if self.tf32 else 'off'}"
-        if self.contender != LIBRARY:
+        if self.contender not in OURS:
             return self.contender
-        return f"copi_ref, S = {self.members}"
+        return f"{OURS[self.contender]}, S = {self.members}"
 
 
 def rows_of(what: str, options: argparse.Namespace) -> list[Row]:
     """Return the contenders: for a step also the matrix products."""
-    library = [Row(LIBRARY, members, options.tf32) for members in options.members]
+    ours = [LIBRARY] if options.dry_run else list(OURS)
+    library = [Row(name, members, options.tf32) for name in ours for members in options.members]
     pytorch = [Row(name, tf32=options.tf32) for name in (LITERAL, ORDERED)]
-    return [*library, *pytorch, *(Row(MATMUL, tf32=tf32) for tf32 in (False, True) if what == "step")]
+    if what == "epoch":
+        return [*library, *pytorch]
+    recorded = [] if options.dry_run else [Row(ORDERED_GRAPH, tf32=options.tf32)]
+    return [*library, *pytorch, *recorded, *(Row(MATMUL, tf32=tf32) for tf32 in (False, True))]
 
 
 def measure(network: str, what: str, options: argparse.Namespace) -> dict[Row, list[float]]:
@@ -90,12 +107,12 @@ def summary(network: str, times: dict[Row, list[float]], flops_a_second: float) 
             continue
         share = spread([row.members * floor / one for one in seconds])
         rows[row.label] = {"ms a step": spread([1e3 * one for one in seconds]), "floor / it": share}
-        if row.contender != LIBRARY:
+        if row.contender not in OURS:
             continue
         for other, below in times.items():
-            if other.contender in (LITERAL, ORDERED) and row.members == 1:
+            if other.contender in (LITERAL, ORDERED, ORDERED_GRAPH) and row.members == 1:
                 target = LITERAL_AT_MOST if (network, other.contender) == ("cifar10", LITERAL) else None
-            elif other.contender == LIBRARY and other.members == 1 < row.members:
+            elif other.contender == row.contender and other.members == 1 < row.members:
                 target = MEMBERS_AT_MOST.get(row.members)
             else:
                 continue

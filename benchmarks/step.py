@@ -20,12 +20,12 @@ import numpy as np
 import step_profile
 from contenders import (
     BATCH,
-    CONTENDERS,
     LIBRARY,
     LITERAL,
     MATMUL,
     MATMUL_SIZE,
     NETWORKS,
+    ON_CPU,
     ORDERED,
     draw_problem,
     flops,
@@ -85,7 +85,7 @@ def measure(network: str, rounds: int, seconds: float, threads: int) -> dict[str
         SystemExit: one of them makes another step.
     """
     sizes = NETWORKS[network]
-    with workers("contenders.py", list(CONTENDERS), threads) as started:
+    with workers("contenders.py", ON_CPU, threads) as started:
         errors = {name: verify(worker, sizes, BATCH) for name, worker in started.items() if name != MATMUL}
         for name, error in errors.items():
             print(f"{name}: the step of copi_ref.step in float64, within {error:.1e}", file=sys.stderr)

@@ -94,7 +94,7 @@ def leaky_relu_with(slope: float | Fraction) -> Activation:
         p, q = slope.numerator, slope.denominator
         return Activation(
             f"leaky_relu({slope})",
-            lambda a, xp: _bent(a, a * p / q, slope, xp),
+            lambda a, xp: _bent(a, a / q if p == 1 else a * p / q, slope, xp),  # a pass less where p is 1
             lambda a, xp: _one_or(_checks.coefficient("slope", slope, a), a, xp),
             f_inverse=(lambda y, xp: xp.where(y < 0, y * q / p, y)) if slope > 0 else None,
         )

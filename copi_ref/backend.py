@@ -8,12 +8,12 @@ Arrays that come in decide; only *new* arrays (initial weights, data) need a cho
 import importlib
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import array_api_compat
 import numpy as np
@@ -29,6 +29,7 @@ Namespace: TypeAlias = Any
 """The module of array functions that belongs to an array, called ``xp`` throughout."""
 
 ENVIRONMENT_VARIABLE = "COPI_REF_BACKEND"
+GRAPH_VARIABLE = "COPI_REF_CUDA_GRAPH"
 
 _MODULES = {
     "numpy": "array_api_compat.numpy",
@@ -199,6 +200,52 @@ def free_memory(array: Array) -> int | None:
         return min(free, limit - int(pool.used_bytes())) if limit else free
 
 
+def graph_wanted() -> bool:
+    """Whether `fit` is to record its step as a CUDA graph: COPI_REF_CUDA_GRAPH is 1; unset, empty or 0 is no.
+
+    Raises:
+        BackendError: it is something else.
+    """
+    value = os.environ.get(GRAPH_VARIABLE) or "0"
+    if value not in ("0", "1"):
+        raise BackendError(f"{GRAPH_VARIABLE} is {value!r}: needs 1 or 0")
+    return value == "1"
+
+
+def for_graph(array: Array) -> Array:
+    """Return an array that lies on an NVIDIA GPU as PyTorch's, in the same memory.
+
+    Raises:
+        BackendError: it does not lie there, or PyTorch can't use the GPU.
+    """
+    if array_api_compat.is_torch_array(array) and array.is_cuda:
+        return array
+    if not array_api_compat.is_cupy_array(array):
+        where = f"{type(array).__module__.partition('.')[0]}'s, on {device_of(array)}"
+        raise BackendError(f"{GRAPH_VARIABLE} is 1, but the arrays are {where}: needs CuPy's, or PyTorch's on a GPU")
+    try:
+        return importlib.import_module("torch").from_dlpack(array)
+    except Exception as error:  # no PyTorch, or one without CUDA
+        raise BackendError(
+            f"{GRAPH_VARIABLE} is 1, but PyTorch, which records the graph, can't use CuPy's arrays ({error}): "
+            f"install a build for CUDA, or unset {GRAPH_VARIABLE}"
+        ) from error
+
+
+def from_graph(array: Array, like: Array) -> Array:
+    """Return an array of PyTorch as CuPy's, in the same memory, if `like` is CuPy's; else as it is."""
+    return importlib.import_module("cupy").from_dlpack(array) if array_api_compat.is_cupy_array(like) else array
+
+
+def capture(work: Callable[[], Any]) -> Callable[[], None]:
+    """Record what `work` launches on PyTorch's arrays, without running it, and return what runs it all again."""
+    cuda = importlib.import_module("torch").cuda
+    graph = cuda.CUDAGraph()
+    with cuda.graph(graph):
+        work()
+    return cast(Callable[[], None], graph.replay)
+
+
 def float_name(dtype: Any) -> str:
     """Return the plain name ("float32") of a floating dtype given as a name or as any library's dtype.
 
@@ -241,6 +288,7 @@ def _gpu() -> dict[str, str]:
         "gpu memory": f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB free",
         "gpu memory pool": f"at most {limit / 2**30:.1f} GiB" if limit else "no limit (CUPY_GPU_MEMORY_LIMIT)",
         "gpu TF32": f"{'on' if os.environ.get('CUPY_TF32') == '1' else 'off'} (CUPY_TF32)",
+        "gpu graph": f"{'on' if graph_wanted() else 'off'} ({GRAPH_VARIABLE})",
     }
 
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from time import perf_counter
 from typing import Any, NamedTuple, cast
 
 from copi_ref.algorithm import rate
+from copi_ref.backend import graph_wanted
 from copi_ref.batches import Samples, shuffled, there
+from copi_ref.cuda_graph import GraphSteps, samples_for_graph, state_for_graph, state_from_graph
 from copi_ref.in_place import Scratch, step_in_place
 from copi_ref.recipe import Recipe
 from copi_ref.state import State, generator_of, own, standing_of
@@ -41,18 +44,26 @@ def train_epoch(
     """Return the state after one more epoch, or after the rest of one; the state that came in stays as it was.
 
     Nothing in it waits for a device, but for credit methods that do: node perturbation draws on the host in each step.
+    With COPI_REF_CUDA_GRAPH=1 the steps are replayed from a recording.
     """
     done, seconds = (begun.batches, begun.seconds) if begun else (0, 0.0)
     standing, start = begun.rng_state if begun else state.rng_state, perf_counter() - seconds
+    given, graph = state, graph_wanted()
+    if graph:
+        state, train = state_for_graph(state), samples_for_graph(train)
+
+    def returned(state: State) -> State:
+        return state_from_graph(state, given) if graph else state
+
     recipe = with_rates(recipe, state)
     state, batches = shuffle(recipe, state, train, begun)
     state = own(state)  # what the steps write into
-    scratch = Scratch()
+    take = GraphSteps(recipe) if graph else partial(step_in_place, recipe, scratch=Scratch())
     for batch, (y0, target) in enumerate(batches, start=done + 1):
-        state = step_in_place(recipe, state, y0, target, scratch)
+        state = take(state, y0, target)
         if after_batch is not None:
-            after_batch(state, Begun(standing, batch, perf_counter() - start))
-    return replace(state, epoch=state.epoch + 1)
+            after_batch(returned(state), Begun(standing, batch, perf_counter() - start))
+    return replace(returned(state), epoch=state.epoch + 1)
 
 
 def with_rates(recipe: Recipe, state: State) -> Recipe:

@@ -19,6 +19,7 @@ import numpy as np
 from copi_ref.algorithm import Seen, algorithm_1, direction_of_R, direction_of_W, step
 from copi_ref.backend import Array, is_host, is_writable, namespace
 from copi_ref.batches import pieces
+from copi_ref.moments import mean_square
 from copi_ref.optimizers import Plain
 from copi_ref.products import apply
 from copi_ref.recipe import Recipe
@@ -45,7 +46,7 @@ class Scratch:
     def power(self, x: Array) -> Array:
         """Return E[x²], (…, K), of x (…, N, K)."""
         if x is not self._x:
-            self._x, self._power = x, namespace(x).vecdot(x, x / x.shape[-2], axis=-2)
+            self._x, self._power = x, mean_square(x, namespace(x))
         return self._power
 
     def product(self, u: Array, v: Array, place: int = 0) -> Array:

@@ -88,7 +88,7 @@ def member(state: State, index: int) -> State:
         IndexError: there is no such network.
     """
     place = number_of_member(state, index)
-    alone = _each_array(state, lambda array: array[place, ...])
+    alone = each_array(state, lambda array: array[place, ...])
     return replace(alone, rng_state=cast(tuple[dict[str, Any], ...], state.rng_state)[place])
 
 
@@ -138,25 +138,34 @@ def without(stopped: HostArray, state: State) -> State:
         mask = from_numpy(stopped, xp, device=device_of(array))
         return xp.where(xp.reshape(mask, (-1,) + (1,) * (array.ndim - 1)), xp.full_like(array, float("nan")), array)
 
-    return _each_array(state, blank)
+    return each_array(state, blank)
 
 
 def own(state: State) -> State:
     """Return a state with the same numbers in arrays of its own."""
-    return _each_array(state, lambda array: namespace(array).asarray(array, copy=True))
+    return each_array(state, lambda array: namespace(array).asarray(array, copy=True))
 
 
 def arrays_of(state: State) -> list[Array]:
     """Return all arrays of a state, always in the same order."""
     arrays: list[Array] = []
-    _each_array(state, arrays.append)
+    each_array(state, arrays.append)
     return arrays
 
 
-def _each_array(state: State, change: Callable[[Array], Any]) -> State:
+def each_array(state: State, change: Callable[[Array], Any]) -> State:
     """Return the state with every array changed; its generators stay."""
     changed: State = _merged("state", [replace(state, rng_state={})], lambda arrays: change(arrays[0]))
     return replace(changed, rng_state=state.rng_state)
+
+
+def same_but_for_arrays(one: State, other: State) -> None:
+    """Check that two states differ at most in what their arrays hold, and in their generators.
+
+    Raises:
+        ValueError: they differ in more; the message says in what.
+    """
+    _merged("state", [replace(state, rng_state={}) for state in (one, other)], lambda arrays: arrays[0])
 
 
 def _stacked(arrays: list[Array]) -> Array:

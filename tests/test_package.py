@@ -28,6 +28,7 @@ ORDER = [
     ["evaluation"],
     ["algorithm"],
     ["in_place"],
+    ["cuda_graph"],
     ["epoch"],
     ["training", "checkpoint"],
     ["analysis", "experiments"],
