@@ -5,9 +5,9 @@
 
 The library once as it is and once with its step recorded as a CUDA graph; beside it, on the same device, PyTorch as
 Algorithm 1 is written, best ordered, and best ordered and recorded; and the rate of a big matrix product, with and
-without TF32. Each contender is a process of its own and they take turns. An epoch has as many samples as the data set:
-MNIST itself if COPI_REF_DATA names its folder, otherwise random pixels. Without a device, or without PyTorch for it, the
-program says so and exits with status 2.
+without TF32. Each contender is a process of its own and they take turns. An epoch has as many samples as the data
+set: MNIST itself if COPI_REF_DATA names its folder, otherwise random pixels. Without a device, or without PyTorch for
+it, the program says so and exits with status 2.
 """
 
 import argparse
@@ -166,7 +166,7 @@ def run(options: argparse.Namespace, gpu: dict[str, str]) -> dict[str, Any]:
         for tf32, rate in rates.items():
             print(f"{size}² matrix product, TF32 {'on' if tf32 else 'off'}: {rate / 1e12:.2f} Tflop/s", flush=True)
         results[network] = {"flop/s": {"TF32 on": rates[True], "TF32 off": rates[False]}}
-        for what in ("step", "epoch"):
+        for what in ("step", "epoch") if options.epochs else ("step",):
             times = times if what == "step" else measure(network, what, options)
             results[network][what] = summary(network, times, float(rates[options.tf32]))
             print(report(f"{network}, {what}", results[network][what]), flush=True)
@@ -181,7 +181,9 @@ def main() -> int:
         "--members", nargs="+", type=int, default=[1, 5, 25], help="sizes of the ensembles, 1 among them"
     )
     parser.add_argument("--rounds", type=int, default=10, help="of the steps")
-    parser.add_argument("--epochs", type=int, default=3, help="of each contender, after one that is not counted")
+    parser.add_argument(
+        "--epochs", type=int, default=3, help="of each contender, after one that is not counted; 0: none"
+    )
     parser.add_argument("--threads", type=int, default=usable_cores())
     parser.add_argument("--tf32", action="store_true", help="let every contender use TF32")
     parser.add_argument("--dry-run", action="store_true", help="on NumPy and PyTorch's CPU, with a tiny network")

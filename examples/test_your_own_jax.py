@@ -24,6 +24,9 @@ except ImportError as error:
 
 from copi_ref.oracle import Conventions, check
 
+# On a GPU JAX's products have factors of 11 bits (TF32) unless it is told otherwise, and the oracle finds it out.
+jax.config.update("jax_default_matmul_precision", "highest")
+
 # --- your code --------------------------------------------------------------------------------------------------------
 
 

@@ -13,6 +13,7 @@ import killed_run
 import numpy as np
 import pytest
 
+from copi_ref.backend import to_numpy
 from copi_ref.checkpoint import CheckpointError, load_params
 from copi_ref.data import Dataset, load_npz
 from copi_ref.experiments import config as configs
@@ -146,7 +147,7 @@ def test_a_finished_run_can_be_read(tmp_path):
     assert [type(row["epoch"]) for row in read.metrics] == [int] * 3
     for name in ("W", "R"):
         for ours, expected in zip(getattr(read.params, name), getattr(states[-1].params, name), strict=True):
-            assert np.asarray(expected).tobytes() == ours.tobytes()
+            assert to_numpy(expected).tobytes() == ours.tobytes()
     config = read.config
     known = {"dataset": "own", "held_out": None, "preset": "paper", "method": "copi-bp", "seed": 7, "epochs": 3}
     assert {key: config[key] for key in known} == known

@@ -94,10 +94,13 @@ def _fetch_file(file: str, md5: str, mirrors: tuple[str, ...], folder: Path) -> 
 
 
 def _downloader(pooch: Any) -> Callable[[str, str, Any], None]:
-    http = pooch.HTTPDownloader(progressbar=True, chunk_size=_CHUNK, hooks={"response": _as_it_is})
+    from tqdm import tqdm
 
     def download(url: str, output: str, owner: Any) -> None:
-        http(url, output, owner)
+        # It ends its line also if the download fails; pooch puts the real total in.
+        with tqdm(total=1, unit="B", unit_scale=True, ncols=79) as bar:
+            http = pooch.HTTPDownloader(progressbar=bar, chunk_size=_CHUNK, hooks={"response": _as_it_is})
+            http(url, output, owner)
         os.chmod(output, Path(output).parent.stat().st_mode & 0o666)  # as its folder; a temporary file is private
 
     return download

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -34,23 +35,23 @@ inline bool operator==(const Value& left, const Value& right) { return left.data
 
 // The value as a T: bool, double, std::string, Array or Object. `what` names it in the error.
 template <class T>
-const T& get(const Value& value, const std::string& what) {
+const T& get(const Value& value, std::string_view what) {
     static const char* const kinds[] = {"null", "a bool", "a number", "a string", "an array", "an object"};
     if (const T* found = std::get_if<T>(&value.data)) return *found;
-    throw std::runtime_error(what + " is " + kinds[value.data.index()] + ": needs " + kinds[Value(T()).data.index()]);
+    throw std::runtime_error(std::string(what) + " is " + kinds[value.data.index()] + ": needs " + kinds[Value(T()).data.index()]);
 }
 
 // The member of that name, or nullptr if there is none.
-inline const Value* find(const Object& object, const std::string& name) {
+inline const Value* find(const Object& object, std::string_view name) {
     for (const auto& [key, member] : object)
         if (key == name) return &member;
     return nullptr;
 }
 
 // The member of that name, or an error that names it.
-inline const Value& at(const Object& object, const std::string& name) {
+inline const Value& at(const Object& object, std::string_view name) {
     if (const Value* member = find(object, name)) return *member;
-    throw std::runtime_error(name + " is missing");
+    throw std::runtime_error(std::string(name) + " is missing");
 }
 
 class Parser {

@@ -14,6 +14,7 @@ import copi_ref as copi
 from copi_ref.analysis.compression import compress, responses
 from copi_ref.analysis.receptive_fields import receptive_fields
 from copi_ref.analysis.whitening import distance_from_zca, distance_of_units_from_zca, input_moment
+from copi_ref.backend import to_numpy
 from copi_ref.batches import move
 
 PAR = 0.01  # accuracies are called equal where the whole interval of their difference is within this
@@ -180,8 +181,7 @@ def test_text_copi_helps_feedback_alignment(seen):
            "(docs/results.md).")
 def test_text_decorrelation_is_similar_to_zca(seen):
     params = trained("copi-bp")[1].state.params
-    C = input_moment(params, digits().x_train)
-    R = params.R[0].astype(float)
+    C, R = to_numpy(input_moment(params, digits().x_train)), to_numpy(params.R[0]).astype(float)
     raw = distance_from_zca(R * 0 + np.eye(64), C)
     seen.case((distance_from_zca(R, C) < raw - 0.1).all())
 
@@ -193,8 +193,8 @@ def test_text_decorrelation_is_similar_to_zca(seen):
            "decorrelation and scaling give a whitening transform, but ZCA is the symmetric one.")
 def test_text_scales_are_all_that_separates_from_zca(seen):
     params = trained("copi-bp")[1].state.params
-    C = input_moment(params, digits().x_train)
-    seen.case((distance_of_units_from_zca(params.R[0].astype(float), C) < 0.01).all())
+    C, R = to_numpy(input_moment(params, digits().x_train)), to_numpy(params.R[0]).astype(float)
+    seen.case((distance_of_units_from_zca(R, C) < 0.01).all())
 
 
 @claim(paper="COPI", place="§3.2, \"a representation similar to … ZCA\", where it is the same", verdict="holds if",
@@ -240,12 +240,13 @@ def test_text_receptive_fields_are_weights(seen):
            "output layer is trained to be digits; the step between the hidden ones is small.")
 def test_text_fields_are_more_digit_like_deeper_down(seen):
     params = trained("copi-bp")[1].state.params
-    x = (digits().x_train @ params.R[0].mT).astype(float)
+    x = (digits().x_train @ to_numpy(params.R[0]).mT).astype(float)
     power = np.mean(x**2, axis=1)[:, None, :]
     labels = np.eye(10)[digits().y_train].T @ x / len(digits().y_train) / np.sqrt(power + (power == 0))
     labels = labels - labels.mean(axis=1, keepdims=True)  # what all digits have in common is no preference
 
     def directions(fields):
+        fields = to_numpy(fields)
         return fields / np.maximum(np.linalg.norm(fields, axis=-1, keepdims=True), 1e-30)
 
     first, second, third = (
