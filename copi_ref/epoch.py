@@ -51,14 +51,15 @@ def train_epoch(
     given, graph = state, graph_wanted()
     if graph:
         state, train = state_for_graph(state), samples_for_graph(train)
-
-    def returned(state: State) -> State:
-        return state_from_graph(state, given) if graph else state
-
     recipe = with_rates(recipe, state)
     state, batches = shuffle(recipe, state, train, begun)
     state = own(state)  # what the steps write into
     take = GraphSteps(recipe) if graph else partial(step_in_place, recipe, scratch=Scratch())
+    views = state_from_graph(state, given) if graph else None
+
+    def returned(state: State) -> State:
+        return state if views is None else replace(views, step=state.step)
+
     for batch, (y0, target) in enumerate(batches, start=done + 1):
         state = take(state, y0, target)
         if after_batch is not None:
