@@ -61,7 +61,7 @@ def dataset(rng):
 def trained(seed):
     """A network whose layers have no two sizes alike, with R that is not symmetric."""
     rng = np.random.default_rng(seed)
-    params = copi.init_params((SIDE**2, 5, 6, 4, CLASSES), rng)
+    params = copi.init_params((SIDE**2, 5, 6, 4, CLASSES), rng, xp=np)
     return copi.Params(params.W, tuple(R + rng.normal(0, 0.05, R.shape).astype(np.float32) for R in params.R))
 
 
@@ -302,7 +302,7 @@ def test_il_prox_takes_the_step_of_its_alpha(rng):
     """
     recipe = changed(experiment("il", "il-prox-plain", "mnist").recipe, {"eta_w": 100.0})
     recipe = copi.Recipe(**{**vars(recipe), "dtype": "float64"})
-    state = copi.init_state(recipe, (5, 3), rng)
+    state = copi.init_state(recipe, (5, 3), rng, xp=np)
     x, target = rng.normal(size=(1, 5)), rng.normal(size=(1, 3))
     W = state.params.W[0]
     implicit = 100 / (1 + 100 * np.sum(x**2)) * (target - x @ W.T).T @ x
@@ -492,7 +492,7 @@ def test_what_is_analysed_is_what_was_trained_on(name, command, capsys, monkeypa
 
 
 def test_a_network_that_can_not_be_compressed_is_an_error_message(command, capsys):
-    shallow = a_run(params=copi.init_params((SIDE**2, 5, CLASSES), np.random.default_rng(0)))
+    shallow = a_run(params=copi.init_params((SIDE**2, 5, CLASSES), np.random.default_rng(0), xp=np))
     assert command("3c", [shallow]) == 2
     assert "the network has 2 layers: needs at least 3" in capsys.readouterr().err
 
