@@ -11,6 +11,7 @@ import itertools
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -134,10 +135,7 @@ def pytorch(step: Callable[..., None]) -> Callable[[Problem, float, float, str],
 
     def make(problem: Problem, eta_w: float, eta_r: float, device: str) -> Contender:
         W, R, y0, target = pytorch_start(problem, device)
-
-        def weights() -> tuple[list[Any], list[Any]]:
-            return [each.cpu().numpy() for each in W], [each.cpu().numpy() for each in R]
-
+        weights = partial(_pytorch_weights, W, R)
         return Contender(lambda: step(W, R, y0, target, eta_w, eta_r), weights, pytorch_wait(device))
 
     return make
@@ -152,11 +150,11 @@ def pytorch_graph(problem: Problem, eta_w: float, eta_r: float, device: str) -> 
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         ordered_step(W, R, y0, target, eta_w, eta_r)
+    return Contender(graph.replay, partial(_pytorch_weights, W, R), pytorch_wait(device))
 
-    def weights() -> tuple[list[Any], list[Any]]:
-        return [each.cpu().numpy() for each in W], [each.cpu().numpy() for each in R]
 
-    return Contender(graph.replay, weights, pytorch_wait(device))
+def _pytorch_weights(W: list[Any], R: list[Any]) -> tuple[list[Any], list[Any]]:
+    return [each.cpu().numpy() for each in W], [each.cpu().numpy() for each in R]
 
 
 def literal_step(W: list[Any], R: list[Any], y0: Any, target: Any, eta_w: float, eta_r: float) -> None:

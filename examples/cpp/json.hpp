@@ -38,7 +38,8 @@ template <class T>
 const T& get(const Value& value, std::string_view what) {
     static const char* const kinds[] = {"null", "a bool", "a number", "a string", "an array", "an object"};
     if (const T* found = std::get_if<T>(&value.data)) return *found;
-    throw std::runtime_error(std::string(what) + " is " + kinds[value.data.index()] + ": needs " + kinds[Value(T()).data.index()]);
+    throw std::runtime_error(std::string(what) + " is " + kinds[value.data.index()] + ": needs " +
+                             kinds[Value(T()).data.index()]);
 }
 
 // The member of that name, or nullptr if there is none.
