@@ -65,8 +65,8 @@ def draw_problem(sizes: Sequence[int], batch: int, members: int = 1) -> Problem:
 
 def copi_ref_in_place(problem: Problem, eta_w: float, eta_r: float, device: str) -> Contender:
     """What `fit` does."""
-    from copi_ref.in_place import Scratch, step_in_place
     from copi_ref.state import own
+    from copi_ref.training.in_place import Scratch, step_in_place
 
     recipe, state, y0, target = copi_ref_start(problem, eta_w, eta_r, device)
     held, scratch = [own(state)], Scratch()
@@ -79,9 +79,9 @@ def copi_ref_in_place(problem: Problem, eta_w: float, eta_r: float, device: str)
 
 def copi_ref_graph(problem: Problem, eta_w: float, eta_r: float, device: str) -> Contender:
     """What `fit` does with COPI_REF_CUDA_GRAPH=1; the batch is copied into the recording's in each step."""
-    from copi_ref.backend import for_graph
-    from copi_ref.cuda_graph import GraphSteps, state_for_graph
+    from copi_ref.arrays.backend import for_graph
     from copi_ref.state import own
+    from copi_ref.training.cuda_graph import GraphSteps, state_for_graph
 
     recipe, state, *batch = copi_ref_start(problem, eta_w, eta_r, device)
     held, take = [own(state_for_graph(state))], GraphSteps(recipe)
@@ -125,7 +125,7 @@ def copi_ref_start(problem: Problem, eta_w: float, eta_r: float, device: str) ->
 
 
 def _copi_ref_weights(state: Any) -> tuple[list[Any], list[Any]]:
-    from copi_ref.backend import to_numpy
+    from copi_ref.arrays.backend import to_numpy
 
     return [to_numpy(W) for W in state.params.W], [to_numpy(R) for R in state.params.R]
 

@@ -64,8 +64,8 @@ def _samples(count: int, sizes: Sequence[int]) -> tuple[Any, Any]:
 def _copi_ref_epoch(request: Request, start: Any, x: Any, labels: Any) -> Callable[[], None]:
     """What `fit` does in an epoch, without the metrics at its end."""
     from copi_ref import Dataset
-    from copi_ref.batches import move
-    from copi_ref.epoch import train_epoch
+    from copi_ref.training.batches import move
+    from copi_ref.training.epoch import train_epoch
 
     recipe, state, *_ = start
     held = [state]

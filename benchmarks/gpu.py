@@ -140,7 +140,7 @@ def device() -> dict[str, str]:
     """
     import torch
 
-    from copi_ref.backend import BackendError, load_backend
+    from copi_ref.arrays.backend import BackendError, load_backend
 
     load_backend("cupy")
     if not torch.cuda.is_available():

@@ -37,8 +37,8 @@ class Laps:
 def step_by_operations(problem: Problem, scratch: Any, eta: float) -> dict[str, float]:
     """Take the step of `copi_ref.in_place` with rule `right` into W and R; return the seconds of each operation."""
     from copi_ref import leaky_relu, quadratic
-    from copi_ref.in_place import _blocks  # the library's own, so that the layout is the same
-    from copi_ref.products import apply
+    from copi_ref.arrays.products import apply
+    from copi_ref.training.in_place import _blocks  # the library's own, so that the layout is the same
 
     W, R, samples = problem.W, problem.R, len(problem.y0)
     xs, as_, y, lap = [], [], problem.y0, Laps()
@@ -94,7 +94,7 @@ def measure(network: str, rounds: int, threads: int) -> dict[str, Any]:
 
 
 def _measure_here(network: str, rounds: int) -> dict[str, Any]:
-    from copi_ref.in_place import Scratch
+    from copi_ref.training.in_place import Scratch
 
     sizes, scratch = NETWORKS[network], Scratch()
     problem = draw_problem(sizes, BATCH)
@@ -115,7 +115,7 @@ def _measure_here(network: str, rounds: int) -> dict[str, Any]:
 
 def _check_same(problem: Problem) -> None:
     """The operations here have to be those of the library, or the profile would be of something else."""
-    from copi_ref.in_place import Scratch
+    from copi_ref.training.in_place import Scratch
 
     whole, parts = copi_ref_in_place(problem, 1.0, 1.0, "cpu"), copy.deepcopy(problem)
     whole.step()

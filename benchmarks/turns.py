@@ -174,7 +174,7 @@ def usable_cores() -> int:
 def machine(threads: int) -> dict[str, str]:
     """Describe what the times depend on, the load at the start included."""
     sys.path.insert(0, str(FOLDER.parent))
-    from copi_ref.backend import environment
+    from copi_ref.arrays.backend import environment
 
     found = {"processor": _processor(), "cores": str(usable_cores()), **environment()}
     found["blas threads"] = str(threads)  # what the workers get, not what this process has

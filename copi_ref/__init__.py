@@ -13,8 +13,8 @@ from copi_ref.activations import (
     sigmoid,
     tanh,
 )
-from copi_ref.backend import BackendError, use_backend
-from copi_ref.convergence import infer_prox_to_convergence, infer_to_convergence
+from copi_ref.algorithm import init_state, step
+from copi_ref.arrays.backend import BackendError, use_backend
 from copi_ref.credit import (
     CREDIT,
     DifferenceTargetPropagation,
@@ -23,7 +23,6 @@ from copi_ref.credit import (
     NodePerturbation,
     ProximalInferenceLearning,
     TargetPropagation,
-    Task,
     backpropagation,
     direct_feedback_alignment,
     feedback_alignment,
@@ -39,8 +38,6 @@ from copi_ref.decorrelation import (
     preserving_gain,
     safe_eta_r,
 )
-from copi_ref.evaluation import Evaluation, evaluate
-from copi_ref.implicit_sgd import implicit_sgd_layer, implicit_sgd_step
 from copi_ref.learning_rules import (
     WEIGHT_RULES,
     copi_update,
@@ -52,7 +49,6 @@ from copi_ref.learning_rules import (
     sgd_update,
 )
 from copi_ref.losses import LOSSES, Loss, half_quadratic, quadratic, softmax_cross_entropy
-from copi_ref.minimise import NotConvergedError
 from copi_ref.network import Fused, Params, Trace, forward, fuse, fused_forward, init_params
 from copi_ref.optimizers import (
     OPTIMIZERS,
@@ -66,7 +62,12 @@ from copi_ref.optimizers import (
 )
 from copi_ref.recipe import Recipe
 from copi_ref.state import State, member, stack
-from copi_ref.training import FitResult, NonFiniteError, fit, init_state, step
+from copi_ref.task import Task
+from copi_ref.to_convergence.implicit_sgd import implicit_sgd_layer, implicit_sgd_step
+from copi_ref.to_convergence.inference import infer_prox_to_convergence, infer_to_convergence
+from copi_ref.to_convergence.minimise import NotConvergedError
+from copi_ref.training.evaluation import Evaluation, evaluate
+from copi_ref.training.fit import FitResult, NonFiniteError, fit
 
 __version__ = "0.1.0"
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from copi_ref import _checks
-from copi_ref.backend import Array, Namespace
+from copi_ref.arrays import checks
+from copi_ref.arrays.backend import Array, Namespace
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ class Activation:
 
     def _namespace(self, a: Array) -> Namespace:
         if not self.rational:
-            _checks.not_exact(self.name, a)
-        return _checks.floating("a", a)
+            checks.not_exact(self.name, a)
+        return checks.floating("a", a)
 
 
 def _one(a: Array) -> Array:
@@ -88,14 +88,14 @@ def leaky_relu_with(slope: float | Fraction) -> Activation:
         TypeError: `slope` is no number.
         ValueError: `slope` is not finite.
     """
-    _checks.number("slope", slope)
+    checks.number("slope", slope)
     if isinstance(slope, Fraction):
         # numerator and denominator, not float(slope): the same line is then exact for Fractions
         p, q = slope.numerator, slope.denominator
         return Activation(
             f"leaky_relu({slope})",
             lambda a, xp: _bent(a, a / q if p == 1 else a * p / q, slope, xp),  # a pass less where p is 1
-            lambda a, xp: _one_or(_checks.coefficient("slope", slope, a), a, xp),
+            lambda a, xp: _one_or(checks.coefficient("slope", slope, a), a, xp),
             f_inverse=(lambda y, xp: xp.where(y < 0, y * q / p, y)) if slope > 0 else None,
         )
     leak = float(slope)

@@ -6,14 +6,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from copi_ref import _checks
-from copi_ref.backend import Array, Namespace, namespace
-from copi_ref.credit import Task, find_credit, init_feedback
+from copi_ref.arrays import checks
+from copi_ref.arrays.backend import Array, Namespace, namespace
+from copi_ref.arrays.moments import mean_sample
+from copi_ref.credit import find_credit, init_feedback
 from copi_ref.decorrelation import LATERAL_GAINS
-from copi_ref.moments import mean_sample
 from copi_ref.network import Params, Trace, centred, forward, init_params
 from copi_ref.recipe import Rate, Recipe, find_lateral_rule, find_weight_rule
 from copi_ref.state import State, generator_of, stack, standing_of
+from copi_ref.task import Task
 
 
 def init_state(
@@ -42,9 +43,9 @@ def init_state(
         if not rng:
             raise ValueError("rng is empty: an ensemble needs at least one generator")
         for place, one in enumerate(rng):
-            _checks.generator(f"rng[{place}]", one)
+            checks.generator(f"rng[{place}]", one)
         return stack([init_state(recipe, sizes, one, xp) for one in rng])
-    _checks.generator("rng", rng)
+    checks.generator("rng", rng)
     weights_rng, feedback_rng, training_rng = rng.spawn(3)
     params = init_params(sizes, weights_rng, recipe.dtype, xp)
     if recipe.centring:
@@ -143,7 +144,7 @@ def direction_of_W(recipe: Recipe, seen: Seen, W: Array, memory: Any) -> tuple[A
     if direction is not update:
         _check_update("W", seen.layer, W, direction, "the optimizer's direction for ")
     if recipe.weight_decay:  # without decay the direction stays as it is to the last bit
-        direction = direction - _checks.coefficient("weight_decay", recipe.weight_decay, W) * W
+        direction = direction - checks.coefficient("weight_decay", recipe.weight_decay, W) * W
     return direction, memory
 
 
@@ -167,19 +168,19 @@ def _perturbations(recipe: Recipe, params: Params, trace: Trace, task: Task) -> 
     else:
         states, deltas = trace, credit(params, trace, task)
     layers = len(params.W)
-    _checks.same_length(x=(states.x, layers), a=(states.a, layers), deltas=(deltas, layers))
-    scale = _checks.coefficient("error_scale", recipe.error_scale, trace.a[-1])
+    checks.same_length(x=(states.x, layers), a=(states.a, layers), deltas=(deltas, layers))
+    scale = checks.coefficient("error_scale", recipe.error_scale, trace.a[-1])
     seen = []
     for layer, (W, x, a, delta) in enumerate(zip(params.W, states.x, states.a, deltas, strict=True), start=1):
         named = {"W": (W, "MK"), "x": (x, "NK"), "a": (a, "NM"), "δ": (delta, "NM")}
-        _checks.arrays(**{f"{name} of layer {layer}": of for name, of in named.items()})
+        checks.arrays(**{f"{name} of layer {layer}": of for name, of in named.items()})
         seen.append(Seen(layer, x, a, scale * delta))
     return seen
 
 
 def _check_update(name: str, layer: int, array: Array, update: Array, what: str = "Δ") -> None:
     """Refuse an update of another shape or dtype, which would broadcast or be cast silently: rules may be a user's."""
-    _checks.arrays(**{f"{name} of layer {layer}": (array, "MK"), f"{what}{name} of layer {layer}": (update, "MK")})
+    checks.arrays(**{f"{name} of layer {layer}": (array, "MK"), f"{what}{name} of layer {layer}": (update, "MK")})
 
 
 def _running_means(recipe: Recipe, params: Params, inputs: tuple[Array, ...]) -> tuple[Array, ...] | None:
@@ -191,7 +192,7 @@ def _running_means(recipe: Recipe, params: Params, inputs: tuple[Array, ...]) ->
             )
         return None
     xp = namespace(inputs[0])
-    rate = _checks.coefficient("centring", recipe.centring, inputs[0])
+    rate = checks.coefficient("centring", recipe.centring, inputs[0])
     return tuple(mean + rate * (mean_sample(y, xp) - mean) for mean, y in zip(params.mean, inputs, strict=True))
 
 
@@ -212,5 +213,5 @@ def rate(name: str, value: Rate, epoch: int, like: Array) -> Any:
     """
     if callable(value):
         value = value(epoch)
-        _checks.number(f"{name} of epoch {epoch}", value, minimum=0)
-    return _checks.coefficient(name, value, like)
+        checks.number(f"{name} of epoch {epoch}", value, minimum=0)
+    return checks.coefficient(name, value, like)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from copi_ref import _checks
-from copi_ref.backend import Array, Namespace
-from copi_ref.moments import mean_outer, mean_square
-from copi_ref.products import apply
+from copi_ref.arrays import checks
+from copi_ref.arrays.backend import Array, Namespace
+from copi_ref.arrays.moments import mean_outer, mean_square
+from copi_ref.arrays.products import apply
 
 
 def decorrelation_update(x: Array, R: Array, rule: str = "symmetric") -> Array:
@@ -42,8 +42,8 @@ def decorrelation_update(x: Array, R: Array, rule: str = "symmetric") -> Array:
     Not checked: that R is symmetric (`symmetric` is meant for such an R), and that η is small enough. For `left`,
     η ≤ 2/(3 λmax(C)) never raises ‖C_off‖; for the other two no such bound is known.
     """
-    update = _checks.choice("rule", rule, LATERAL_RULES)
-    xp = _checks.arrays(x=(x, "NK"), R=(R, "KK"))
+    update = checks.choice("rule", rule, LATERAL_RULES)
+    xp = checks.arrays(x=(x, "NK"), R=(R, "KK"))
     return update(x, R, xp)
 
 
@@ -66,7 +66,7 @@ def _symmetric(x: Array, R: Array, xp: Namespace) -> Array:
 
 
 def _whitening(x: Array, R: Array, xp: Namespace) -> Array:
-    return _whiten(x, R, _checks.coefficient("kappa", Whitening.kappa, x), xp)
+    return _whiten(x, R, checks.coefficient("kappa", Whitening.kappa, x), xp)
 
 
 def _whiten(x: Array, R: Array, kappa: Any, xp: Namespace) -> Array:
@@ -102,12 +102,12 @@ class Whitening:
     kappa: float | Fraction = Fraction(1, 2)
 
     def __post_init__(self) -> None:
-        _checks.one_number("kappa", self.kappa, minimum=0, maximum=1)
+        checks.one_number("kappa", self.kappa, minimum=0, maximum=1)
 
     def __call__(self, x: Array, R: Array) -> Array:
         """Return ΔR, (…, K, K), from x (…, N, K) and R (…, K, K); errors as `decorrelation_update`."""
-        xp = _checks.arrays(x=(x, "NK"), R=(R, "KK"))
-        return _whiten(x, R, _checks.coefficient("kappa", self.kappa, x), xp)
+        xp = checks.arrays(x=(x, "NK"), R=(R, "KK"))
+        return _whiten(x, R, checks.coefficient("kappa", self.kappa, x), xp)
 
 
 def safe_eta_r(x: Array) -> Array:
@@ -128,7 +128,7 @@ def safe_eta_r(x: Array) -> Array:
         TypeError: `x` is no floating array.
         ValueError: `x` has fewer than two axes, or no samples.
     """
-    xp = _checks.arrays(x=(x, "NK"))
+    xp = checks.arrays(x=(x, "NK"))
     trace = xp.sum(mean_square(x, xp), axis=-1)
     dead = trace == 0
     # masked before the division, as in fixed_point; + 1 keeps Fractions Fractions
@@ -156,8 +156,8 @@ def preserving_gain(y: Array, R: Array) -> Array:
         TypeError: arrays of different libraries or dtypes, not floating, or exact (a root is not rational).
         ValueError: shapes that don't fit.
     """
-    xp = _checks.arrays(y=(y, "NK"), R=(R, "KK"))
-    _checks.not_exact("preserving_gain", y)
+    xp = checks.arrays(y=(y, "NK"), R=(R, "KK"))
+    checks.not_exact("preserving_gain", y)
     before = xp.sum(mean_square(y, xp), axis=-1)[..., None, None]
     after = xp.sum(mean_square(apply(R, y), xp), axis=-1)[..., None, None]
     dead = (before == 0) | (after == 0)

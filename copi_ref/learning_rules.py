@@ -4,10 +4,10 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from copi_ref import _checks
-from copi_ref.backend import Array
-from copi_ref.moments import mean_outer, mean_square
-from copi_ref.products import solve
+from copi_ref.arrays import checks
+from copi_ref.arrays.backend import Array
+from copi_ref.arrays.moments import mean_outer, mean_square
+from copi_ref.arrays.products import solve
 
 
 def copi_update(x: Array, z: Array, W: Array) -> Array:
@@ -29,7 +29,7 @@ def copi_update(x: Array, z: Array, W: Array) -> Array:
 
     Not checked: that the inputs are decorrelated. ΔW differs from `sgd_update` by W C_off exactly.
     """
-    xp = _checks.arrays(x=(x, "NK"), z=(z, "NM"), W=(W, "MK"))
+    xp = checks.arrays(x=(x, "NK"), z=(z, "NM"), W=(W, "MK"))
     return mean_outer(z, x) - W * mean_square(x, xp)[..., None, :]
 
 
@@ -47,8 +47,8 @@ def full_update(x: Array, z: Array, W: Array) -> Array:
     Not checked: the condition of E[x xᵀ]. If it is singular, the array library raises its own error or returns
     non-finite numbers.
     """
-    _checks.arrays(x=(x, "NK"), z=(z, "NM"), W=(W, "MK"))
-    _checks.not_exact("full_update", x)
+    checks.arrays(x=(x, "NK"), z=(z, "NM"), W=(W, "MK"))
+    checks.not_exact("full_update", x)
     samples, features = x.shape[-2:]
     if samples < features:
         raise ValueError(f"x has {samples} samples of {features} features: E[x xᵀ] has an inverse only with N ≥ K")
@@ -73,7 +73,7 @@ def sgd_update(x: Array, delta: Array) -> Array:
         TypeError: arrays of different libraries or dtypes, or not floating.
         ValueError: shapes that don't fit.
     """
-    _checks.arrays(x=(x, "NK"), delta=(delta, "NM"))
+    checks.arrays(x=(x, "NK"), delta=(delta, "NM"))
     return mean_outer(delta, x)
 
 
@@ -98,9 +98,9 @@ def scaled_copi_update(x: Array, z: Array, W: Array, epsilon: Any = Fraction(1, 
         TypeError: arrays of different libraries or dtypes, or not floating.
         ValueError: shapes that don't fit, or ε < 0.
     """
-    xp = _checks.arrays(x=(x, "NK"), z=(z, "NM"), W=(W, "MK"))
-    _checks.number("epsilon", epsilon, minimum=0)
-    scale = mean_square(x, xp)[..., None, :] + _checks.coefficient("epsilon", epsilon, x)
+    xp = checks.arrays(x=(x, "NK"), z=(z, "NM"), W=(W, "MK"))
+    checks.number("epsilon", epsilon, minimum=0)
+    scale = mean_square(x, xp)[..., None, :] + checks.coefficient("epsilon", epsilon, x)
     dead = scale == 0
     # Masked twice, as in fixed_point: where squares underflow to 0, z x need not.
     update = copi_update(x, z, W) / xp.where(dead, scale + 1, scale)
@@ -125,7 +125,7 @@ def nlms_update(x: Array, delta: Array) -> Array:
         TypeError: arrays of different libraries or dtypes, or not floating.
         ValueError: shapes that don't fit.
     """
-    xp = _checks.arrays(x=(x, "NK"), delta=(delta, "NM"))
+    xp = checks.arrays(x=(x, "NK"), delta=(delta, "NM"))
     power = xp.sum(x * x, axis=-1, keepdims=True)
     return mean_outer(delta / xp.where(power == 0, power + 1, power), x)
 
@@ -152,7 +152,7 @@ def oja_update(x: Array, y: Array, M: Array) -> Array:
 
     Not checked: that y = M x.
     """
-    xp = _checks.arrays(x=(x, "NK"), y=(y, "NM"), M=(M, "MK"))
+    xp = checks.arrays(x=(x, "NK"), y=(y, "NM"), M=(M, "MK"))
     return mean_outer(y, x) - mean_square(y, xp)[..., :, None] * M
 
 
@@ -175,7 +175,7 @@ def fixed_point(x: Array, z: Array) -> Array:
         TypeError: arrays of different libraries or dtypes, or not floating.
         ValueError: shapes that don't fit.
     """
-    xp = _checks.arrays(x=(x, "NK"), z=(z, "NM"))
+    xp = checks.arrays(x=(x, "NK"), z=(z, "NM"))
     variance = mean_square(x, xp)[..., None, :]
     dead = variance == 0
     # The denominator is masked before the division: where(dead, 0, 1/variance) would still divide by 0.

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from copi_ref import _checks
 from copi_ref.activations import Activation
-from copi_ref.backend import Array, Namespace
+from copi_ref.arrays import checks
+from copi_ref.arrays.backend import Array, Namespace
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Loss:
             TypeError: not two floating arrays of one library, or exact where ℓ is not rational.
             ValueError: the shapes differ.
         """
-        xp = _checks.arrays(prediction=(prediction, "NM"), target=(target, "NM"))
+        xp = checks.arrays(prediction=(prediction, "NM"), target=(target, "NM"))
         self._check_rational(prediction)
         return self.value(prediction, target, xp)
 
@@ -46,13 +46,13 @@ class Loss:
             TypeError: not floating arrays of one library and dtype, or exact where ℓ or f is not rational.
             ValueError: the shapes differ.
         """
-        xp = _checks.arrays(prediction=(prediction, "NM"), a=(a, "NM"), target=(target, "NM"))
+        xp = checks.arrays(prediction=(prediction, "NM"), a=(a, "NM"), target=(target, "NM"))
         self._check_rational(prediction)
         return activation.derivative(a) * self.descent(prediction, target, xp)
 
     def _check_rational(self, prediction: Array) -> None:
         if not self.rational:
-            _checks.not_exact(self.name, prediction)
+            checks.not_exact(self.name, prediction)
 
 
 def _squared_distance(prediction: Array, target: Array, xp: Namespace) -> Array:

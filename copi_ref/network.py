@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from copi_ref import _checks
 from copi_ref.activations import Activation, leaky_relu
-from copi_ref.backend import Array, Namespace, default_namespace, from_numpy
-from copi_ref.products import apply
+from copi_ref.arrays import checks
+from copi_ref.arrays.backend import Array, Namespace, default_namespace, from_numpy
+from copi_ref.arrays.products import apply
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,7 @@ def init_params(
         BackendError: the backend can't be used.
     """
     check_sizes(sizes)
-    _checks.generator("rng", rng)
+    checks.generator("rng", rng)
     xp = default_namespace(xp)
     W = tuple(
         from_numpy(xavier_normal(outputs, inputs, rng), xp, dtype) for inputs, outputs in itertools.pairwise(sizes)
@@ -79,10 +79,10 @@ def forward(params: Params, y0: Array, activation: Activation = leaky_relu) -> T
         TypeError: arrays of different libraries or dtypes, or not floating.
         ValueError: shapes that don't fit; the message names the layer.
     """
-    _checks.same_length(R=(params.R, len(params.W)))
+    checks.same_length(R=(params.R, len(params.W)))
     y, xs, as_, ys = y0, [], [], []
     for layer, (R, W) in enumerate(zip(params.R, params.W, strict=True), start=1):  # lines 4 to 8
-        _checks.arrays(
+        checks.arrays(
             **{f"y{layer - 1}": (y, "NK"), f"R of layer {layer}": (R, "KK"), f"W of layer {layer}": (W, "MK")}
         )
         x = decorrelated(params, layer - 1, y)  # line 5: x_l = R_l y_{l−1}
@@ -110,9 +110,9 @@ def centred(params: Params, index: int, y: Array) -> Array:
     """
     if params.mean is None:
         return y
-    _checks.same_length(mean=(params.mean, len(params.W)))
+    checks.same_length(mean=(params.mean, len(params.W)))
     mean = params.mean[index][..., None, :]
-    _checks.arrays(**{f"y{index}": (y, "NK"), f"mean of y{index}": (mean, "OK")})
+    checks.arrays(**{f"y{index}": (y, "NK"), f"mean of y{index}": (mean, "OK")})
     return y - mean
 
 
@@ -137,15 +137,15 @@ def fuse(params: Params) -> Fused:
         TypeError: arrays of different libraries or dtypes, or not floating.
         ValueError: shapes that don't fit; the message names the layer.
     """
-    _checks.same_length(R=(params.R, len(params.W)))
+    checks.same_length(R=(params.R, len(params.W)))
     for layer, (R, W) in enumerate(zip(params.R, params.W, strict=True), start=1):
-        _checks.arrays(**{f"R of layer {layer}": (R, "KK"), f"W of layer {layer}": (W, "MK")})
+        checks.arrays(**{f"R of layer {layer}": (R, "KK"), f"W of layer {layer}": (W, "MK")})
     A = tuple(W @ R for W, R in zip(params.W, params.R, strict=True))
     if params.mean is None:
         return Fused(A)
-    _checks.same_length(mean=(params.mean, len(params.W)))
+    checks.same_length(mean=(params.mean, len(params.W)))
     for layer, (A_l, mu) in enumerate(zip(A, params.mean, strict=True)):
-        _checks.arrays(**{f"R of layer {layer + 1}": (A_l, "MK"), f"mean of y{layer}": (mu[..., None, :], "OK")})
+        checks.arrays(**{f"R of layer {layer + 1}": (A_l, "MK"), f"mean of y{layer}": (mu[..., None, :], "OK")})
     return Fused(A, tuple(-(A_l @ mu[..., :, None])[..., 0] for A_l, mu in zip(A, params.mean, strict=True)))
 
 
@@ -166,7 +166,7 @@ def fused_forward(fused: Fused, y0: Array, activation: Activation = leaky_relu) 
     """
     a, y = y0, y0
     for layer, A in enumerate(fused.A):
-        _checks.arrays(**{f"y{layer}": (y, "NK"), f"A of layer {layer + 1}": (A, "MK")})
+        checks.arrays(**{f"y{layer}": (y, "NK"), f"A of layer {layer + 1}": (A, "MK")})
         a = apply(A, y)
         if fused.b is not None:
             a = a + fused.b[layer][..., None, :]
@@ -191,4 +191,4 @@ def check_sizes(sizes: Sequence[int]) -> None:
     if len(sizes) < 2:
         raise ValueError(f"sizes is {tuple(sizes)}: needs at least the input and one layer, as in (784, 10)")
     for place, size in enumerate(sizes):
-        _checks.whole_number(f"sizes[{place}]", size, minimum=1)
+        checks.whole_number(f"sizes[{place}]", size, minimum=1)

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from copi_ref import _checks
-from copi_ref.backend import Array
+from copi_ref.arrays import checks
+from copi_ref.arrays.backend import Array
 
 
 class Optimizer(Protocol):
@@ -23,7 +23,7 @@ class Optimizer(Protocol):
 
 
 def _check_decay(name: str, beta: float) -> None:
-    _checks.number(name, beta, minimum=0)
+    checks.number(name, beta, minimum=0)
     if beta >= 1:
         raise ValueError(f"{name} is {beta}: needs less than 1")
 
@@ -75,7 +75,7 @@ class Momentum:
             TypeError: the update is exact and β a float, or the memory is another optimizer's.
         """
         _check_memory("momentum", memory, MomentumMemory)
-        beta = _checks.coefficient("beta", self.beta, update)
+        beta = checks.coefficient("beta", self.beta, update)
         d = beta * memory.d + update
         return d, MomentumMemory(d)
 
@@ -114,8 +114,8 @@ class Adam:
     def __post_init__(self) -> None:
         _check_decay("beta1", self.beta1)
         _check_decay("beta2", self.beta2)
-        _checks.number("epsilon", self.epsilon, minimum=0)
-        _checks.choice("bias_correction", self.bias_correction, BIAS_CORRECTIONS)
+        checks.number("epsilon", self.epsilon, minimum=0)
+        checks.choice("bias_correction", self.bias_correction, BIAS_CORRECTIONS)
 
     def init(self, W: Array) -> AdamMemory:
         """Return m = 0, v = 0, t = 0."""
@@ -127,11 +127,11 @@ class Adam:
         Raises:
             TypeError: the update is exact, or the memory is another optimizer's.
         """
-        xp = _checks.floating("update", update)
-        _checks.not_exact("Adam", update)
+        xp = checks.floating("update", update)
+        checks.not_exact("Adam", update)
         _check_memory("Adam", memory, AdamMemory)
         beta1, beta2, epsilon = (
-            _checks.coefficient(name, getattr(self, name), update) for name in ("beta1", "beta2", "epsilon")
+            checks.coefficient(name, getattr(self, name), update) for name in ("beta1", "beta2", "epsilon")
         )
         correction = BIAS_CORRECTIONS[self.bias_correction]
         t = memory.t + 1

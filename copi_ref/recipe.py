@@ -4,14 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from copi_ref import _checks
 from copi_ref.activations import Activation, leaky_relu
-from copi_ref.backend import Array, float_name
-from copi_ref.credit import OUTPUTS, CreditMethod, find_credit
+from copi_ref.arrays import checks
+from copi_ref.arrays.backend import Array, float_name
+from copi_ref.credit import find_credit
 from copi_ref.decorrelation import LATERAL_GAINS, LATERAL_RULES, decorrelation_update
 from copi_ref.learning_rules import WEIGHT_RULES
 from copi_ref.losses import Loss, quadratic
 from copi_ref.optimizers import Optimizer, plain
+from copi_ref.task import OUTPUTS, CreditMethod
 
 WeightRule = Callable[[Array, Array, Array, Array], Array]
 """``(x, a, delta, W) -> ΔW``."""
@@ -80,7 +81,7 @@ class Recipe:
     def __post_init__(self) -> None:
         for name in ("eta_w", "eta_r"):
             if not callable(getattr(self, name)):
-                _checks.number(name, getattr(self, name), minimum=0)
+                checks.number(name, getattr(self, name), minimum=0)
         for name, kind in (("activation", Activation), ("loss", Loss)):
             if not isinstance(getattr(self, name), kind):
                 raise TypeError(f"{name} is {getattr(self, name)!r}: needs a copi_ref {kind.__name__}")
@@ -90,18 +91,18 @@ class Recipe:
         if callable(self.lateral_rule):
             find_lateral_rule(self.lateral_rule)
         else:
-            _checks.choice("lateral_rule", self.lateral_rule, {**LATERAL_RULES, "none": None})
-        _checks.choice("lateral_gain", self.lateral_gain, LATERAL_GAINS)
-        _checks.choice("states", self.states, STATES)
+            checks.choice("lateral_rule", self.lateral_rule, {**LATERAL_RULES, "none": None})
+        checks.choice("lateral_gain", self.lateral_gain, LATERAL_GAINS)
+        checks.choice("states", self.states, STATES)
         if self.states == "inferred" and not hasattr(find_credit(self.credit), "infer"):
             raise ValueError(f"states is 'inferred', but credit {self.credit!r} infers none: choose 'forward'")
         find_credit(self.credit)
-        _checks.choice("output", self.output, OUTPUTS)
-        _checks.one_number("error_scale", self.error_scale)
-        _checks.one_number("weight_decay", self.weight_decay, minimum=0)
-        _checks.one_number("centring", self.centring, minimum=0, maximum=1)
-        _checks.whole_number("lateral_only_epochs", self.lateral_only_epochs, minimum=0)
-        _checks.whole_number("batch_size", self.batch_size, minimum=1)
+        checks.choice("output", self.output, OUTPUTS)
+        checks.one_number("error_scale", self.error_scale)
+        checks.one_number("weight_decay", self.weight_decay, minimum=0)
+        checks.one_number("centring", self.centring, minimum=0, maximum=1)
+        checks.whole_number("lateral_only_epochs", self.lateral_only_epochs, minimum=0)
+        checks.whole_number("batch_size", self.batch_size, minimum=1)
         float_name(self.dtype)
 
 
@@ -111,7 +112,7 @@ def find_weight_rule(rule: str | WeightRule) -> WeightRule:
     Raises:
         ValueError: an unknown name.
     """
-    return rule if callable(rule) else _checks.choice("weight_rule", rule, WEIGHT_RULES)
+    return rule if callable(rule) else checks.choice("weight_rule", rule, WEIGHT_RULES)
 
 
 def find_lateral_rule(rule: str | LateralRule) -> LateralRule:
@@ -124,5 +125,5 @@ def find_lateral_rule(rule: str | LateralRule) -> LateralRule:
         raise TypeError(f"lateral_rule is the class {rule.__name__}: needs an instance, as {rule.__name__}()")
     if callable(rule):
         return rule
-    _checks.choice("lateral_rule", rule, LATERAL_RULES)
+    checks.choice("lateral_rule", rule, LATERAL_RULES)
     return lambda x, R: decorrelation_update(x, R, rule)

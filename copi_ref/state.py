@@ -6,10 +6,10 @@ from typing import Any, cast
 
 import numpy as np
 
-from copi_ref.backend import Array, HostArray, device_of, from_numpy, namespace
-from copi_ref.credit import Generators
+from copi_ref.arrays.backend import Array, HostArray, device_of, from_numpy, namespace
 from copi_ref.network import Params
 from copi_ref.recipe import Recipe
+from copi_ref.task import Generators
 
 
 @dataclass(frozen=True, eq=False)

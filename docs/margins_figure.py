@@ -14,13 +14,13 @@ import matplotlib
 import numpy as np
 import torch
 
-from copi_ref.backend import default_namespace
+from copi_ref.arrays.backend import default_namespace
 from copi_ref.oracle import FUNCTIONS, PRECISIONS, VARIANTS, Conventions
-from copi_ref.oracle.calling import Caller
-from copi_ref.oracle.cases import draw_cases
-from copi_ref.oracle.comparison import run_case
-from copi_ref.oracle.drawing import ROUNDING
-from copi_ref.oracle.pieces import forward, perturbations, right_pieces
+from copi_ref.oracle.calling.calling import Caller
+from copi_ref.oracle.contract.pieces import forward, perturbations, right_pieces
+from copi_ref.oracle.inputs.cases import draw_cases
+from copi_ref.oracle.inputs.drawing import ROUNDING
+from copi_ref.oracle.judging.comparison import run_case
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt

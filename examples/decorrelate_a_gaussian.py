@@ -16,7 +16,7 @@ from matplotlib.animation import FuncAnimation
 import copi_ref as copi
 from copi_ref.analysis.diagnostics import asymmetry
 from copi_ref.data import correlated_gaussian
-from copi_ref.plots import line_style
+from copi_ref.figures.training import line_style
 
 RULES = ("symmetric", "left", "right")
 STEPS = 60

@@ -13,7 +13,7 @@ import numpy as np
 import copi_ref as copi
 from copi_ref.analysis.compression import compress, responses
 from copi_ref.data import load_digits
-from copi_ref.plots import line_style
+from copi_ref.figures.training import line_style
 
 FORMULAS = ("diagonal", "inverse", "pseudo-inverse")
 

@@ -13,7 +13,7 @@ import numpy as np
 import copi_ref as copi
 from copi_ref.analysis.diagnostics import condition_number
 from copi_ref.data import correlated_gaussian
-from copi_ref.plots import line_style
+from copi_ref.figures.training import line_style
 
 rng = np.random.default_rng(0)
 covariance = 0.1 * np.eye(5) + 0.9  # five inputs of power 1, each pair with E[y_i y_j] = 0.9

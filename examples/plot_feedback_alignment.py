@@ -12,7 +12,7 @@ import numpy as np
 import copi_ref as copi
 from copi_ref.analysis.diagnostics import layer_diagnostics
 from copi_ref.data import load_digits
-from copi_ref.plots import line_style
+from copi_ref.figures.training import line_style
 
 digits = load_digits()
 

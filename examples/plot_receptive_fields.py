@@ -13,7 +13,7 @@ import numpy as np
 import copi_ref as copi
 from copi_ref.analysis.receptive_fields import receptive_fields
 from copi_ref.data import load_digits
-from copi_ref.paper_plots import mosaic
+from copi_ref.figures.paper import mosaic
 
 # %%
 # Three epochs in which R alone learns, then seven in which W learns, too.

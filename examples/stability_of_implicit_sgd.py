@@ -14,7 +14,7 @@ import numpy as np
 
 import copi_ref as copi
 from copi_ref.data import load_digits
-from copi_ref.plots import line_style
+from copi_ref.figures.training import line_style
 
 digits = load_digits()
 few = copi.Dataset(digits.x_train[:100], digits.y_train[:100], digits.x_test, digits.y_test)

@@ -12,7 +12,7 @@ import os
 import numpy as np
 
 import copi_ref as copi
-from copi_ref.backend import namespace, to_numpy
+from copi_ref.arrays.backend import namespace, to_numpy
 
 try:
     with copi.use_backend("cupy"):

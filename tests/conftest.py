@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from idx_files import FILES, idx
 
-from copi_ref import backend
+from copi_ref.arrays import backend
 
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, max_examples=50)
 hypothesis.settings.register_profile("dev", deadline=None)

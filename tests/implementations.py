@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from copi_ref.oracle.pieces import forward, perturbations, right_pieces
+from copi_ref.oracle.contract.pieces import forward, perturbations, right_pieces
 
 
 class OfPieces:

@@ -19,7 +19,7 @@ from copi_ref.analysis.compression import compress, responses
 from copi_ref.analysis.linear_maps import LINEAR_MAPS
 from copi_ref.analysis.receptive_fields import MEASURES, receptive_fields
 from copi_ref.analysis.whitening import input_moment
-from copi_ref.backend import BackendError, load_backend
+from copi_ref.arrays.backend import BackendError, load_backend
 
 SIZES = (5, 4, 6, 3, 2)
 SAMPLES = 40

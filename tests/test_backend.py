@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import copi_ref as copi
-from copi_ref import backend
+from copi_ref.arrays import backend
 
 SIZES = (4, 3)
 

@@ -11,7 +11,7 @@ from test_network_and_credit import SIZES, lists, network, scaled
 from test_training import RECIPE, arrays_of, assert_same_bits, blobs, fresh, state_of
 
 import copi_ref as copi
-from copi_ref.finiteness import non_finite_weight
+from copi_ref.training.finiteness import non_finite_weight
 
 
 def means_of(rng, make, leading=()):

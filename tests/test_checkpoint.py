@@ -10,8 +10,8 @@ from test_training import RECIPE, blobs
 
 import copi_ref as copi
 from copi_ref import state as states
-from copi_ref.backend import to_numpy
-from copi_ref.checkpoint import CheckpointError, load_checkpoint, load_params, save_checkpoint
+from copi_ref.arrays.backend import to_numpy
+from copi_ref.training.checkpoint import CheckpointError, load_checkpoint, load_params, save_checkpoint
 
 SIZES = (6, 5, 3)
 SMALL = replace(RECIPE, eta_w=0.01, eta_r=0.01, batch_size=8)

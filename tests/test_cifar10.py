@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from idx_files import FILES, idx
 
-from copi_ref.cli import main
+from copi_ref.cli.main import main
 from copi_ref.data import DataError, Dataset, cifar10, dataset, hold_out, load_cifar10, load_mnist, load_named, split
 
 RECORDS = 4  # of the 10,000 in a real file

@@ -12,9 +12,10 @@ import pytest
 from npz_files import three_clusters
 
 import copi_ref as copi
-from copi_ref import cli, training_commands
 from copi_ref.analysis.diagnostics import MEASURES, layer_diagnostics
-from copi_ref.backend import to_numpy
+from copi_ref.arrays.backend import to_numpy
+from copi_ref.cli import main as cli
+from copi_ref.cli import train as training_commands
 from copi_ref.experiments import runner
 from copi_ref.experiments.presets import METHODS, PAPER_METHODS, Experiment, experiment
 from copi_ref.files import write_atomically
@@ -574,7 +575,7 @@ def test_summary_is_of_the_last_epoch():
 
 
 def test_figure_shows_means_spread_and_both_correlations():
-    from copi_ref.plots import correlation, training_figure
+    from copi_ref.figures.training import correlation, training_figure
 
     figure = training_figure(example_runs(), "title")
     panels = {axes.get_ylabel(): axes for axes in figure.axes if axes.lines}
@@ -593,7 +594,7 @@ def test_figure_shows_means_spread_and_both_correlations():
 
 
 def test_figure_of_more_methods_than_colours():
-    from copi_ref.plots import training_figure
+    from copi_ref.figures.training import training_figure
 
     runs = [replace(run, method=f"method {number}") for number in range(25) for run in example_runs()]
     figure = training_figure(runs, "title")
@@ -631,7 +632,7 @@ def notes(axes):
 
 
 def test_diagnostics_figure_has_a_row_a_method_and_a_line_a_layer():
-    from copi_ref.plots import diagnostics_figure
+    from copi_ref.figures.training import diagnostics_figure
 
     figure = diagnostics_figure([measured_run(method, seed) for method in ("a", "b") for seed in (0, 4)], "title")
     assert len(figure.axes) == 2 * len(PANELS)
@@ -650,7 +651,7 @@ def test_diagnostics_figure_has_a_row_a_method_and_a_line_a_layer():
 
 
 def test_each_panel_shows_the_measure_in_its_heading():
-    from copi_ref.plots import diagnostics_figure
+    from copi_ref.figures.training import diagnostics_figure
 
     values = {"energy": 1, "asymmetry": 2, "log_det": 3, "condition": 4, "angle": 5, "dead": 6}
     run = measured_run("m", 0, layers=1, **{f"{measure}_1": [value] * 3 for measure, value in values.items()})
@@ -662,7 +663,7 @@ def test_each_panel_shows_the_measure_in_its_heading():
 
 
 def test_values_that_are_not_finite_are_left_out_and_noted():
-    from copi_ref.plots import diagnostics_figure
+    from copi_ref.figures.training import diagnostics_figure
 
     inf, nan = np.inf, np.nan
     runs = [
@@ -682,7 +683,7 @@ def test_values_that_are_not_finite_are_left_out_and_noted():
 
 
 def test_a_figure_without_a_finite_value_or_with_one_epoch_can_be_drawn(tmp_path):
-    from copi_ref.plots import diagnostics_figure, save
+    from copi_ref.figures.training import diagnostics_figure, save
 
     nothing = {f"{measure}_{layer}": [np.nan] for measure in MEASURES for layer in (1, 2)}
     save(diagnostics_figure([measured_run("m", 0, epochs=1, **nothing)], "title"), tmp_path / "nothing.png")
@@ -692,7 +693,7 @@ def test_a_figure_without_a_finite_value_or_with_one_epoch_can_be_drawn(tmp_path
 
 
 def test_angles_are_seen_whole():
-    from copi_ref.plots import diagnostics_figure
+    from copi_ref.figures.training import diagnostics_figure
 
     for largest in (3, 94.5, 180):
         (axes,) = panel(diagnostics_figure([measured_run("m", 0, angle_2=[0, largest, 1])], "title"), "angle")
@@ -703,7 +704,7 @@ def test_angles_are_seen_whole():
 
 
 def test_lines_at_0_and_those_of_other_methods_are_seen():
-    from copi_ref.plots import diagnostics_figure
+    from copi_ref.figures.training import diagnostics_figure
 
     high = {f"{measure}_1": [100] * 3 for measure in ("energy", "asymmetry", "dead")}
     runs = [measured_run("a", 0, 1, **{name: [0] * 3 for name in high}), measured_run("b", 0, 1, **high)]
@@ -715,14 +716,14 @@ def test_lines_at_0_and_those_of_other_methods_are_seen():
 
 
 def test_methods_of_different_depth_share_the_legend():
-    from copi_ref.plots import diagnostics_figure
+    from copi_ref.figures.training import diagnostics_figure
 
     figure = diagnostics_figure([measured_run("a", 0, 1), measured_run("b", 0, 9), measured_run("c", 0, 2)], "title")
     assert [text.get_text() for text in figure.legends[0].get_texts()] == [f"layer {number}" for number in range(1, 10)]
 
 
 def test_a_run_without_diagnostics_can_not_be_drawn():
-    from copi_ref.plots import diagnostics_figure
+    from copi_ref.figures.training import diagnostics_figure
 
     with pytest.raises(ValueError, match="m, seed 0 has no diagnostics: train with diagnostics=layer_diagnostics"):
         diagnostics_figure(example_runs(), "title")

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from copi_ref.cli import main
+from copi_ref.cli.main import main
 from copi_ref.experiments.comparison import comparison, paired_difference
 from copi_ref.experiments.folder import FinishedRun, RunError, find_runs, write_config, write_metrics, write_outcome
 

@@ -13,8 +13,9 @@ from test_in_place import assert_is_repeated_step, small_problem
 from test_training import RECIPE, arrays_of, assert_same_bits, blobs, fresh
 
 import copi_ref as copi
-from copi_ref import backend, cuda_graph, epoch
+from copi_ref.arrays import backend
 from copi_ref.state import own
+from copi_ref.training import cuda_graph, epoch
 
 SMALL = replace(RECIPE, eta_w=0.01, eta_r=0.01, batch_size=8)  # 45 samples: five batches, and one of 5
 

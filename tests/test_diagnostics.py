@@ -27,8 +27,8 @@ from copi_ref.analysis.diagnostics import (
     log_abs_det,
     off_diagonal_energy,
 )
-from copi_ref.batches import Samples, move
 from copi_ref.state import generator_of
+from copi_ref.training.batches import Samples, move
 
 # --- the same by hand ------------------------------------------------------------------------------------------------
 

@@ -11,8 +11,8 @@ from sybil import Sybil
 from sybil.parsers.markdown import CodeBlockParser
 
 import copi_ref as copi
-from copi_ref import cli
 from copi_ref.algorithm import algorithm_1
+from copi_ref.cli import main as cli
 from copi_ref.experiments.sweep import read_sweep
 
 ROOT = Path(__file__).parents[1]

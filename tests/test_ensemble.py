@@ -8,11 +8,11 @@ import pytest
 from test_training import RECIPE, arrays_of, assert_same_bits, blobs
 
 import copi_ref as copi
-from copi_ref import in_place
 from copi_ref.analysis.diagnostics import layer_diagnostics
-from copi_ref.backend import to_numpy
+from copi_ref.arrays.backend import to_numpy
 from copi_ref.oracle.rounding import PRECISIONS, tracked
 from copi_ref.state import recipe_of_member
+from copi_ref.training import in_place
 
 SIZES = (6, 5, 3)
 SMALL = replace(RECIPE, eta_w=0.01, eta_r=0.01, batch_size=8)
@@ -122,7 +122,7 @@ def test_an_ensemble_on_every_library(xp, rng):
 
 def test_evaluation_of_an_ensemble_is_that_of_its_networks(xp, rng, monkeypatch):
     """In pieces of two rows, too."""
-    from copi_ref import evaluation
+    from copi_ref.training import evaluation
 
     state, dataset = copi.init_state(SMALL, SIZES, rngs(0, 1, 2), np), blobs(rng)
     params = copi.Params(W=xp.asarray(state.params.W), R=xp.asarray(state.params.R))

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from idx_files import FILES, idx
 
-from copi_ref.cli import main
+from copi_ref.cli.main import main
 from copi_ref.data import DataError, load_named
 from copi_ref.data.fetch import SOURCES, Source, fetch
 

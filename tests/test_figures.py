@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 import copi_ref as copi
-from copi_ref import cli, figure_commands
 from copi_ref.analysis.whitening import distance_from_zca
+from copi_ref.cli import figure as figure_commands
+from copi_ref.cli import main as cli
 from copi_ref.data import Dataset
 from copi_ref.experiments import figure_2, figure_3a, figure_3b, figure_3c, rates
 from copi_ref.experiments.chosen_runs import FigureError, recipe_of, runs_by_method, title_of
@@ -21,7 +22,7 @@ from copi_ref.experiments.runner import Spread, spread
 from copi_ref.experiments.tables import as_csv, as_table
 
 pytest.importorskip("matplotlib")
-from copi_ref import paper_plots
+from copi_ref.figures import paper as paper_plots
 
 SIDE, CLASSES = 4, 3
 

@@ -10,13 +10,14 @@ from test_network_and_credit import network, scaled
 from test_training import RECIPE, arrays_of, assert_same_bits, blobs, fresh, state_of
 
 import copi_ref as copi
-from copi_ref import backend, batches, in_place
-from copi_ref.batches import move
-from copi_ref.epoch import shuffle, with_rates
-from copi_ref.in_place import Scratch, step_in_place
+from copi_ref.arrays import backend
 from copi_ref.oracle import Conventions, check
 from copi_ref.oracle.rounding import PRECISIONS, tracked
 from copi_ref.state import own
+from copi_ref.training import batches, in_place
+from copi_ref.training.batches import move
+from copi_ref.training.epoch import shuffle, with_rates
+from copi_ref.training.in_place import Scratch, step_in_place
 
 
 @pytest.fixture(params=[1, 10, 2**19], ids=["rows one by one", "blocks", "whole"])

@@ -28,7 +28,7 @@ from copi_ref.inference_learning import (
     prox_energy,
     prox_gradient,
 )
-from copi_ref.minimise import minimise
+from copi_ref.to_convergence.minimise import minimise
 
 
 def settled_at(W, R, y0, h, f, convention="weights-after-activation", mean=None):

@@ -9,7 +9,7 @@ import pytest
 from compare import N, assert_close, assert_exact, draw, fractions
 
 import copi_ref as copi
-from copi_ref.credit import OUTPUTS
+from copi_ref.task import OUTPUTS
 
 SIZES = (5, 4, 6, 3)  # all different
 

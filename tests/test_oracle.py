@@ -14,7 +14,7 @@ from test_oracle_rounding import ALL_CONVENTIONS, ids
 import copi_ref as copi
 from copi_ref import oracle
 from copi_ref.oracle import FUNCTIONS, PRECISIONS, VARIANTS, Conventions, OracleError
-from copi_ref.oracle.cases import draw_cases
+from copi_ref.oracle.inputs.cases import draw_cases
 
 # The implementations below are written in NumPy, whatever COPI_REF_BACKEND says.
 check = functools.partial(oracle.check, xp=np)

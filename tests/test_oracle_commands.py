@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from mutants import plain
 
 import copi_ref as copi
-from copi_ref import cli
-from copi_ref.oracle import FUNCTIONS, Conventions, check, strategies
-from copi_ref.oracle.commands import TargetError, conventions_from_text
-from copi_ref.oracle.explain import example, explain
+from copi_ref.cli import main as cli
+from copi_ref.oracle import FUNCTIONS, Conventions, check
+from copi_ref.oracle.calling.named import TargetError, conventions_from_text
+from copi_ref.oracle.inputs import strategies
+from copi_ref.oracle.report.explain import example, explain
 
 TESTS = Path(__file__).parent
 

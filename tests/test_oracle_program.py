@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from copi_ref import cli
+from copi_ref.cli import main as cli
 from copi_ref.oracle import Conventions, check
-from copi_ref.oracle.program import Program, ProgramError
+from copi_ref.oracle.calling.program import Program, ProgramError
 from copi_ref.oracle.vectors import SHIPPED
 
 SPEAKS = f"{shlex.quote(sys.executable)} {shlex.quote(str(Path(__file__).parent / 'programs' / 'speaks.py'))}"

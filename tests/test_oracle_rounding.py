@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 import copi_ref as copi
 from copi_ref.oracle import FUNCTIONS, PRECISIONS, Conventions
-from copi_ref.oracle.cases import draw_cases, relative_allowance, undecided, with_tracked
-from copi_ref.oracle.drawing import EXACT
-from copi_ref.oracle.pieces import right_pieces, whole_step
+from copi_ref.oracle.contract.pieces import right_pieces, whole_step
+from copi_ref.oracle.inputs.cases import draw_cases, relative_allowance, undecided, with_tracked
+from copi_ref.oracle.inputs.drawing import EXACT
+from copi_ref.oracle.inputs.strategies import layers
 from copi_ref.oracle.rounding import Tracked, tracked
-from copi_ref.oracle.strategies import layers
 
 FLOAT32 = PRECISIONS["float32"]
 ALL_CONVENTIONS = [
@@ -88,7 +88,7 @@ def test_an_activation_has_the_magnitude_of_its_branch():
 @pytest.mark.parametrize("name", ["tanh", "sigmoid"])
 def test_bounds_of_smooth_functions_and_their_slopes(name):
     """The constants |f|, |f′|, |f″| that the magnitudes of tanh and sigmoid rest on, by looking everywhere."""
-    from copi_ref.oracle.conventions import _SIZE_AND_SLOPE
+    from copi_ref.oracle.contract.conventions import _SIZE_AND_SLOPE
 
     a = np.linspace(-20, 20, 400_001)
     f = copi.ACTIVATIONS[name]

@@ -13,14 +13,14 @@ import killed_run
 import numpy as np
 import pytest
 
-from copi_ref.backend import to_numpy
-from copi_ref.checkpoint import CheckpointError, load_params
+from copi_ref.arrays.backend import to_numpy
 from copi_ref.data import Dataset, load_npz
 from copi_ref.experiments import config as configs
 from copi_ref.experiments import recorded
 from copi_ref.experiments.config import Plan, fingerprint, surroundings
 from copi_ref.experiments.folder import FinishedRun, RunError, RunFailedError, find_runs, read_run
 from copi_ref.experiments.lock import locked
+from copi_ref.training.checkpoint import CheckpointError, load_params
 
 KILLS = int(os.environ.get("COPI_REF_KILLS", "3"))
 """Kills at random moments; 20 of them are for when this code changes."""

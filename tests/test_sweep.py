@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from npz_files import three_clusters
 
-from copi_ref import cli
+from copi_ref.cli import main as cli
 from copi_ref.data import load_named, load_npz
 from copi_ref.experiments import sweep as sweeps
 from copi_ref.experiments.folder import find_runs
@@ -201,7 +201,7 @@ def always_deadly(dataset, data_dir, held_out):
 
 @needs_sigkill
 def test_the_command_names_each_run_whose_process_died(own_npz, tmp_path, monkeypatch, capsys):
-    from copi_ref import sweep_commands
+    from copi_ref.cli import sweep as sweep_commands
 
     config, out = written(tmp_path / "sweep.toml", dataset=str(own_npz), methods=["copi-bp"], seeds=1), tmp_path / "out"
     outcomes = partial(run_jobs, load=always_deadly)
@@ -427,7 +427,7 @@ def test_data_that_are_not_there_are_missed_once(tmp_path, capsys):
 
 
 def test_the_default_is_to_share_out_the_cores(config, tmp_path, monkeypatch, capsys):
-    from copi_ref import sweep_commands
+    from copi_ref.cli import sweep as sweep_commands
 
     seen = []
     monkeypatch.setattr(sweep_commands, "cores", lambda: 7)
@@ -469,7 +469,7 @@ def test_the_data_are_read_once_in_a_process(own_npz, config, tmp_path):
 
 
 def test_the_command_reads_the_data_once_too(config, tmp_path, monkeypatch):
-    from copi_ref import sweep_commands
+    from copi_ref.cli import sweep as sweep_commands
 
     read = []
 
@@ -483,7 +483,7 @@ def test_the_command_reads_the_data_once_too(config, tmp_path, monkeypatch):
 
 
 def test_an_interrupted_sweep_says_what_a_sweep_can(config, tmp_path, monkeypatch, capsys):
-    from copi_ref import sweep_commands
+    from copi_ref.cli import sweep as sweep_commands
 
     def interrupted(*_):
         raise KeyboardInterrupt

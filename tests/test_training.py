@@ -12,7 +12,7 @@ from compare import assert_close, assert_exact, draw, fractions
 from test_network_and_credit import SIZES, lists, network, scaled
 
 import copi_ref as copi
-from copi_ref import backend
+from copi_ref.arrays import backend
 
 RECIPE = copi.Recipe(eta_w=0.25, eta_r=0.125, dtype="float64", lateral_rule="right")
 

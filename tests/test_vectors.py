@@ -8,7 +8,7 @@ import naive
 import numpy as np
 import pytest
 
-from copi_ref import cli
+from copi_ref.cli import main as cli
 from copi_ref.oracle import VARIANTS, vectors
 from copi_ref.oracle.vectors import MANIFEST, SCHEMA, SHIPPED, VectorsError, differences, load
 

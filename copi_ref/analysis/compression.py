@@ -2,12 +2,12 @@
 
 from typing import NamedTuple
 
-from copi_ref import _checks
 from copi_ref.activations import Activation, leaky_relu
 from copi_ref.analysis.linear_maps import LINEAR_MAPS
 from copi_ref.analysis.sample_means import in_double, mean_over_pieces
-from copi_ref.backend import Array, namespace
-from copi_ref.moments import mean_outer
+from copi_ref.arrays import checks
+from copi_ref.arrays.backend import Array, namespace
+from copi_ref.arrays.moments import mean_outer
 from copi_ref.network import Params, forward
 
 
@@ -71,9 +71,9 @@ def compress(params: Params, responses: Responses, removed: int, formula: str = 
         ValueError: it is below 0 or above L − 2, an unknown formula, moments of another network, or "inverse" where
             there is none.
     """
-    find = _checks.choice("formula", formula, LINEAR_MAPS)
-    _checks.whole_number("removed", removed, minimum=0)
-    _checks.same_length(responses=(responses.ax, len(params.W) - 2))
+    find = checks.choice("formula", formula, LINEAR_MAPS)
+    checks.whole_number("removed", removed, minimum=0)
+    checks.same_length(responses=(responses.ax, len(params.W) - 2))
     if removed > len(params.W) - 2:
         raise ValueError(
             f"removed is {removed}: of {len(params.W) - 1} hidden layers all but the first can go, "

@@ -4,15 +4,16 @@ import math
 
 import numpy as np
 
-from copi_ref import _checks
-from copi_ref.backend import Array, Namespace, device_of, namespace
-from copi_ref.batches import Samples
-from copi_ref.credit import Task, backpropagation, find_credit
-from copi_ref.evaluation import ROWS
-from copi_ref.moments import mean_outer
+from copi_ref.arrays import checks
+from copi_ref.arrays.backend import Array, Namespace, device_of, namespace
+from copi_ref.arrays.moments import mean_outer
+from copi_ref.credit import backpropagation, find_credit
 from copi_ref.network import forward
 from copi_ref.recipe import Recipe
 from copi_ref.state import State, generator_of
+from copi_ref.task import Task
+from copi_ref.training.batches import Samples
+from copi_ref.training.evaluation import ROWS
 
 MEASURES = ("energy", "asymmetry", "log_det", "condition", "dead", "angle")
 """What `layer_diagnostics` records of each layer; the names are ``energy_1``, …, with the layer from 1."""
@@ -80,14 +81,14 @@ def off_diagonal_energy(x: Array) -> Array:
         TypeError: `x` is no floating array, or exact (a root is not rational).
         ValueError: `x` has fewer than two axes.
     """
-    _checks.arrays(x=(x, "NK"))
+    checks.arrays(x=(x, "NK"))
     return energy_of_moment(mean_outer(x, x))
 
 
 def energy_of_moment(C: Array) -> Array:
     """Return ‖C_off‖_F / ‖diag C‖_F of a second moment C, (…, K, K); result and errors as `off_diagonal_energy`."""
-    xp = _checks.arrays(C=(C, "KK"))
-    _checks.not_exact("off_diagonal_energy", C)
+    xp = checks.arrays(C=(C, "KK"))
+    checks.not_exact("off_diagonal_energy", C)
     on_diagonal = xp.eye(C.shape[-1], dtype=C.dtype, device=device_of(C)) == 1
     scaled = _largest_to_one(C, xp)  # else the squares of small inputs underflow
     # Squares are summed apart: ‖C‖² − ‖diag C‖² would lose a small off-diagonal part to rounding.
@@ -113,16 +114,16 @@ def condition_number(x: Array) -> Array:
 
     Not checked: that x is finite.
     """
-    xp = _checks.arrays(x=(x, "NK"))
-    _checks.not_exact("condition_number", x)
+    xp = checks.arrays(x=(x, "NK"))
+    checks.not_exact("condition_number", x)
     x = _largest_to_one(x, xp)  # so that C neither under- nor overflows
     return condition_of_moment(mean_outer(x, x))
 
 
 def condition_of_moment(C: Array) -> Array:
     """Return λmax/λmin of a second moment C, (…, K, K); result and errors as `condition_number`."""
-    xp = _checks.arrays(C=(C, "KK"))
-    _checks.not_exact("condition_number", C)
+    xp = checks.arrays(C=(C, "KK"))
+    checks.not_exact("condition_number", C)
     eigenvalues = xp.linalg.eigvalsh(C)  # in ascending order
     smallest, largest = eigenvalues[..., 0], eigenvalues[..., -1]
     # Rounding leaves an eigenvalue that is 0 slightly above or below 0.
@@ -143,7 +144,7 @@ def dead_share(x: Array) -> Array:
         TypeError: `x` is no floating array.
         ValueError: `x` has fewer than two axes.
     """
-    xp = _checks.arrays(x=(x, "NK"))
+    xp = checks.arrays(x=(x, "NK"))
     dead = xp.all(x == 0, axis=-2)  # and not E[x²] = 0, which tiny inputs reach by underflow
     zero = x[..., 0, :] * 0
     return xp.sum(xp.where(dead, zero + 1, zero), axis=-1) / x.shape[-1]
@@ -164,8 +165,8 @@ def asymmetry(R: Array) -> Array:
         TypeError: `R` is no floating array, or exact (a root is not rational).
         ValueError: `R` is not square.
     """
-    xp = _checks.arrays(R=(R, "KK"))
-    _checks.not_exact("asymmetry", R)
+    xp = checks.arrays(R=(R, "KK"))
+    checks.not_exact("asymmetry", R)
     scaled = _largest_to_one(R, xp)
     return _norm(scaled - scaled.mT, xp) / _not_zero(_norm(scaled, xp), xp)
 
@@ -186,8 +187,8 @@ def log_abs_det(R: Array) -> Array:
         TypeError: `R` is no floating array, or exact (a logarithm is not rational).
         ValueError: `R` is not square.
     """
-    xp = _checks.arrays(R=(R, "KK"))
-    _checks.not_exact("log_abs_det", R)
+    xp = checks.arrays(R=(R, "KK"))
+    checks.not_exact("log_abs_det", R)
     return xp.linalg.slogdet(R)[1]
 
 
@@ -208,8 +209,8 @@ def angle(delta: Array, reference: Array) -> Array:
         TypeError: arrays of different libraries or dtypes, not floating, or exact (an angle is not rational).
         ValueError: shapes that don't fit.
     """
-    xp = _checks.arrays(delta=(delta, "NM"), reference=(reference, "NM"))
-    _checks.not_exact("angle", delta)
+    xp = checks.arrays(delta=(delta, "NM"), reference=(reference, "NM"))
+    checks.not_exact("angle", delta)
     (u, delta_is_zero), (v, reference_is_zero) = _direction(delta, xp), _direction(reference, xp)
     degrees = 2 * xp.atan2(_norm(u - v, xp), _norm(u + v, xp)) * (180 / math.pi)
     return xp.where(delta_is_zero | reference_is_zero, degrees * 0 + math.nan, degrees)

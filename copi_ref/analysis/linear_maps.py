@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 
-from copi_ref import _checks
 from copi_ref.analysis.diagnostics import condition_of_moment
 from copi_ref.analysis.spectrum import power_on_range
-from copi_ref.backend import Array, device_of, namespace, to_numpy
-from copi_ref.products import solve
+from copi_ref.arrays import checks
+from copi_ref.arrays.backend import Array, device_of, namespace, to_numpy
+from copi_ref.arrays.products import solve
 
 
 def diagonal_map(zx: Array, power: Array) -> Array:
@@ -26,7 +26,7 @@ def diagonal_map(zx: Array, power: Array) -> Array:
         ValueError: shapes that don't fit.
     """
     row = power[..., None, :]
-    xp = _checks.arrays(zx=(zx, "MK"), power=(row, "OK"))
+    xp = checks.arrays(zx=(zx, "MK"), power=(row, "OK"))
     dead = row == 0
     M = zx / xp.where(dead, row + 1, row)  # masked before the division, as in fixed_point
     return xp.where(dead, M * 0, M)
@@ -49,8 +49,8 @@ def inverse_map(zx: Array, C: Array) -> Array:
         TypeError: arrays of different libraries or dtypes, not floating, or exact (no exact inverse here).
         ValueError: shapes that don't fit, or C has no inverse to working precision.
     """
-    xp = _checks.arrays(zx=(zx, "MK"), C=(C, "KK"))
-    _checks.not_exact("inverse_map", zx)
+    xp = checks.arrays(zx=(zx, "MK"), C=(C, "KK"))
+    checks.not_exact("inverse_map", zx)
     power = xp.linalg.diagonal(C)
     dead = power == 0
     size = xp.sqrt(xp.where(dead, power + 1, power))[..., None, :]
@@ -73,8 +73,8 @@ def pseudo_inverse_map(zx: Array, C: Array) -> Array:
 
     Arguments, result and errors as `inverse_map`, but C needs no inverse.
     """
-    _checks.arrays(zx=(zx, "MK"), C=(C, "KK"))
-    _checks.not_exact("pseudo_inverse_map", zx)
+    checks.arrays(zx=(zx, "MK"), C=(C, "KK"))
+    checks.not_exact("pseudo_inverse_map", zx)
     return zx @ power_on_range(C, -1)
 
 

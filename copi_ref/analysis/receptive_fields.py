@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 
-from copi_ref import _checks
 from copi_ref.activations import Activation, leaky_relu
 from copi_ref.analysis.linear_maps import diagonal_map
 from copi_ref.analysis.sample_means import in_double, mean_over_pieces
-from copi_ref.backend import Array
-from copi_ref.moments import mean_outer, mean_square
+from copi_ref.arrays import checks
+from copi_ref.arrays.backend import Array
+from copi_ref.arrays.moments import mean_outer, mean_square
 from copi_ref.network import Params, forward
 
 
@@ -27,8 +27,8 @@ def correlation(yx: Array, y_power: Array, x_power: Array) -> Array:
         ValueError: shapes that don't fit.
     """
     rows, columns = y_power[..., :, None], x_power[..., None, :]
-    xp = _checks.arrays(yx=(yx, "MK"), y_power=(rows, "MO"), x_power=(columns, "OK"))
-    _checks.not_exact("correlation", yx)
+    xp = checks.arrays(yx=(yx, "MK"), y_power=(rows, "MO"), x_power=(columns, "OK"))
+    checks.not_exact("correlation", yx)
     # Two roots and not one of the product, which underflows first; a dead unit's row of yx is 0 already.
     y_size, x_size = (xp.sqrt(xp.where(power == 0, power + 1, power)) for power in (rows, columns))
     return yx / y_size / x_size
@@ -66,13 +66,13 @@ def receptive_fields(
     Raises:
         TypeError, ValueError: samples that don't fit the network, or an unknown measure.
     """
-    find = _checks.choice("measure", measure, MEASURES)
+    find = checks.choice("measure", measure, MEASURES)
     layers = len(params.W)
 
     def moments(piece: Array) -> tuple[Array, ...]:
         trace = forward(params, piece, activation)
         x, ys = in_double(trace.x[0]), [in_double(y) for y in trace.y]
-        xp = _checks.arrays(x=(x, "NK"))
+        xp = checks.arrays(x=(x, "NK"))
         return (mean_square(x, xp), *(mean_outer(y, x) for y in ys), *(mean_square(y, xp) for y in ys))
 
     x_power, *rest = mean_over_pieces(y0, params.W[0], moments)

@@ -5,9 +5,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from copi_ref import _checks
-from copi_ref.backend import Array, float_name, from_numpy, namespace
-from copi_ref.batches import pieces, there
+from copi_ref.arrays import checks
+from copi_ref.arrays.backend import Array, float_name, from_numpy, namespace
+from copi_ref.training.batches import pieces, there
 
 ROWS = 1000  # of a network of 784-500×6-10 all activities in float64 take 60 MB
 
@@ -23,11 +23,11 @@ def mean_over_pieces(x: Array, like: Array, of: Callable[[Array], tuple[Array, .
     Raises:
         TypeError, ValueError: `x` is no array of samples.
     """
-    _checks.arrays(x=(x, "NK"))
+    checks.arrays(x=(x, "NK"))
     samples, totals = x.shape[-2], None
     for rows in pieces(samples, ROWS):
         weight = Fraction(rows.stop - rows.start, samples)
-        share = weight if _checks.is_exact(x) else float(weight)
+        share = weight if checks.is_exact(x) else float(weight)
         means = tuple(share * mean for mean in of(there(x[..., rows, :], like)))
         totals = means if totals is None else tuple(a + b for a, b in zip(totals, means, strict=True))
     assert totals is not None  # no samples: refused above
@@ -40,7 +40,7 @@ def in_double(array: Array) -> Array:
     Raises:
         BackendError: the library gives another dtype (JAX without JAX_ENABLE_X64).
     """
-    if _checks.is_exact(array) or float_name(array.dtype) == "float64":
+    if checks.is_exact(array) or float_name(array.dtype) == "float64":
         return array
     xp = namespace(array)
     from_numpy(np.empty(0), xp, "float64")  # before the cast: JAX would only warn, and leave float32

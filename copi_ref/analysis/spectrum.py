@@ -1,7 +1,7 @@
 """Powers of a second moment C, such as C^(−½), by its eigenvalues; 0 in the directions in which nothing lies."""
 
-from copi_ref import _checks
-from copi_ref.backend import Array
+from copi_ref.arrays import checks
+from copi_ref.arrays.backend import Array
 
 
 def power_on_range(C: Array, exponent: float) -> Array:
@@ -23,8 +23,8 @@ def power_on_range(C: Array, exponent: float) -> Array:
 
     Not checked: that C is symmetric (its lower triangle counts) and finite.
     """
-    xp = _checks.arrays(C=(C, "KK"))
-    _checks.not_exact("power_on_range", C)
+    xp = checks.arrays(C=(C, "KK"))
+    checks.not_exact("power_on_range", C)
     eigenvalues, V = xp.linalg.eigh(C)  # in ascending order
     smallest = C.shape[-1] * float(xp.finfo(C.dtype).eps) * eigenvalues[..., -1:]
     null = eigenvalues <= smallest

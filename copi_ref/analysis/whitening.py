@@ -5,11 +5,11 @@ the scale that brings it closest: one for all units, or one a unit, which leaves
 remaining difference (that COPI "does not scale the individual elements for unit variance").
 """
 
-from copi_ref import _checks
 from copi_ref.analysis.sample_means import in_double, mean_over_pieces
 from copi_ref.analysis.spectrum import power_on_range
-from copi_ref.backend import Array, Namespace
-from copi_ref.moments import mean_outer
+from copi_ref.arrays import checks
+from copi_ref.arrays.backend import Array, Namespace
+from copi_ref.arrays.moments import mean_outer
 from copi_ref.network import Params, centred
 
 
@@ -31,8 +31,8 @@ def zca(C: Array) -> Array:
 
     Not checked: that C is symmetric and finite.
     """
-    _checks.arrays(C=(C, "KK"))
-    _checks.not_exact("zca", C)
+    checks.arrays(C=(C, "KK"))
+    checks.not_exact("zca", C)
     return power_on_range(C, -0.5)
 
 
@@ -87,8 +87,8 @@ def input_moment(params: Params, y0: Array) -> Array:
 
 def _distance(R: Array, C: Array, axes: tuple[int, ...]) -> Array:
     """Return the distance with one best scale for all entries of R C^½ that lie along `axes`."""
-    xp = _checks.arrays(R=(R, "KK"), C=(C, "KK"))
-    _checks.not_exact("distance_from_zca", R)
+    xp = checks.arrays(R=(R, "KK"), C=(C, "KK"))
+    checks.not_exact("distance_from_zca", R)
     ours, white = R @ power_on_range(C, 0.5), power_on_range(C, 0)
     power = xp.sum(ours * ours, axis=axes, keepdims=True)
     scale = xp.sum(ours * white, axis=axes, keepdims=True) / xp.where(power == 0, power + 1, power)

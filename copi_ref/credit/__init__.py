@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from copi_ref import _checks
-from copi_ref.backend import Array, Namespace, default_namespace, from_numpy
+from copi_ref.arrays import checks
+from copi_ref.arrays.backend import Array, Namespace, default_namespace, from_numpy
 from copi_ref.credit.backpropagation import backpropagation
 from copi_ref.credit.difference_target_propagation import DifferenceTargetPropagation
 from copi_ref.credit.direct_feedback_alignment import direct_feedback_alignment
@@ -16,21 +16,17 @@ from copi_ref.credit.gait_prop import GaitProp
 from copi_ref.credit.inference_learning import InferenceLearning, ProximalInferenceLearning
 from copi_ref.credit.node_perturbation import NodePerturbation
 from copi_ref.credit.target_propagation import TargetPropagation, target_propagation_as_printed
-from copi_ref.credit.task import OUTPUTS, CreditMethod, Generators, Task
 from copi_ref.network import check_sizes, xavier_normal
+from copi_ref.task import CreditMethod
 
 __all__ = [
     "CREDIT",
-    "OUTPUTS",
-    "CreditMethod",
     "DifferenceTargetPropagation",
     "GaitProp",
-    "Generators",
     "InferenceLearning",
     "NodePerturbation",
     "ProximalInferenceLearning",
     "TargetPropagation",
-    "Task",
     "backpropagation",
     "direct_feedback_alignment",
     "feedback_alignment",
@@ -78,7 +74,7 @@ def init_feedback(
         BackendError: the backend can't be used.
     """
     check_sizes(sizes)
-    _checks.generator("rng", rng)
+    checks.generator("rng", rng)
     shapes = _feedback_shapes(find_credit(method), tuple(sizes))
     if shapes is None:
         return None
@@ -104,4 +100,4 @@ def find_credit(method: str | CreditMethod) -> CreditMethod:
     """
     if isinstance(method, type):
         raise TypeError(f"credit is the class {method.__name__}: needs an instance, as {method.__name__}()")
-    return method if callable(method) else _checks.choice("credit", method, CREDIT)
+    return method if callable(method) else checks.choice("credit", method, CREDIT)

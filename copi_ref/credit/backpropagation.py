@@ -1,10 +1,10 @@
 """Backpropagation: the exact gradient with respect to every pre-activation."""
 
 from copi_ref.activations import Activation
-from copi_ref.backend import Array
-from copi_ref.credit.task import Task, output_perturbation
+from copi_ref.arrays.backend import Array
+from copi_ref.arrays.products import apply
 from copi_ref.network import Params, Trace
-from copi_ref.products import apply
+from copi_ref.task import Task, output_perturbation
 
 
 def backpropagation(params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:

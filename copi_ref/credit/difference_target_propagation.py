@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from fractions import Fraction
 
-from copi_ref import _checks
-from copi_ref.backend import Array
+from copi_ref.arrays import checks
+from copi_ref.arrays.backend import Array
+from copi_ref.arrays.products import apply
 from copi_ref.credit.target_propagation import learn_inverse
-from copi_ref.credit.task import Task, output_perturbation, required_feedback
 from copi_ref.network import Params, Trace
-from copi_ref.products import apply
+from copi_ref.task import Task, output_perturbation, required_feedback
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class DifferenceTargetPropagation:
     eta_b: float | Fraction = Fraction(1, 2)
 
     def __post_init__(self) -> None:
-        _checks.one_number("eta_b", self.eta_b, minimum=0, maximum=2)
+        checks.one_number("eta_b", self.eta_b, minimum=0, maximum=2)
 
     def __call__(self, params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
         """Return one δ_l (…, N, K_l) per layer, the lowest first.
@@ -44,7 +44,7 @@ class DifferenceTargetPropagation:
         deltas = [output_perturbation(params, trace, task)]
         layers = zip(reversed(feedback), trace.a[-2::-1], trace.a[:0:-1], trace.y[:0:-1], strict=True)
         for B, a, a_above, y_above in layers:
-            _checks.arrays(a_above=(a_above, "NM"), a=(a, "NK"), B=(B, "KM"))
+            checks.arrays(a_above=(a_above, "NM"), a=(a, "NK"), B=(B, "KM"))
             deltas.append(apply(B, task.activation(a_above + deltas[-1]) - y_above))
         return tuple(reversed(deltas))
 

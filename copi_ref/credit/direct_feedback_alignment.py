@@ -1,9 +1,9 @@
 """Direct feedback alignment: fixed random weights carry the output's error to every layer (Nøkland 2016)."""
 
-from copi_ref.backend import Array
+from copi_ref.arrays.backend import Array
 from copi_ref.credit.feedback_alignment import fed_back
-from copi_ref.credit.task import Task, output_perturbation, required_feedback
 from copi_ref.network import Params, Trace
+from copi_ref.task import Task, output_perturbation, required_feedback
 
 
 def direct_feedback_alignment(params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:

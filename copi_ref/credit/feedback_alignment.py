@@ -1,11 +1,11 @@
 """Feedback alignment: fixed random weights carry the error down (Lillicrap et al. 2016)."""
 
-from copi_ref import _checks
 from copi_ref.activations import Activation
-from copi_ref.backend import Array
-from copi_ref.credit.task import Task, output_perturbation, required_feedback
+from copi_ref.arrays import checks
+from copi_ref.arrays.backend import Array
+from copi_ref.arrays.products import apply
 from copi_ref.network import Params, Trace
-from copi_ref.products import apply
+from copi_ref.task import Task, output_perturbation, required_feedback
 
 
 def feedback_alignment(params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
@@ -35,5 +35,5 @@ def fed_back(delta: Array, B: Array, a: Array, activation: Activation) -> Array:
     Raises:
         TypeError, ValueError: the feedback weights don't fit.
     """
-    _checks.arrays(delta=(delta, "NM"), a=(a, "NK"), B=(B, "KM"))
+    checks.arrays(delta=(delta, "NM"), a=(a, "NK"), B=(B, "KM"))
     return activation.derivative(a) * apply(B, delta)

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from copi_ref import _checks
-from copi_ref.backend import Array, namespace
-from copi_ref.credit.task import Task, output_perturbation, required_feedback
+from copi_ref.arrays import checks
+from copi_ref.arrays.backend import Array, namespace
+from copi_ref.arrays.products import apply
 from copi_ref.network import Params, Trace
-from copi_ref.products import apply
+from copi_ref.task import Task, output_perturbation, required_feedback
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class GaitProp:
     inverse: str = "pseudo-inverse"
 
     def __post_init__(self) -> None:
-        _checks.positive_number("gamma", self.gamma)
-        _checks.choice("inverse", self.inverse, INVERSES)
+        checks.positive_number("gamma", self.gamma)
+        checks.choice("inverse", self.inverse, INVERSES)
 
     def __call__(self, params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
         """Return one δ_l (…, N, K_l) per layer, the lowest first.
@@ -52,12 +52,12 @@ class GaitProp:
         """
         f = task.activation
         deltas = [output_perturbation(params, trace, task)]
-        gamma = _checks.coefficient("gamma", self.gamma, trace.a[-1])
+        gamma = checks.coefficient("gamma", self.gamma, trace.a[-1])
         layers = zip(
             INVERSES[self.inverse](params, task)[::-1], trace.a[-2::-1], trace.a[:0:-1], trace.y[:0:-1], strict=True
         )
         for B, a, a_above, y_above in layers:
-            _checks.arrays(a_above=(a_above, "NM"), a=(a, "NK"), B=(B, "KM"))
+            checks.arrays(a_above=(a_above, "NM"), a=(a, "NK"), B=(B, "KM"))
             target = y_above + gamma * f.derivative(a_above) * deltas[-1]
             shift = apply(B, f.inverse(target) - f.inverse(y_above))
             deltas.append(f.derivative(a) * shift / gamma)
@@ -65,7 +65,7 @@ class GaitProp:
 
 
 def _pseudo_inverses(params: Params, task: Task) -> tuple[Array, ...]:
-    _checks.not_exact("a pseudo-inverse", params.W[-1])
+    checks.not_exact("a pseudo-inverse", params.W[-1])
     return tuple(_pseudo_inverse(W @ R) for W, R in zip(params.W[1:], params.R[1:], strict=True))
 
 

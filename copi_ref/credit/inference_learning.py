@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from copi_ref import _checks
-from copi_ref.backend import Array
-from copi_ref.credit.task import Task, output_perturbation
+from copi_ref.arrays import checks
+from copi_ref.arrays.backend import Array
 from copi_ref.inference_learning import CONVENTIONS, WEIGHTS_LAST, infer, infer_prox, predictions, weight_errors
 from copi_ref.network import Params, Trace
+from copi_ref.task import Task, output_perturbation
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class InferenceLearning:
     convention: str = WEIGHTS_LAST
 
     def __post_init__(self) -> None:
-        _checks.whole_number("steps", self.steps, minimum=0)
-        _checks.one_number("gamma", self.gamma, minimum=0)
-        _checks.choice("convention", self.convention, CONVENTIONS)
+        checks.whole_number("steps", self.steps, minimum=0)
+        checks.one_number("gamma", self.gamma, minimum=0)
+        checks.choice("convention", self.convention, CONVENTIONS)
 
     def __call__(self, params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
         """Return one δ_l (…, N, K_l) per layer, the lowest first.
@@ -63,7 +63,7 @@ class InferenceLearning:
                 f"output is {task.output!r}: needs 'activation' where states are outputs ({self.convention})"
             )
         else:
-            xp = _checks.arrays(y=(trace.y[-1], "NM"), target=(task.target, "NM"))
+            xp = checks.arrays(y=(trace.y[-1], "NM"), target=(task.target, "NM"))
             clamped = (*trace.y[:-1], trace.y[-1] + task.loss.descent(trace.y[-1], task.target, xp))
         return infer(params, trace, clamped, task.activation, self.steps, self.gamma, self.convention)
 
@@ -93,9 +93,9 @@ class ProximalInferenceLearning:
     gamma: float = 0.5
 
     def __post_init__(self) -> None:
-        _checks.positive_number("alpha", self.alpha)
-        _checks.whole_number("steps", self.steps, minimum=0)
-        _checks.one_number("gamma", self.gamma, minimum=0)
+        checks.positive_number("alpha", self.alpha)
+        checks.whole_number("steps", self.steps, minimum=0)
+        checks.one_number("gamma", self.gamma, minimum=0)
 
     def __call__(self, params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
         """Return one δ_l = h_l − a_l (…, N, K_l) per layer, the lowest first.

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from copi_ref import _checks
-from copi_ref.backend import Array, device_of, from_numpy, namespace
-from copi_ref.credit.task import OUTPUTS, Task
+from copi_ref.arrays import checks
+from copi_ref.arrays.backend import Array, device_of, from_numpy, namespace
+from copi_ref.arrays.products import apply
 from copi_ref.network import Params, Trace, decorrelated
-from copi_ref.products import apply
+from copi_ref.task import OUTPUTS, Task
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class NodePerturbation:
     sigma: float = 0.01
 
     def __post_init__(self) -> None:
-        _checks.positive_number("sigma", self.sigma)
+        checks.positive_number("sigma", self.sigma)
 
     def __call__(self, params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
         """Return one δ_l (…, N, K_l) per layer, the lowest first.
@@ -42,15 +42,15 @@ class NodePerturbation:
             TypeError: exact arrays (noise is not rational), or ``task.rng`` is no Generator.
             ValueError: the target doesn't fit the trace.
         """
-        _checks.same_length(trace=(trace.a, len(params.W)))
+        checks.same_length(trace=(trace.a, len(params.W)))
         for rng in task.rng if isinstance(task.rng, tuple) else (task.rng,):
-            _checks.generator("rng", rng)
-        _checks.not_exact("node perturbation", trace.a[-1])
-        predict = _checks.choice("output", task.output, OUTPUTS)
+            checks.generator("rng", rng)
+        checks.not_exact("node perturbation", trace.a[-1])
+        predict = checks.choice("output", task.output, OUTPUTS)
         noises = [self._noise(a, task) for a in trace.a]
         noisy = _forward_with(params, trace, noises, task)
         change = task.loss(predict(noisy), task.target) - task.loss(predict(trace), task.target)
-        sigma = _checks.coefficient("sigma", self.sigma, trace.a[-1])
+        sigma = checks.coefficient("sigma", self.sigma, trace.a[-1])
         return tuple(-change[..., None] * noise / sigma**2 for noise in noises)
 
     def _noise(self, a: Array, task: Task) -> Array:

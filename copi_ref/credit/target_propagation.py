@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from copi_ref import _checks
-from copi_ref.backend import Array
-from copi_ref.credit.task import Task, output_perturbation, required_feedback
-from copi_ref.moments import mean_outer, mean_square
+from copi_ref.arrays import checks
+from copi_ref.arrays.backend import Array
+from copi_ref.arrays.moments import mean_outer, mean_square
+from copi_ref.arrays.products import apply
 from copi_ref.network import Params, Trace
-from copi_ref.products import apply
+from copi_ref.task import Task, output_perturbation, required_feedback
 
 
 def target_propagation_as_printed(params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
@@ -31,7 +31,7 @@ def target_propagation_as_printed(params: Params, trace: Trace, task: Task) -> t
     feedback = required_feedback(params, task, "target propagation")
     deltas = [output_perturbation(params, trace, task)]
     for B, a in zip(reversed(feedback), trace.a[-2::-1], strict=True):
-        _checks.arrays(delta=(deltas[-1], "NM"), a=(a, "NK"), B=(B, "KM"))
+        checks.arrays(delta=(deltas[-1], "NM"), a=(a, "NK"), B=(B, "KM"))
         deltas.append(task.activation(apply(B, deltas[-1])) - a)
     return tuple(reversed(deltas))
 
@@ -58,7 +58,7 @@ class TargetPropagation:
     eta_b: float | Fraction = Fraction(1, 2)
 
     def __post_init__(self) -> None:
-        _checks.one_number("eta_b", self.eta_b, minimum=0, maximum=2)
+        checks.one_number("eta_b", self.eta_b, minimum=0, maximum=2)
 
     def __call__(self, params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
         """Return one δ_l (…, N, K_l) per layer, the lowest first.
@@ -70,7 +70,7 @@ class TargetPropagation:
         deltas = [output_perturbation(params, trace, task)]
         z = trace.a[-1] + deltas[-1]
         for B, a in zip(reversed(feedback), trace.a[-2::-1], strict=True):
-            _checks.arrays(z=(z, "NM"), a=(a, "NK"), B=(B, "KM"))
+            checks.arrays(z=(z, "NM"), a=(a, "NK"), B=(B, "KM"))
             z = apply(B, task.activation(z))
             deltas.append(z - a)
         return tuple(reversed(deltas))
@@ -97,8 +97,8 @@ def learn_inverse(feedback: tuple[Array, ...], trace: Trace, eta_b: Any) -> tupl
     """
     learnt = []
     for B, a, y in zip(feedback, trace.a[:-1], trace.y[1:], strict=True):
-        xp = _checks.arrays(a=(a, "NK"), y=(y, "NM"), B=(B, "KM"))
+        xp = checks.arrays(a=(a, "NK"), y=(y, "NM"), B=(B, "KM"))
         power = xp.sum(mean_square(y, xp), axis=-1, keepdims=True)[..., None]
         power = xp.where(power == 0, power + 1, power)
-        learnt.append(B + _checks.coefficient("eta_b", eta_b, B) * mean_outer(a - apply(B, y), y) / power)
+        learnt.append(B + checks.coefficient("eta_b", eta_b, B) * mean_outer(a - apply(B, y), y) / power)
     return tuple(learnt)

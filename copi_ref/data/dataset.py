@@ -5,8 +5,8 @@ from functools import cached_property
 
 import numpy as np
 
-from copi_ref import _checks
-from copi_ref.backend import HostArray
+from copi_ref.arrays import checks
+from copi_ref.arrays.backend import HostArray
 from copi_ref.data.errors import DataError
 
 _CHUNK = 1024  # samples of which a float64 copy is made at a time
@@ -77,7 +77,7 @@ def split(x: HostArray, y: HostArray, count: int) -> Dataset:
         DataError: `count` is below 1, or leaves nothing to train on.
         ValueError: as `Dataset`.
     """
-    _checks.whole_number("count", count, minimum=1)
+    checks.whole_number("count", count, minimum=1)
     first = len(x) - count
     if first < 1:
         raise DataError(f"{count} samples can't be held out of {len(x)}: needs 1 to {len(x) - 1}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from copi_ref import _checks
+from copi_ref.arrays import checks
 from copi_ref.data.cifar10 import ARCHIVE
 from copi_ref.data.errors import DataError
 
@@ -74,7 +74,7 @@ def fetch(name: str, data_dir: str | Path) -> list[Path]:
         DataError: no mirror gave a file with the known MD5; nothing of it is left behind.
         OSError: the folder can't be written to.
     """
-    source = _checks.choice("name", name, SOURCES)
+    source = checks.choice("name", name, SOURCES)
     folder = Path(data_dir) / source.folder
     return [_fetch_file(file, md5, source.mirrors, folder) for file, md5 in source.files.items()]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from copi_ref.backend import HostArray
+from copi_ref.arrays.backend import HostArray
 from copi_ref.data.dataset import Dataset
 from copi_ref.data.errors import DataError
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from copi_ref import _checks
-from copi_ref.backend import HostArray
+from copi_ref.arrays import checks
+from copi_ref.arrays.backend import HostArray
 
 _TOLERANCE = 1e-8  # relative to the largest entry; rounding of a covariance that was computed is far below
 
@@ -20,8 +20,8 @@ def correlated_gaussian(covariance: HostArray, samples: int, rng: np.random.Gene
         TypeError: `rng` is no Generator or `samples` no whole number.
         ValueError: `covariance` is not square, symmetric and positive semi-definite, or `samples` is below 1.
     """
-    _checks.generator("rng", rng)
-    _checks.whole_number("samples", samples, minimum=1)
+    checks.generator("rng", rng)
+    checks.whole_number("samples", samples, minimum=1)
     covariance = np.asarray(covariance, dtype=np.float64)
     if covariance.ndim != 2 or covariance.shape[0] != covariance.shape[1] or not covariance.size:
         raise ValueError(f"covariance has shape {covariance.shape}: needs (K, K)")

@@ -5,9 +5,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from copi_ref import _checks
 from copi_ref.activations import ACTIVATIONS
-from copi_ref.backend import HostArray
+from copi_ref.arrays import checks
+from copi_ref.arrays.backend import HostArray
 from copi_ref.experiments.folder import FinishedRun
 from copi_ref.losses import LOSSES
 from copi_ref.recipe import Recipe
@@ -90,8 +90,8 @@ def recipe_of(run: FinishedRun) -> Recipe:
     """
     words = run.config["recipe"]
     try:
-        activation = _checks.choice("activation", words["activation"], {one.name: one for one in ACTIVATIONS.values()})
-        loss = _checks.choice("loss", words["loss"], {one.name: one for one in LOSSES.values()})
+        activation = checks.choice("activation", words["activation"], {one.name: one for one in ACTIVATIONS.values()})
+        loss = checks.choice("loss", words["loss"], {one.name: one for one in LOSSES.values()})
     except ValueError as error:
         raise FigureError(f"{run.folder}: {error}") from error
     return Recipe(eta_w=0, eta_r=0, activation=activation, loss=loss, output=words["output"])

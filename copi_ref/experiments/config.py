@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from copi_ref.backend import environment
+from copi_ref.arrays.backend import environment
 from copi_ref.data.dataset import Dataset
 from copi_ref.experiments.presets import WITHOUT_R, Experiment, changed, experiment
 from copi_ref.recipe import Recipe

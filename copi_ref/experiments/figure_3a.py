@@ -3,13 +3,13 @@
 import numpy as np
 
 from copi_ref.analysis.whitening import distance_from_zca, distance_of_units_from_zca, input_moment, zca
-from copi_ref.backend import HostArray
+from copi_ref.arrays.backend import HostArray
+from copi_ref.arrays.products import apply
 from copi_ref.data.dataset import Dataset
 from copi_ref.experiments.chosen_runs import FigureError, Row, samples_for
 from copi_ref.experiments.folder import FinishedRun
 from copi_ref.experiments.runner import spread
 from copi_ref.network import centred, decorrelated
-from copi_ref.products import apply
 
 SAMPLES = 10
 

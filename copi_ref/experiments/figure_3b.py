@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from copi_ref.analysis.receptive_fields import receptive_fields
-from copi_ref.backend import HostArray
+from copi_ref.arrays.backend import HostArray
 from copi_ref.data.dataset import Dataset
 from copi_ref.experiments.chosen_runs import Row, recipe_of, samples_for
 from copi_ref.experiments.figure_3a import as_images

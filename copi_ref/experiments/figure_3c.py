@@ -5,10 +5,10 @@ import numpy as np
 from copi_ref.analysis.compression import compress, responses
 from copi_ref.analysis.linear_maps import LINEAR_MAPS
 from copi_ref.data.dataset import Dataset
-from copi_ref.evaluation import evaluate
 from copi_ref.experiments.chosen_runs import Row, recipe_of, samples_for
 from copi_ref.experiments.folder import FinishedRun
 from copi_ref.experiments.runner import spread
+from copi_ref.training.evaluation import evaluate
 
 
 def accuracies(runs: list[FinishedRun], dataset: Dataset) -> list[Row]:

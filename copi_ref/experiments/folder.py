@@ -9,10 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from copi_ref.checkpoint import load_params
 from copi_ref.experiments.config import FORMAT, different_bits, different_settings
 from copi_ref.files import csv_bytes, write_atomically
 from copi_ref.network import Params
+from copi_ref.training.checkpoint import load_params
 
 CONFIG, METRICS, CHECKPOINT, OUTCOME = "config.json", "metrics.csv", "checkpoint.npz", "outcome.json"
 _NEEDED = (

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from copi_ref import _checks
+from copi_ref.arrays import checks
 from copi_ref.credit import CREDIT, ProximalInferenceLearning
 from copi_ref.data.dataset import Dataset
 from copi_ref.losses import half_quadratic, quadratic
@@ -72,8 +72,8 @@ def experiment(preset: str, method: str, dataset: str) -> Experiment:
     Raises:
         ValueError: an unknown preset or method.
     """
-    make = _checks.choice("preset", preset, PRESETS)
-    changes = _checks.choice("method", method, METHODS)
+    make = checks.choice("preset", preset, PRESETS)
+    changes = checks.choice("method", method, METHODS)
     settings, baseline = make(dataset)
     recipe = replace(settings.recipe, **changes)
     if method == "bp-adam":
@@ -92,7 +92,7 @@ def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     changes = dict(changes)
     if isinstance(recipe.credit, ProximalInferenceLearning) and "eta_w" in changes:
         alpha = changes.pop("eta_w")
-        _checks.positive_number("eta_w, here α of IL-prox,", alpha)
+        checks.positive_number("eta_w, here α of IL-prox,", alpha)
         changes["credit"] = replace(recipe.credit, alpha=alpha)
     return replace(recipe, **changes)
 

@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from copi_ref.algorithm import init_state
 from copi_ref.analysis.diagnostics import layer_diagnostics
-from copi_ref.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from copi_ref.data.dataset import Dataset
-from copi_ref.epoch import Begun
 from copi_ref.experiments.config import Plan
 from copi_ref.experiments.folder import (
     CHECKPOINT,
@@ -28,9 +27,11 @@ from copi_ref.experiments.folder import (
     write_outcome,
 )
 from copi_ref.experiments.lock import locked
-from copi_ref.finiteness import finite_networks
 from copi_ref.state import State
-from copi_ref.training import FitResult, NonFiniteError, Row, fit, init_state
+from copi_ref.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from copi_ref.training.epoch import Begun
+from copi_ref.training.finiteness import finite_networks
+from copi_ref.training.fit import FitResult, NonFiniteError, Row, fit
 
 Callback = Callable[[State, Row], None]
 """``(state, row)``, called after each epoch, as `fit` does."""

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from copi_ref.algorithm import init_state
 from copi_ref.analysis.diagnostics import energy_of_moment
-from copi_ref.backend import HostArray, to_numpy
+from copi_ref.arrays.backend import HostArray, to_numpy
 from copi_ref.data.dataset import Dataset
 from copi_ref.experiments.presets import Experiment
 from copi_ref.network import Params
-from copi_ref.training import fit, init_state
+from copi_ref.training.fit import fit
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from copi_ref import _checks
-from copi_ref.backend import backend_name, use_backend
+from copi_ref.arrays import checks
+from copi_ref.arrays.backend import backend_name, use_backend
 from copi_ref.data.dataset import Dataset
 from copi_ref.experiments.config import LARGEST, Plan, surroundings
 from copi_ref.experiments.presets import WITHOUT_R, check_eta_r
@@ -129,10 +129,10 @@ def _check(values: dict[str, Any]) -> None:
     if "eta_r" in values:
         check_eta_r(values["methods"])
     for name in ("epochs", "held_out"):
-        _checks.whole_number(name, values.get(name, 1), minimum=1)
+        checks.whole_number(name, values.get(name, 1), minimum=1)
     for name in ("hidden", "seeds"):
         for entry in _several(values.get(name, 1)):
-            _checks.whole_number(name, entry, minimum=0 if isinstance(values["seeds"], list) and name == "seeds" else 1)
+            checks.whole_number(name, entry, minimum=0 if isinstance(values["seeds"], list) and name == "seeds" else 1)
     _check_not_huge(values)
 
 

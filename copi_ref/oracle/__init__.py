@@ -7,11 +7,11 @@ Used as in::
     check(my_implementation, conventions=Conventions(lateral_rule="left"), precision="float32").raise_if_failed()
 """
 
-from copi_ref.oracle.catalogue import VARIANTS, Variant
 from copi_ref.oracle.checks import check
-from copi_ref.oracle.conventions import Conventions
-from copi_ref.oracle.functions import FUNCTIONS
-from copi_ref.oracle.report import OracleError, Report, Result
+from copi_ref.oracle.contract.conventions import Conventions
+from copi_ref.oracle.contract.functions import FUNCTIONS
+from copi_ref.oracle.naming.catalogue import VARIANTS, Variant
+from copi_ref.oracle.report.report import OracleError, Report, Result
 from copi_ref.oracle.rounding import PRECISIONS
 
 __all__ = [

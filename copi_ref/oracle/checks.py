@@ -7,20 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from copi_ref import _checks
-from copi_ref.backend import BackendError, Namespace, default_namespace, from_numpy
-from copi_ref.oracle.calling import REARRANGED, Caller, Rearranged
-from copi_ref.oracle.cases import draw_cases, kinds
-from copi_ref.oracle.comparison import Outcome, catches, run_case
-from copi_ref.oracle.conventions import AS_PRINTED, SAMPLES, Conventions
-from copi_ref.oracle.diagnosis import diagnose
-from copi_ref.oracle.drawing import EXACT, ROUNDING, is_narrow
-from copi_ref.oracle.explaining import Diagnosis
-from copi_ref.oracle.functions import FUNCTIONS, Function
-from copi_ref.oracle.report import EXPECTED_FAILURE, FAILED, NOT_CHECKED, NOT_IMPLEMENTED, PASSED, Report, Result
-from copi_ref.oracle.reproducer import library_name, reproducer
+from copi_ref.arrays import checks
+from copi_ref.arrays.backend import BackendError, Namespace, default_namespace, from_numpy
+from copi_ref.oracle.calling.calling import REARRANGED, Caller, Rearranged
+from copi_ref.oracle.contract.conventions import AS_PRINTED, SAMPLES, Conventions
+from copi_ref.oracle.contract.functions import FUNCTIONS, Function
+from copi_ref.oracle.inputs.cases import draw_cases, kinds
+from copi_ref.oracle.inputs.drawing import EXACT, ROUNDING, is_narrow
+from copi_ref.oracle.judging.comparison import Outcome, catches, run_case
+from copi_ref.oracle.judging.trajectory import run_trajectory
+from copi_ref.oracle.naming.diagnosis import diagnose
+from copi_ref.oracle.naming.explaining import Diagnosis
+from copi_ref.oracle.report.report import EXPECTED_FAILURE, FAILED, NOT_CHECKED, NOT_IMPLEMENTED, PASSED, Report, Result
+from copi_ref.oracle.report.reproducer import library_name, reproducer
 from copi_ref.oracle.rounding import PRECISIONS, Precision
-from copi_ref.oracle.trajectory import run_trajectory
 
 
 def check(
@@ -80,12 +80,12 @@ def _checked(
     if isinstance(only, str):
         raise TypeError(f"only is {only!r}: needs a tuple of names, as ({only!r},)")
     for name in (*expected, *only):
-        _checks.choice("a function's name", name, FUNCTIONS)
+        checks.choice("a function's name", name, FUNCTIONS)
     for name, reason in expected.items():
         if not (isinstance(reason, str) and reason.strip()):
             raise ValueError(f"expected_failures[{name!r}] is {reason!r}: needs the reason")
-    _checks.whole_number("seed", seed, minimum=0)
-    found: Precision = _checks.choice("precision", precision, PRECISIONS)
+    checks.whole_number("seed", seed, minimum=0)
+    found: Precision = checks.choice("precision", precision, PRECISIONS)
     return found
 
 

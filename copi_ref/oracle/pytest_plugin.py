@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from copi_ref.backend import load_backend
-from copi_ref.oracle.calling import has
+from copi_ref.arrays.backend import load_backend
+from copi_ref.oracle.calling.calling import has
+from copi_ref.oracle.calling.named import TargetError, conventions_from_text, find_target
 from copi_ref.oracle.checks import check
-from copi_ref.oracle.commands import TargetError, conventions_from_text, find_target
-from copi_ref.oracle.functions import FUNCTIONS
-from copi_ref.oracle.report import NOT_IMPLEMENTED, OracleError, Report
+from copi_ref.oracle.contract.functions import FUNCTIONS
+from copi_ref.oracle.report.report import NOT_IMPLEMENTED, OracleError, Report
 from copi_ref.oracle.rounding import PRECISIONS
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from copi_ref.backend import HostArray
+from copi_ref.arrays.backend import HostArray
 
 REFERENCE_UNIT = 2.0**-53  # of the float64 in which expected values are computed
 

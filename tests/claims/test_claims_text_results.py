@@ -14,8 +14,8 @@ import copi_ref as copi
 from copi_ref.analysis.compression import compress, responses
 from copi_ref.analysis.receptive_fields import receptive_fields
 from copi_ref.analysis.whitening import distance_from_zca, distance_of_units_from_zca, input_moment
-from copi_ref.backend import to_numpy
-from copi_ref.batches import move
+from copi_ref.arrays.backend import to_numpy
+from copi_ref.training.batches import move
 
 PAR = 0.01  # accuracies are called equal where the whole interval of their difference is within this
 CORRELATED = exact([[1, 1], [1, 0]])

@@ -21,12 +21,12 @@ import numpy as np
 if __package__ in (None, ""):
     sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from copi_ref.backend import load_backend
+from copi_ref.arrays.backend import load_backend
 from copi_ref.oracle import FUNCTIONS, PRECISIONS, Conventions, Result, check, checks
-from copi_ref.oracle.calling import Caller
-from copi_ref.oracle.comparison import Observation, run_case
-from copi_ref.oracle.diagnosis import diagnose, explains
-from copi_ref.oracle.functions import Function
+from copi_ref.oracle.calling.calling import Caller
+from copi_ref.oracle.contract.functions import Function
+from copi_ref.oracle.judging.comparison import Observation, run_case
+from copi_ref.oracle.naming.diagnosis import diagnose, explains
 from mutants.exactly import where_same
 from mutants.library import Implementation, imported
 from mutants.mutations import TARGETS, Mutation, Target, mutations

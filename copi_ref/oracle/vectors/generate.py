@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from copi_ref.backend import Array, HostArray
+from copi_ref.arrays.backend import Array, HostArray
 from copi_ref.learning_rules import fixed_point, oja_update
-from copi_ref.oracle.cases import with_tracked
-from copi_ref.oracle.catalogue import VARIANTS
-from copi_ref.oracle.catalogue.moments import C_off, mean_outer, mean_square
-from copi_ref.oracle.conventions import AS_PRINTED, Conventions
-from copi_ref.oracle.functions import FUNCTIONS, Function
-from copi_ref.oracle.pieces import Inputs, Quantities, forward, right_pieces, whole_step
+from copi_ref.oracle.contract.conventions import AS_PRINTED, Conventions
+from copi_ref.oracle.contract.functions import FUNCTIONS, Function
+from copi_ref.oracle.contract.pieces import Inputs, Quantities, forward, right_pieces, whole_step
+from copi_ref.oracle.inputs.cases import with_tracked
+from copi_ref.oracle.naming.catalogue import VARIANTS
+from copi_ref.oracle.naming.catalogue.moments import C_off, mean_outer, mean_square
 from copi_ref.oracle.rounding import PRECISIONS, Tracked, tracked
 from copi_ref.oracle.vectors.inputs import Source, layers, network, networks
 from copi_ref.oracle.vectors.text import exact_hex, rounded_hex

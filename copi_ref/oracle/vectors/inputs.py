@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from copi_ref.backend import HostArray
-from copi_ref.oracle.pieces import Inputs
+from copi_ref.arrays.backend import HostArray
+from copi_ref.oracle.contract.pieces import Inputs
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""The command `copi-ref`, one subcommand a file."""

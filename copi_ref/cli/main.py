@@ -1,0 +1,58 @@
+"""The command `copi-ref`: argparse only, so that it works on a plain install; what needs more says so."""
+
+import argparse
+import io
+import os
+import sys
+from collections.abc import Sequence
+
+from copi_ref.arrays.backend import BackendError, environment, load_backend
+from copi_ref.cli import compare, data, figure, oracle, sweep, train
+from copi_ref.data import DataError
+from copi_ref.experiments.folder import RunError
+from copi_ref.experiments.sweep import SweepError
+from copi_ref.oracle.calling.named import TargetError
+from copi_ref.training.checkpoint import CheckpointError
+
+REPORTED = (BackendError, CheckpointError, DataError, ImportError, OSError, RunError, SweepError, TargetError)
+"""Errors that say what is wrong with what was asked: a message, no traceback."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return 0, 1 if a run left the finite numbers or a check failed, or 2 for what can't be done."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without ± or → must not cost an hour's results
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except BrokenPipeError:  # the reader has seen enough, as `head` does; what is buffered has nowhere to go
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except REPORTED as error:
+        print(f"copi-ref: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"copi-ref: interrupted{getattr(options, 'after_interrupt', '')}", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="copi-ref", description="Constrained Parameter Inference: the reference implementation."
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    info = commands.add_parser("info", help="print the backend, versions and BLAS that numbers depend on")
+    info.set_defaults(command=_info)
+    for room in (train, data, sweep, compare, figure, oracle):
+        room.add_commands(commands)
+    return parser
+
+
+def _info(options: argparse.Namespace) -> int:
+    facts = environment()
+    load_backend(facts["backend"])
+    for name, value in facts.items():
+        print(f"{name:18} {value}")
+    return 0

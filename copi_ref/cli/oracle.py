@@ -1,0 +1,158 @@
+"""The oracle's part of the command `copi-ref`: check, explain and vectors."""
+
+import argparse
+import json
+import sys
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from copi_ref.arrays.backend import backend_name, load_backend, to_numpy
+from copi_ref.oracle.calling.named import TargetError, find_target
+from copi_ref.oracle.calling.program import Program, ProgramError
+from copi_ref.oracle.checks import check
+from copi_ref.oracle.contract.conventions import ALTERNATIVES, AS_PRINTED, SAMPLES, Conventions
+from copi_ref.oracle.contract.functions import FUNCTIONS
+from copi_ref.oracle.report.explain import as_text, explain
+from copi_ref.oracle.report.report import Report
+from copi_ref.oracle.rounding import PRECISIONS
+
+_CHOICES: dict[str, Any] = {
+    "samples": SAMPLES,
+    **{name: ALTERNATIVES[name] for name in ("lateral_rule", "credit", "activation", "output", "reduction")},
+}
+
+
+def add_commands(commands: Any) -> None:
+    """Add the oracle's subcommands to those of `copi-ref`."""
+    checker = commands.add_parser(
+        "check", help="say whether an implementation is COPI, and which mistake it is if not",
+        description="Exit code 0: it is; 1: it is not; 2: it could not be checked.",
+    )  # fmt: skip
+    add = checker.add_argument
+    add("target", nargs="?", metavar="PKG.MOD[:OBJ]", help="a module, or an object in it, to be checked")
+    add("--command", metavar="PROGRAM", dest="program", help="check a program that speaks JSON lines")
+    add("--timeout", type=_seconds, default=60, help="seconds to wait for its answers (default 60)")
+    add("--precision", choices=PRECISIONS, default="float64", help="what it computes in (default float64)")
+    add("--backend", help="array library of its arguments (default: $COPI_REF_BACKEND, else numpy)")
+    add("--device", help="where its arrays have to lie, as cuda:0 (default: the library's)")
+    add("--seed", type=int, default=0, help="another seed draws other inputs (default 0)")
+    add("--only", action="append", choices=FUNCTIONS, default=[], metavar="FUNCTION", help="only this one; repeatable")
+    add("--expect-failure", action="append", default=[], metavar="FUNCTION=REASON", help="known to fail; repeatable")
+    add("--json", action="store_true", help="print the report as JSON")
+    add("--reproduce", action="store_true", help="print only code that shows the first failure")
+    _add_conventions(checker)
+    checker.set_defaults(command=_check)
+
+    explainer = commands.add_parser("explain", help="print every intermediate of one step, to lay beside your own")
+    explainer.add_argument("--json", action="store_true", help="print them as JSON")
+    _add_conventions(explainer)
+    explainer.set_defaults(command=_explain)
+
+    vectors = commands.add_parser("vectors", help="the shipped test vectors, for implementations in other languages")
+    actions = vectors.add_subparsers(required=True, metavar="ACTION")
+    verify = actions.add_parser("verify", help="read the shipped vectors, compute them again, and show what differs")
+    verify.add_argument("--dir", type=Path, help="another folder than the shipped one")
+    verify.set_defaults(command=_verify)
+    emit = actions.add_parser("emit", help="compute the vectors and write them to a folder")
+    emit.add_argument("dir", type=Path, metavar="DIR")
+    emit.set_defaults(command=_emit)
+
+
+def _seconds(text: str) -> float:
+    value = float(text)  # argparse says what a ValueError is about
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r}: needs a number of seconds above 0")
+    return value
+
+
+def _add_conventions(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("conventions", "what the implementation chose; by default Algorithm 1 as printed")
+    for field in fields(Conventions):
+        default = getattr(AS_PRINTED, field.name)
+        flag = "--" + field.name.replace("_", "-")
+        if isinstance(default, bool):
+            group.add_argument(flag, dest=field.name, action="store_true")
+        elif field.name in _CHOICES:
+            group.add_argument(flag, dest=field.name, choices=list(_CHOICES[field.name]), default=default)
+        else:
+            group.add_argument(flag, dest=field.name, type=float, default=default, metavar="NUMBER")
+
+
+def _conventions(options: argparse.Namespace) -> Conventions:
+    try:
+        return Conventions(**{field.name: getattr(options, field.name) for field in fields(Conventions)})
+    except (ValueError, TypeError) as error:
+        raise TargetError(str(error)) from error
+
+
+def _check(options: argparse.Namespace) -> int:
+    conventions = _conventions(options)
+    expected = dict(_expected_failure(text) for text in options.expect_failure)
+    xp = load_backend(options.backend or backend_name())
+    if (options.target is None) == (options.program is None):
+        raise TargetError("needs either PKG.MOD[:OBJ] or --command PROGRAM")
+    try:
+        # What the user's code prints must not get between the lines of a report.
+        with redirect_stdout(sys.stderr), _opened(options, conventions) as implementation:
+            report = check(
+                implementation, conventions=conventions, precision=options.precision, expected_failures=expected,
+                only=tuple(options.only), xp=xp, device=options.device, seed=options.seed,
+            )  # fmt: skip
+    except (ProgramError, ValueError, TypeError) as error:
+        raise TargetError(str(error)) from error
+    print(_shown(report, options))
+    return 0 if report.ok else 1
+
+
+def _opened(options: argparse.Namespace, conventions: Conventions) -> AbstractContextManager[Any]:
+    if options.program is not None:
+        return Program(options.program, conventions, options.timeout)
+    return nullcontext(find_target(options.target))
+
+
+def _shown(report: Report, options: argparse.Namespace) -> str:
+    if options.json:
+        return json.dumps(report.as_dict(), indent=1, ensure_ascii=False, allow_nan=False)
+    if options.reproduce:
+        return report.reproducer
+    return report.summary()
+
+
+def _expected_failure(text: str) -> tuple[str, str]:
+    function, separator, reason = text.partition("=")
+    if not separator:
+        raise TargetError(f"--expect-failure {text!r}: needs FUNCTION=REASON")
+    return function, reason
+
+
+def _explain(options: argparse.Namespace) -> int:
+    sections = explain(_conventions(options))
+    if options.json:
+        plain = {
+            title: {
+                name: to_numpy(value).tolist() if hasattr(value, "shape") else value for name, value in part.items()
+            }
+            for title, part in sections.items()
+        }
+        print(json.dumps(plain, indent=1, ensure_ascii=False))
+    else:
+        print(as_text(sections))
+    return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from copi_ref.oracle.vectors import SHIPPED, differences
+
+    found = differences(options.dir or SHIPPED)
+    print("\n".join(found.lines))
+    return 0 if found.ok else 1
+
+
+def _emit(options: argparse.Namespace) -> int:
+    from copi_ref.oracle.vectors import emit
+
+    count = emit(options.dir)
+    print(f"{count} cases written to {options.dir}/")
+    return 0

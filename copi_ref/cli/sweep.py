@@ -1,0 +1,84 @@
+"""The command `copi-ref sweep`: all runs that a file describes."""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from copi_ref.arrays.backend import backend_name, load_backend
+from copi_ref.cli.train import add_checkpoint_seconds, count
+from copi_ref.data import load_named
+from copi_ref.data.named import DATA_VARIABLE
+from copi_ref.experiments.sweep import Job, Outcome, cores, jobs_of, loaded, read_sweep, run_jobs, run_jobs_on_cluster
+
+EXAMPLE = """\
+A file such as
+
+  dataset = "mnist"
+  preset = "tmlr"
+  methods = ["copi-bp", "bp-adam"]
+  seeds = 3
+  epochs = 10
+  eta_w = [0.001, 0.01]
+
+makes 2 × 2 × 3 runs. Other keys: held_out, hidden, eta_r, error_scale, diagnostics, and eta: both rates together.
+A method without R, such as bp-adam, has no use for eta_r and is not trained once for each.
+Run again, the command skips what has ended and goes on with what was interrupted.
+"""
+
+
+def add_commands(commands: Any) -> None:
+    """Add `sweep` to the command's parsers."""
+    sweep = commands.add_parser(
+        "sweep", help="train methods × learning rates × seeds, in several processes or on a cluster", epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    sweep.add_argument("config", metavar="CONFIG", type=Path, help="a .toml file")
+    sweep.add_argument("--out", type=Path, required=True, help="folder for results, METHOD/…/seed-N for each run")
+    sweep.add_argument("--data-dir", type=Path, help=f"folder with the data's files (default: ${DATA_VARIABLE})")
+    where = sweep.add_mutually_exclusive_group()
+    where.add_argument("--jobs", type=count, default=1, metavar="N", help="processes on this machine (default 1)")
+    where.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster that runs, as tcp://host:8786")
+    sweep.add_argument(
+        "--threads", type=count, metavar="N",
+        help="threads of BLAS in each process (default: the cores shared out among the jobs; 1 on a cluster)",
+    )  # fmt: skip
+    add_checkpoint_seconds(sweep)
+    sweep.set_defaults(command=_sweep, after_interrupt="; the same command again goes on, and skips what has ended")
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    load_backend(backend_name())
+    sweep = read_sweep(options.config)
+    threads = options.threads or (1 if options.scheduler else max(1, cores() // options.jobs))
+    found = options.data_dir or os.environ.get(DATA_VARIABLE)
+    data_dir = Path(found) if found else None
+    jobs = jobs_of(sweep, options.out, data_dir, threads, options.checkpoint_seconds)
+    # Raises now what would fail in every run; kept only if they run in this process.
+    read = partial(loaded, load_named) if options.jobs == 1 and not options.scheduler else load_named
+    read(jobs[0].source, jobs[0].data_dir, sweep.held_out)
+    print(f"{len(jobs)} runs into {options.out}/, with {threads} thread(s) of BLAS each")
+    return _report(jobs, _outcomes(jobs, options), options.out.resolve())
+
+
+def _outcomes(jobs: Sequence[Job], options: argparse.Namespace) -> Iterator[Outcome]:
+    if options.scheduler:
+        return run_jobs_on_cluster(jobs, load_named, options.scheduler)
+    return run_jobs(jobs, load_named, options.jobs)
+
+
+def _report(jobs: Sequence[Job], outcomes: Iterator[Outcome], out: Path) -> int:
+    """Print a line per run as it ends, and those that failed at the end; return the exit status."""
+    errors = []
+    for done, outcome in enumerate(outcomes, start=1):
+        if outcome.error is not None:
+            errors.append(outcome.error)
+        note = "failed" if outcome.test_accuracy is None else f"test accuracy {outcome.test_accuracy:.4f}"
+        print(f"{done}/{len(jobs)} {outcome.folder.relative_to(out)}: {note}{outcome.note}", flush=True)
+    for error in errors:
+        print(f"copi-ref: {error}", file=sys.stderr)
+    print(f"{len(jobs) - len(errors)} of {len(jobs)} runs finished")
+    return 1 if errors else 0

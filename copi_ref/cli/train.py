@@ -1,0 +1,265 @@
+"""The commands `copi-ref demo` and `copi-ref train`: train methods over seeds, and leave figures and tables."""
+
+import argparse
+import itertools
+import math
+import sys
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from copi_ref.arrays.backend import backend_name, load_backend
+from copi_ref.cli.progress import progress_bars, table
+from copi_ref.data import DataError, Dataset, load_named
+from copi_ref.data.named import DATA_VARIABLE, FILE_NAMES
+from copi_ref.experiments.config import LARGEST, OVERRIDES, Plan, surroundings
+from copi_ref.experiments.folder import FinishedRun, RunError, RunFailedError, check
+from copi_ref.experiments.presets import METHODS, PAPER_METHODS, PRESETS, WITHOUT_R, check_eta_r
+from copi_ref.experiments.recorded import run_ensemble_into, run_into
+from copi_ref.experiments.results import write_summary
+from copi_ref.experiments.runner import Run, run_of, summarize
+from copi_ref.state import State
+from copi_ref.training.fit import Row
+
+
+def add_commands(commands: Any) -> None:
+    """Add `demo` and `train` to the command's parsers."""
+    demo = commands.add_parser("demo", help="train the paper's four methods on digits and show what decorrelation does")
+    demo.add_argument("--seeds", type=count, default=3, help="seeds 0 to SEEDS-1 (default 3)")
+    demo.add_argument("--epochs", type=count, default=30, help="default 30")
+    demo.add_argument(
+        "--out", type=Path, default=Path("copi-ref-demo"), help="folder for results (default %(default)s)"
+    )
+    _add_options(demo)
+    demo.set_defaults(
+        command=_demo, after_interrupt="; the same command again goes on where it was", dataset="digits", preset="demo",
+        method=list(PAPER_METHODS), data_dir=None,
+        held_out=None, hidden=None, eta_w=None, eta_r=None, error_scale=None,
+    )  # fmt: skip
+
+    train = commands.add_parser(
+        "train", help="train on digits, a published data set or your own .npz", epilog=_methods(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    train.add_argument("dataset", metavar="DATASET", help=f"digits, {', '.join(FILE_NAMES)}, or a path to an .npz file")
+    train.add_argument("--preset", choices=PRESETS, help="settings (default: demo for digits and .npz, else tmlr)")
+    train.add_argument(
+        "--method", choices=METHODS, metavar="METHOD", nargs="+", default=["copi-bp"],
+        help="one or more of those listed below (default copi-bp)",
+    )  # fmt: skip
+    train.add_argument("--seeds", type=count, default=1, help="seeds 0 to SEEDS-1 (default 1)")
+    train.add_argument("--epochs", type=count, default=10, help="default 10")
+    train.add_argument("--hidden", type=_sizes, help="units of the hidden layers, as 500,500 (default: the preset's)")
+    train.add_argument("--eta-w", type=number, help="learning rate of W (default: the preset's)")
+    train.add_argument("--eta-r", type=number, help="learning rate of R (default: the preset's)")
+    train.add_argument("--error-scale", type=number, help="factor on every δ (default: the preset's)")
+    train.add_argument(
+        "--data-dir", type=Path, help=f"folder that `copi-ref data fetch` has filled (default: ${DATA_VARIABLE})"
+    )
+    train.add_argument(
+        "--held-out", type=count, metavar="N", help="test on the last N training samples, and don't train on them"
+    )
+    train.add_argument(
+        "--out", type=Path, default=Path("copi-ref-train"),
+        help="folder for results, one METHOD/seed-N for each run (default %(default)s)",
+    )  # fmt: skip
+    train.add_argument(
+        "--resume", action="store_true", help="go on with the runs in that folder, and skip those that have ended"
+    )
+    _add_options(train)
+    train.set_defaults(
+        command=_train, after_interrupt="; finished runs are on disk, and --resume goes on with the others"
+    )
+
+
+def _add_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--ensemble", action="store_true", help="train all seeds of a method as one computation")
+    command.add_argument(
+        "--diagnostics",
+        action="store_true",
+        help="measure every layer after each epoch: more columns in metrics.csv, and diagnostics.png",
+    )
+    add_checkpoint_seconds(command)
+
+
+def add_checkpoint_seconds(command: argparse.ArgumentParser) -> None:
+    """Add the option to a command that leaves run folders."""
+    command.add_argument(
+        "--checkpoint-seconds", type=number, default=60, metavar="SECONDS",
+        help="time between checkpoints within an epoch; there is one after each epoch too (default %(default)s)",
+    )  # fmt: skip
+
+
+def _methods() -> str:
+    """List the methods for the help; argparse itself would break names at their hyphens."""
+    others = [method for method in METHODS if method not in PAPER_METHODS]
+    paragraphs = [
+        f"the paper's methods: {', '.join(PAPER_METHODS)}",
+        f"others: {', '.join(others)}",
+        "copi-X learns with COPI's rule and sgd-X by gradient descent, both from the perturbations of X.",
+        "il and il-prox are Inference Learning by itself, with Adam; bp-plain, il-plain and il-prox-plain take plain "
+        "steps, for the figure of IL's stability: there --eta-w is α for il-prox-plain.",
+        f"without R, and so without use for --eta-r: {', '.join(WITHOUT_R)}",
+        "presets: paper (the text of arXiv 2203.13203), tmlr (the experiments of its later version), il (Inference "
+        "Learning: hidden layers 256,256 or for cifar10 1024,1024,1024, one sample at a time), demo (for digits)",
+    ]
+    return "\n".join(textwrap.fill(one, 79, subsequent_indent="  ", break_on_hyphens=False) for one in paragraphs)
+
+
+def _train(options: argparse.Namespace) -> int:
+    require_demo_extra()
+    from rich.console import Console
+
+    from copi_ref.figures.training import diagnostics_figure, save, training_figure
+
+    load_backend(backend_name())
+    preset = options.preset or ("tmlr" if options.dataset in FILE_NAMES else "demo")
+    dataset = load_named(options.dataset, options.data_dir, options.held_out)
+    facts = surroundings(dataset)
+    plans = _plans(preset, options)
+    _check_settings(plans, dataset, options)
+    for plan in plans:  # now, and not after an hour of training
+        check(folder_of(options.out, plan), plan.config(facts), options.resume)
+    console = Console()
+    runs = _run_all(console, plans, dataset, facts, options)
+    if runs:
+        finished = dict.fromkeys(run.method for run in runs)
+        summary = {method: summarize([run for run in runs if run.method == method]) for method in finished}
+        title = f"{options.dataset}, preset {preset}, {options.seeds} seed(s), {options.epochs} epochs"
+        if options.held_out is not None:
+            title += f", tested on {options.held_out} training samples held out"
+        write_summary(options.out, summary)
+        save(training_figure(runs, title), options.out / "figure.png")
+        if options.diagnostics:
+            save(diagnostics_figure(runs, title), options.out / "diagnostics.png")
+        console.print(table(title, summary))
+        console.print(f"Figure and summary are in {options.out}/, and each run in a folder METHOD/seed-N of it")
+    return 0 if len(runs) == len(plans) else 1
+
+
+def _demo(options: argparse.Namespace) -> int:
+    """Train as `train` does; runs of an earlier demo are taken up, or shown again."""
+    options.resume = True
+    return _train(options)
+
+
+def _plans(preset: str, options: argparse.Namespace) -> list[Plan]:
+    """Return the runs that were asked for, those of one method beside each other."""
+    asked = {name: getattr(options, name) for name in OVERRIDES}
+    overrides = {name: value for name, value in asked.items() if value is not None}
+    return [
+        Plan(
+            dataset=options.dataset, held_out=options.held_out, preset=preset, method=method, seed=seed,
+            epochs=options.epochs, hidden=options.hidden, overrides=overrides, diagnostics=options.diagnostics,
+            ensemble=options.ensemble,
+        )
+        for method in dict.fromkeys(options.method)
+        for seed in range(options.seeds)
+    ]  # fmt: skip
+
+
+def _check_settings(plans: Sequence[Plan], dataset: Dataset, options: argparse.Namespace) -> None:
+    """Check what argparse can't, before anything is written.
+
+    Raises:
+        RunError: a setting that a method refuses, or a rate that none of them uses.
+        DataError: a sample that is infinite in the dtype of the weights.
+    """
+    try:
+        if options.eta_r is not None:
+            check_eta_r(options.method)
+        recipes = [plan.experiment().recipe for plan in plans]
+    except (TypeError, ValueError) as error:
+        raise RunError(str(error)) from error
+    largest = np.finfo(recipes[0].dtype).max
+    for name in ("x_train", "x_test"):
+        x = getattr(dataset, name)
+        if max(x.max(), -x.min()) > largest:
+            raise DataError(f"{options.dataset}: {name} has entries too large for {recipes[0].dtype}: scale it down")
+
+
+def folder_of(out: Path, plan: Plan) -> Path:
+    """Return where a run goes."""
+    return out / plan.method / f"seed-{plan.seed}"
+
+
+def _run_all(
+    console: Any, plans: list[Plan], dataset: Dataset, facts: dict[str, Any], options: argparse.Namespace
+) -> list[Run]:
+    """Return the runs that finished; one that became non-finite is reported and does not stop the others."""
+    runs = []
+    groups = [[plan] for plan in plans]
+    if options.ensemble:
+        groups = [list(group) for _, group in itertools.groupby(plans, lambda plan: plan.method)]
+    with progress_bars(console) as progress:
+        for group in groups:
+            method, seeds = group[0].method, [plan.seed for plan in group]
+            label = f"{method} seed {seeds[0]}" if len(seeds) == 1 else f"{method} seeds {seeds[0]} to {seeds[-1]}"
+            task = progress.add_task(label, total=options.epochs, note="")
+
+            def show(state: State, row: Row, task: Any = task) -> None:
+                note = f"test accuracy {np.nanmean(row['test_accuracy']):.4f}"
+                progress.update(task, completed=state.epoch, note=note)
+
+            for plan, outcome in zip(group, _outcomes(group, dataset, facts, options, show), strict=True):
+                if isinstance(outcome, RunFailedError):
+                    progress.update(task, note="stopped: non-finite")
+                    print(f"copi-ref: {outcome}", file=sys.stderr)
+                else:
+                    progress.update(task, completed=options.epochs)
+                    runs.append(run_of(method, plan.seed, outcome.metrics, outcome.params, dataset))
+    return runs
+
+
+def _outcomes(
+    plans: list[Plan], dataset: Dataset, facts: dict[str, Any], options: argparse.Namespace, show: Any
+) -> list[FinishedRun | RunFailedError]:
+    """Train one run, or an ensemble of several seeds."""
+    folders = [folder_of(options.out, plan) for plan in plans]
+    try:
+        if options.ensemble:
+            return run_ensemble_into(folders, plans, dataset, facts, resume=options.resume, callback=show)
+        return [
+            run_into(
+                folders[0], plans[0], dataset, facts,
+                resume=options.resume, checkpoint_seconds=options.checkpoint_seconds, callback=show,
+            )
+        ]  # fmt: skip
+    except RunFailedError as error:
+        return [error]
+    except MemoryError as error:
+        raise RunError(f"{folders[0]}: needs more memory than there is ({error})") from error
+
+
+def require_demo_extra() -> None:
+    """Raise the ImportError that says what to install."""
+    try:
+        import matplotlib  # noqa: F401
+        import rich  # noqa: F401
+    except ImportError as error:
+        raise ImportError(f'{error.name} is not installed: pip install "copi_ref[demo]"') from error
+
+
+def count(text: str) -> int:
+    """Read an option that is a whole number of at least 1, and not above `LARGEST`."""
+    if not text.isdecimal() or len(text) > len(str(LARGEST)) or not 1 <= int(text) <= LARGEST:
+        raise argparse.ArgumentTypeError(f"{text[:20]!r}: needs a whole number of at least 1 and at most {LARGEST}")
+    return int(text)
+
+
+def number(text: str) -> float:
+    """Read an option that is a finite number of at least 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r}: needs a number of at least 0")
+    return value
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    return tuple(count(size) for size in text.split(","))

@@ -1,0 +1,177 @@
+"""Calling somebody else's code with its own kind of arrays: a verdict comes of it, and never a traceback."""
+
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from copi_ref.arrays.backend import Array, HostArray, Namespace, device_of, from_numpy, to_numpy
+from copi_ref.oracle.calling.program import ProgramError
+from copi_ref.oracle.calling.reading import Reader, VerdictError, text_of
+from copi_ref.oracle.contract.conventions import Conventions
+from copi_ref.oracle.contract.functions import SAMPLES_FIRST, Function
+from copi_ref.oracle.contract.pieces import Inputs, Quantities
+from copi_ref.oracle.rounding import Precision
+
+_HERE = Path(__file__).parent
+
+
+def has(implementation: Any, name: str) -> bool:
+    """Whether an implementation has a function of that name."""
+    try:
+        return callable(getattr(implementation, name, None))
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # a property of somebody else's, which may do anything
+        return False
+
+
+class Answer(NamedTuple):
+    """What a call returned, read and as it was."""
+
+    quantities: Quantities
+    returned: Any
+
+
+@dataclass(frozen=True)
+class Caller:
+    """How to talk to an implementation.
+
+    Args:
+        implementation: any object with some of the functions.
+        conventions: of which `samples` matters here.
+        precision: gives the dtype.
+        xp: its array library.
+        device: where its arrays have to lie; None: that library's default.
+    """
+
+    implementation: Any
+    conventions: Conventions
+    precision: Precision
+    xp: Namespace
+    device: Any = None
+
+    @cached_property
+    def _reader(self) -> Reader:
+        device = device_of(from_numpy(np.ones(1), self.xp, self.precision.dtype, self.device))
+        return Reader(self.conventions.samples == "columns", self.precision, self.xp, device)
+
+    def has(self, name: str) -> bool:
+        """Whether the implementation has a function of that name."""
+        return has(self.implementation, name)
+
+    def call(self, function: Function, inputs: Inputs, strided: bool = False) -> "Answer":
+        """Call a function; its results by name are float64 arrays with samples in rows.
+
+        Raises:
+            VerdictError: it raised, changed an argument, or returned what can't be compared.
+        """
+        arguments = [self._there(name, inputs[name], strided) for name in function.arguments_given(inputs)]
+        try:
+            returned = getattr(self.implementation, function.name)(*arguments)
+        except ProgramError as error:
+            raise VerdictError(str(error)) from error
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # SystemExit and pytest's skip among them
+            raise VerdictError(_what_was_raised(error) + self._hint(error), shape_or_raised=True) from error
+        quantities = self._reader.read(function, returned, inputs)
+        self._check_unchanged(function, inputs, arguments)
+        return Answer(quantities, returned)
+
+    def still_says(self, function: Function, inputs: Inputs, answer: "Answer") -> bool:
+        """Whether what was returned earlier is still what it was: memory may have been used again."""
+        try:
+            again = self._reader.read(function, answer.returned, inputs)
+        except VerdictError:
+            return False
+        return all(bool(np.array_equal(again[name], value)) for name, value in answer.quantities.items())
+
+    def _hint(self, error: BaseException) -> str:
+        """Say what is forgotten first: which library arrays are of."""
+        others = [name for name in ("torch", "jax", "cupy") if name in sys.modules]
+        if isinstance(error, (TypeError, AttributeError)) and self.xp.__name__.endswith("numpy") and others:
+            return f"; its arguments were NumPy arrays: pass xp={others[0]} if it takes others"
+        return ""
+
+    # --- there ---
+
+    def _there(self, name: str, value: Any, strided: bool) -> Any:
+        """Bring an argument into the implementation's library: a new copy at each call."""
+        if isinstance(value, (tuple, list)):
+            return [self._there(name, one, strided) for one in value]
+        if not isinstance(value, np.ndarray):
+            return value
+        turned = self._turned(name, value)
+        if strided:
+            return from_numpy(np.ascontiguousarray(turned.T), self.xp, self.precision.dtype, self.device).mT
+        return from_numpy(turned, self.xp, self.precision.dtype, self.device)
+
+    def _turned(self, name: str, array: HostArray) -> HostArray:
+        columns = self.conventions.samples == "columns" and name in SAMPLES_FIRST
+        return np.ascontiguousarray(array.T) if columns else array
+
+    def _check_unchanged(self, function: Function, inputs: Inputs, arguments: list[Any]) -> None:
+        for name, argument in zip(function.arguments_given(inputs), arguments, strict=True):
+            sent = inputs[name]
+            pairs = (
+                [(f"{name} of layer {at + 1}", *pair) for at, pair in enumerate(zip(sent, argument, strict=False))]
+                if isinstance(sent, (tuple, list))
+                else [(name, sent, argument)]
+            )
+            if isinstance(sent, (tuple, list)) and len(argument) != len(sent):
+                raise VerdictError(f"changes its argument {name}: the list had {len(sent)} entries")
+            for label, before, after in pairs:
+                if isinstance(before, np.ndarray) and not _same(self._turned(name, before), after):
+                    raise VerdictError(f"changes its argument {label} in place: work on a copy")
+
+
+def _same(before: HostArray, after: Array) -> bool:
+    try:
+        return bool(np.array_equal(before, np.asarray(to_numpy(after), dtype=np.float64)))
+    except Exception:  # deleted or resized: no longer what it was
+        return False
+
+
+def _what_was_raised(error: BaseException) -> str:
+    text = text_of(error)
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).parent != _HERE]
+    # The last line of the user's own code says more than one deep inside an array library.
+    own = [frame for frame in frames if "site-packages" not in frame.filename] or frames
+    where = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
+    return f"raised {type(error).__name__}: {text}{where}"
+
+
+@dataclass(frozen=True)
+class Rearranged:
+    """An implementation with the results of one function in another order."""
+
+    implementation: Any
+    name: str
+    rearrange: Callable[[Any], Any]
+
+    def __getattr__(self, name: str) -> Any:
+        function = getattr(self.implementation, name)
+        if name != self.name:
+            return function
+        return lambda *arguments: self.rearrange(function(*arguments))
+
+
+REARRANGED: dict[str, dict[str, Callable[[Any], Any]]] = {
+    "forward": {
+        "returns (a, x, y) for (x, a, y)": lambda result: (result[1], result[0], result[2]),
+        "returns (y, a, x) for (x, a, y)": lambda result: (result[2], result[1], result[0]),
+        "returns the highest layer first": lambda result: tuple(part[::-1] for part in result),
+    },
+    "perturbations": {"returns the highest layer first": lambda result: result[::-1]},
+    "step": {
+        "returns (R, W) for (W, R)": lambda result: (result[1], result[0]),
+        "returns the highest layer first": lambda result: tuple(part[::-1] for part in result),
+    },
+}
+"""What a result of the wrong shape may be, in words, and what puts it right."""

@@ -1,0 +1,161 @@
+"""Reading what somebody else's code returned: plain NumPy out, or a verdict that says what is wrong with it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from copi_ref.arrays.backend import Array, HostArray, Namespace, device_of, float_name, namespace, to_numpy
+from copi_ref.oracle.contract.functions import Function
+from copi_ref.oracle.contract.pieces import Inputs, Quantities
+from copi_ref.oracle.rounding import Precision
+
+
+class VerdictError(Exception):
+    """What is wrong with a call, in words: it raised, or returned something that can't be compared.
+
+    `shape_or_raised` says whether samples on the other axis might explain it.
+    """
+
+    def __init__(self, message: str, shape_or_raised: bool = False):
+        super().__init__(message)
+        self.shape_or_raised = shape_or_raised
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What results have to be.
+
+    Args:
+        columns: whether samples are on the last axis.
+        precision: gives the dtype.
+        xp: the array library.
+        device: where they have to lie.
+    """
+
+    columns: bool
+    precision: Precision
+    xp: Namespace
+    device: Any
+
+    def read(self, function: Function, returned: Any, inputs: Inputs) -> Quantities:
+        """Return results by name, as float64 arrays with samples in rows.
+
+        Raises:
+            VerdictError: it can't be compared.
+        """
+        read = {"forward": self._forward, "perturbations": self._perturbations, "step": self._step}
+        try:
+            if function.name in read:
+                return read[function.name](returned, inputs)
+            return {function.result: self._array(function.result, returned, _shape(function, inputs))}
+        except VerdictError:
+            raise
+        except Exception as error:  # an object that pretends to be an array
+            raise VerdictError(f"returned a {type(returned).__name__} that can't be read: {text_of(error)}") from error
+
+    def _forward(self, returned: Any, inputs: Inputs) -> Quantities:
+        parts = _sequence("forward returned", returned, 3, "(x, a, y), each with one array per layer")
+        return self._by_layer(dict(zip("xay", parts, strict=True)), inputs)
+
+    def _perturbations(self, returned: Any, inputs: Inputs) -> Quantities:
+        found = self._by_layer({"δ": returned}, inputs)
+        return dict(reversed(found.items()))  # the highest first, as they are computed
+
+    def _step(self, returned: Any, inputs: Inputs) -> Quantities:
+        """Return ΔW and ΔR, recovered from the new weights; and x, a, y, δ if a dict of them was returned third."""
+        own: Quantities = {}
+        if isinstance(returned, (tuple, list)) and len(returned) == 3 and isinstance(returned[2], dict):
+            *returned, states = returned
+            symbols = {"x": "x", "a": "a", "y": "y", "delta": "δ"}
+            own = self._by_layer({symbols[name]: part for name, part in states.items() if name in symbols}, inputs)
+        new_W, new_R = (
+            _sequence(f"{name} is", part, len(inputs["W"]), "one array per layer")
+            for name, part in zip("WR", _sequence("step returned", returned, 2, "(W, R)"), strict=True)
+        )
+        for layer in range(len(inputs["W"]), 0, -1):
+            for letter, new, eta in (("W", new_W, inputs["eta_w"]), ("R", new_R, inputs["eta_r"])):
+                before = inputs[letter][layer - 1]
+                after = self._array(f"{letter} of layer {layer}", new[layer - 1], before.shape)
+                own[f"Δ{letter} of layer {layer}"] = (after - before) / eta
+        return own
+
+    def _by_layer(self, lists: dict[str, Any], inputs: Inputs) -> Quantities:
+        """Return arrays with a sample axis by symbol and layer, the lowest layer first."""
+        samples, Ws = len(inputs["target"] if "target" in inputs else inputs["y0"]), inputs["W"]
+        checked = {
+            symbol: _sequence(f"{symbol} is", part, len(Ws), "one array per layer") for symbol, part in lists.items()
+        }
+        return {
+            name: self._array(name, arrays[at], (samples, W.shape[1 if symbol == "x" else 0]), has_samples=True)
+            for at, W in enumerate(Ws)
+            for symbol, arrays in checked.items()
+            for name in (f"{symbol} of layer {at + 1}",)
+        }
+
+    def _array(self, name: str, value: Any, shape: tuple[int, ...], has_samples: bool = False) -> HostArray:
+        """Check what was returned as one array, and return it as float64 with samples in rows."""
+        turned = has_samples and self.columns
+        needed = shape[::-1] if turned else shape
+        self._check_kind(name, value, needed)
+        if tuple(value.shape) != needed:
+            hint = "; that is the transpose" if tuple(value.shape) == needed[::-1] else ""
+            raise VerdictError(f"returned {name} of shape {tuple(value.shape)}: needs {needed}{hint}", True)
+        _check_dtype(name, value, self.precision)
+        host = np.asarray(to_numpy(value), dtype=np.float64)
+        if not np.isfinite(host).all():
+            at = tuple(int(index) for index in np.argwhere(~np.isfinite(host))[0])
+            raise VerdictError(f"returned {host[at]} in {name}{list(at)}, from finite arguments")
+        return host.T if turned else host
+
+    def _check_kind(self, name: str, value: Any, needed: tuple[int, ...]) -> None:
+        """Check that it is an array of the library, where its arguments were."""
+        library = self.xp.__name__.rpartition(".")[2]
+        if value is None:
+            raise VerdictError(f"returned None for {name}: needs an array of shape {needed}")
+        try:
+            found = namespace(value)
+        except TypeError:
+            kind = type(value).__name__
+            raise VerdictError(
+                f"returned a {kind} for {name}: needs an array of shape {needed}, of {library}"
+            ) from None
+        if isinstance(value, (np.ma.MaskedArray, np.matrix)):
+            raise VerdictError(f"returned a {type(value).__name__} for {name}: needs a plain array")
+        if found is not self.xp:
+            other = type(value).__module__.partition(".")[0]
+            raise VerdictError(f"returned a {other} array for {name}: arrays of {library} came in")
+        if device_of(value) != self.device:
+            raise VerdictError(f"returned {name} on {device_of(value)}: its arguments were on {self.device}")
+
+
+def _shape(function: Function, inputs: Inputs) -> tuple[int, ...]:
+    """The shape of ΔW, from z or δ and x, or that of ΔR."""
+    inputs_of_layer = inputs["x"].shape[1]
+    return (inputs_of_layer if function.result == "ΔR" else inputs["z"].shape[1], inputs_of_layer)
+
+
+def _sequence(what: str, value: Any, length: int, needed: str) -> Sequence[Any]:
+    if not isinstance(value, (tuple, list)):
+        raise VerdictError(f"{what} a {type(value).__name__}: needs {needed}, as a tuple or list")
+    if len(value) != length:
+        raise VerdictError(f"{what} {len(value)} things: needs {length}, {needed}")
+    return value
+
+
+def _check_dtype(name: str, array: Array, precision: Precision) -> None:
+    try:
+        dtype = float_name(array.dtype)
+    except TypeError:
+        dtype = str(array.dtype)
+    if dtype != precision.dtype:
+        raise VerdictError(f"returned {name} as {dtype}: its arguments were {precision.dtype}")
+
+
+def text_of(error: BaseException) -> str:
+    """The first line of what an error says, if it can be had."""
+    try:
+        return (str(error).strip().splitlines() or [""])[0][:200]
+    except Exception:  # somebody else's __str__
+        return "(no text)"

@@ -1,0 +1,188 @@
+"""What an implementation chose where COPI leaves a choice; the defaults are Algorithm 1 as printed."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from fractions import Fraction
+from typing import Any
+
+from copi_ref.activations import ACTIVATIONS, Activation, leaky_relu_with
+from copi_ref.arrays import checks
+from copi_ref.arrays.backend import Array, Namespace
+from copi_ref.losses import Loss, half_quadratic
+from copi_ref.oracle.rounding import Tracked, bent, evaluated, smooth
+from copi_ref.task import OUTPUTS
+
+CREDITS = ("bp", "fa", "dfa")
+LATERAL_RULES = ("left", "right", "symmetric")
+SAMPLES = {"rows": None, "columns": None}
+REDUCTIONS = {"mean": None, "sum": None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conventions:
+    """What the implementation under test chose.
+
+    Args:
+        samples: "rows": a batch is (N, K); "columns": (K, N).
+        lateral_rule: "left", "right" or "symmetric", as in `copi_ref.decorrelation_update`.
+        loss_factor: δ_L = loss_factor · f′(a_L) ∘ (y* − y_L): 2 for ‖y − y*‖², 1 for half of it.
+        credit: "bp", "fa" or "dfa". For the latter two `perturbations` and `step` get the feedback weights B as their
+            last argument, one array per layer above the first.
+        activation: "leaky_relu", "relu", "identity", "tanh" or "sigmoid".
+        slope: of leaky ReLU below 0.
+        derivative_at_zero: f′(0) of (leaky) ReLU; PyTorch's autograd takes the slope.
+        output: what is compared with the target: "activation", y_L, or "pre-activation", a_L.
+        reduction: whether updates are a "mean" or a "sum" over samples.
+        error_scale: a factor on every δ, where `perturbations` returns it and where it enters the update.
+        assumes_symmetric_R: the code takes R for Rᵀ: it is given symmetric R only.
+
+    Raises:
+        TypeError, ValueError: a field that is none of these; the message names it.
+    """
+
+    samples: str = "rows"
+    lateral_rule: str = "right"
+    loss_factor: float = 2
+    credit: str = "bp"
+    activation: str = "leaky_relu"
+    slope: float | Fraction = 0.1
+    derivative_at_zero: float = 1
+    output: str = "activation"
+    reduction: str = "mean"
+    error_scale: float = 1
+    assumes_symmetric_R: bool = False
+
+    def __post_init__(self) -> None:
+        for name, table in (
+            ("samples", SAMPLES),
+            ("lateral_rule", dict.fromkeys(LATERAL_RULES)),
+            ("credit", dict.fromkeys(CREDITS)),
+            ("activation", ACTIVATIONS),
+            ("output", OUTPUTS),
+            ("reduction", REDUCTIONS),
+        ):
+            checks.choice(name, getattr(self, name), table)
+        for name in ("loss_factor", "slope", "derivative_at_zero", "error_scale"):
+            checks.one_number(name, getattr(self, name))
+        if not isinstance(self.assumes_symmetric_R, bool):
+            raise TypeError(f"assumes_symmetric_R is {self.assumes_symmetric_R!r}: needs True or False")
+
+    def f(self) -> Activation:
+        """Return the activation, with the slope and the f′(0) that were chosen."""
+        if self.activation == "identity":
+            return ACTIVATIONS["identity"]
+        if self.is_smooth:
+            base, (of_f, of_f_prime) = ACTIVATIONS[self.activation], _SIZE_AND_SLOPE[self.activation]
+            f, f_prime = _smoothly(base.f, *of_f), _smoothly(base.f_prime, *of_f_prime)
+            return Activation(base.name, f, f_prime, rational=False)
+        base = leaky_relu_with(self.slope) if self.activation == "leaky_relu" else ACTIVATIONS["relu"]
+        at_zero = _plain(self.derivative_at_zero)
+        kinked = replace(base, f_prime=lambda a, xp: xp.where(a == 0, at_zero * a**0, base.f_prime(a, xp)))
+        if self.activation == "relu":  # exact in every way of writing it
+            return kinked
+        steepest = max(1.0, abs(float(self.slope)))
+        at_most = max(steepest, abs(float(self.derivative_at_zero)))
+        return replace(kinked, f=_bent(base.f, steepest, False), f_prime=_bent(kinked.f_prime, at_most, True))
+
+    @property
+    def is_smooth(self) -> bool:
+        """Whether f is tanh or the sigmoid: no kink, and no exact tier."""
+        return self.activation in ("tanh", "sigmoid")
+
+    @property
+    def has_kink(self) -> bool:
+        """Whether f′ jumps at 0."""
+        return self.activation in ("leaky_relu", "relu")
+
+    def given(self, y: Array) -> Array:
+        """Return y = f(a) as δ_L sees it: with what a second evaluation of a smooth f rounds."""
+        if self.is_smooth and isinstance(y, Tracked):
+            return evaluated(y, _SIZE_AND_SLOPE[self.activation][0][0])
+        return y
+
+    def loss(self) -> Loss:
+        """Return the loss of which δ_L is the descent direction."""
+        factor = _plain(self.loss_factor)
+        return Loss(
+            f"{factor}/2 times the quadratic loss",
+            lambda y, target, xp: factor * half_quadratic.value(y, target, xp),
+            lambda y, target, xp: factor * half_quadratic.descent(y, target, xp),
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as plain texts and numbers, for JSON."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value if isinstance(value, (str, bool, int)) else float(value) for name, value in values.items()}
+
+    def differing(self) -> dict[str, Any]:
+        """Return the fields that are not at their defaults."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value != getattr(AS_PRINTED, name)}
+
+
+def _plain(number: Any) -> Any:
+    """Return whole numbers as int, which leaves Fractions exact; others as they are."""
+    return int(number) if number == int(number) else number
+
+
+AS_PRINTED = Conventions()
+"""Algorithm 1 as the paper prints it."""
+
+
+def _bent(
+    f: Callable[[Array, Namespace], Array], steepest: float, of_slope: bool
+) -> Callable[[Array, Namespace], Array]:
+    def either(a: Array, xp: Namespace) -> Array:
+        return bent(f(a, xp), a, steepest, of_slope) if isinstance(a, Tracked) else f(a, xp)
+
+    return either
+
+
+_SIZE_AND_SLOPE = {
+    "tanh": ((1.0, 1.0), (1.0, 0.77)),  # |f″| ≤ 4/(3√3)
+    "sigmoid": ((1.0, 0.25), (0.25, 0.0963)),  # |f″| ≤ 1/(6√3)
+}
+"""Bounds of f and its slope, and of f′ and its slope."""
+
+
+def _smoothly(f: Callable[[Array, Namespace], Array], size: float, slope: float) -> Callable[[Array, Namespace], Array]:
+    def either(a: Array, xp: Namespace) -> Array:
+        if isinstance(a, Tracked):
+            return smooth(lambda value: f(value, checks.floating("a", value)), a, size, slope)
+        return f(a, xp)
+
+    return either
+
+
+ALTERNATIVES: dict[str, tuple[Any, ...]] = {
+    "lateral_rule": LATERAL_RULES,
+    "reduction": tuple(REDUCTIONS),
+    "loss_factor": (2, 1, 0.5, 4),
+    "output": tuple(OUTPUTS),
+    "activation": tuple(ACTIVATIONS),
+    "slope": (0.1, 0.01, 0.2, 0.25, 0.3, 0.125, 0.5),
+    "derivative_at_zero": (1, 0, 0.5, "slope"),
+    "credit": CREDITS,
+    "error_scale": (1, 10, 20, 100, 1000),
+}
+"""What else people choose, field by field: where a result that does not fit is looked for first."""
+
+
+def neighbours(conventions: Conventions, depth: int = 1) -> Iterator[tuple[dict[str, Any], Conventions]]:
+    """Yield the conventions that differ in `depth` fields, with what differs."""
+    yield from _neighbours(conventions, depth, list(ALTERNATIVES), {})
+
+
+def _neighbours(
+    conventions: Conventions, depth: int, names: list[str], changed: dict[str, Any]
+) -> Iterator[tuple[dict[str, Any], Conventions]]:
+    if depth == 0:
+        yield changed, replace(conventions, **changed)
+        return
+    for at, name in enumerate(names):
+        if name == "slope" and changed.get("activation", conventions.activation) != "leaky_relu":
+            continue
+        for value in ALTERNATIVES[name]:
+            resolved = changed.get("slope", conventions.slope) if value == "slope" else value
+            if resolved != getattr(conventions, name):
+                yield from _neighbours(conventions, depth - 1, names[at + 1 :], {**changed, name: resolved})

@@ -1,0 +1,93 @@
+"""The functions that an implementation may offer: their arguments, the equation of each, and what is expected."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from copi_ref.arrays.backend import Array
+from copi_ref.oracle.contract import pieces as composition
+from copi_ref.oracle.contract.pieces import Inputs, Pieces, Quantities
+
+
+@dataclass(frozen=True)
+class Function:
+    """One function of the contract.
+
+    Args:
+        name: as the implementation has to call it.
+        arguments: in order; ``B`` follows for credit methods with feedback weights, if `takes_feedback`.
+        result: what it has to return, in words.
+        equation: with its place in the paper.
+        expected: ``(pieces, inputs, own) -> quantities``.
+        takes_feedback: whether feedback weights are its last argument.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+    result: str
+    equation: str
+    expected: Callable[[Pieces, Inputs, Quantities], Quantities]
+    takes_feedback: bool = False
+
+    def arguments_given(self, inputs: Inputs) -> tuple[str, ...]:
+        """Return the arguments with which it is called."""
+        return (*self.arguments, "B") if self.takes_feedback and "B" in inputs else self.arguments
+
+
+SAMPLES_FIRST = frozenset({"x", "z", "delta", "y0", "target", "a", "y"})
+"""Arguments with a sample axis: transposed for implementations whose samples are columns."""
+
+
+def _only(name: str, array: Array) -> Quantities:
+    return {name: array}
+
+
+FUNCTIONS = {
+    function.name: function
+    for function in (
+        Function(
+            "copi_update",
+            ("x", "z", "W"),
+            "ΔW",
+            "Eq. 3: ΔW = E[z xᵀ] − W diag(E[x²])",
+            lambda pieces, inputs, own: _only("ΔW", pieces.copi(inputs["x"], inputs["z"], inputs["W"])),
+        ),
+        Function(
+            "sgd_update",
+            ("x", "delta"),
+            "ΔW",
+            "§2.7: ΔW = E[δ xᵀ]",
+            lambda pieces, inputs, own: _only("ΔW", pieces.sgd(inputs["x"], inputs["delta"])),
+        ),
+        Function(
+            "decorrelation_update",
+            ("x", "R"),
+            "ΔR",
+            "Eq. 4, 6: ΔR from R and C_off = E[x xᵀ] − diag(E[x²])",
+            lambda pieces, inputs, own: _only("ΔR", pieces.lateral(inputs["x"], inputs["R"])),
+        ),
+        Function(
+            "forward",
+            ("W", "R", "y0"),
+            "(x, a, y), each with one array per layer",
+            "Alg. 1, lines 4 to 8: x = R y, a = W x, y = f(a)",
+            composition.forward,
+        ),
+        Function(
+            "perturbations",
+            ("W", "R", "x", "a", "y", "target"),
+            "δ of each layer, the lowest first",
+            "Alg. 1, lines 10 to 12: δ_L = −dℓ/da_L, δ_l from δ_{l+1}",
+            composition.perturbations,
+            takes_feedback=True,
+        ),
+        Function(
+            "step",
+            ("W", "R", "y0", "target", "eta_w", "eta_r"),
+            "(W, R), each with one array per layer",
+            "Alg. 1, lines 3 to 16: W + η_W ΔW, R + η_R ΔR",
+            lambda pieces, inputs, own: composition.recovered(pieces.step(pieces, inputs, own), inputs),
+            takes_feedback=True,
+        ),
+    )
+}
+"""In the order in which they are checked: a wrong equation is named before a step that contains it."""

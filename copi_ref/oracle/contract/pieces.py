@@ -1,0 +1,171 @@
+"""COPI in exchangeable pieces: each is the library's own function, and a wrong variant exchanges one of them.
+
+The composition below runs on `Tracked` arrays, which gives expected values with their allowances, and on NumPy
+arrays, which gives what a variant would have computed. A test holds that it is `copi_ref.step`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from copi_ref.arrays.backend import Array
+from copi_ref.credit.backpropagation import backpropagated
+from copi_ref.credit.feedback_alignment import fed_back
+from copi_ref.decorrelation import decorrelation_update
+from copi_ref.learning_rules import copi_update, sgd_update
+from copi_ref.network import Params, decorrelated
+from copi_ref.oracle.contract.conventions import Conventions
+from copi_ref.oracle.rounding import Tracked, kept
+
+Inputs = dict[str, Any]
+"""Arguments by name: arrays, tuples of arrays (one a layer), numbers."""
+
+Quantities = dict[str, Array]
+"""Results by name, as "ΔW" or "x of layer 2", in the order in which they are computed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pieces:
+    """The parts of a step. Layers are counted from 1.
+
+    Args:
+        conventions: what was chosen.
+        decorrelate: ``(y, R, layer) -> x``.
+        preactivate: ``(x, y, W) -> a``, y the layer's input before R.
+        activate: ``(a, layer, layers) -> y``.
+        output_delta: ``(a, y, target) -> δ_L``.
+        hidden_delta: ``(above, a, y, W, R, B, a_above, from_output) -> δ_l``: W and R are of the layer above, `above`
+            and a_above of the one that δ comes from, for "dfa" the output. `from_output`: whether that is the output.
+        target_state: ``(a, y, delta) -> z``.
+        copi: ``(x, z, W) -> ΔW``.
+        sgd: ``(x, delta) -> ΔW``.
+        lateral: ``(x, R) -> ΔR``.
+        step: ``(pieces, inputs, own) -> quantities``: how a step is put together.
+    """
+
+    conventions: Conventions
+    decorrelate: Callable[[Array, Array, int], Array]
+    preactivate: Callable[[Array, Array, Array], Array]
+    activate: Callable[[Array, int, int], Array]
+    output_delta: Callable[[Array, Array, Array], Array]
+    hidden_delta: Callable[..., Array]
+    target_state: Callable[[Array, Array, Array], Array]
+    copi: Callable[[Array, Array, Array], Array]
+    sgd: Callable[[Array, Array], Array]
+    lateral: Callable[[Array, Array], Array]
+    step: Callable[["Pieces", Inputs, Quantities], Quantities]
+
+    def with_changes(self, **pieces: Any) -> "Pieces":
+        """Return a copy with some pieces exchanged."""
+        return replace(self, **pieces)
+
+
+def right_pieces(conventions: Conventions) -> Pieces:
+    """Return the pieces that the conventions call right: the library's functions."""
+    f, loss = conventions.f(), conventions.loss()
+
+    def output_delta(a: Array, y: Array, target: Array) -> Array:
+        prediction = conventions.given(y) if conventions.output == "activation" else a
+        return scaled(loss.perturbation(prediction, a, target, f), conventions.error_scale)
+
+    def hidden_delta(above: Array, a: Array, y: Array, W: Array, R: Array, B: Array, *rest: Any) -> Array:
+        if conventions.credit == "bp":
+            return backpropagated(above, W, R, a, f)
+        return fed_back(above, B, a, f)
+
+    return Pieces(
+        conventions=conventions,
+        decorrelate=lambda y, R, layer: decorrelated(Params(W=(R,), R=(R,)), 0, y),
+        preactivate=lambda x, y, W: x @ W.mT,
+        activate=lambda a, layer, layers: f(a),
+        output_delta=output_delta,
+        hidden_delta=hidden_delta,
+        target_state=lambda a, y, delta: a + delta,
+        copi=lambda x, z, W: reduced(conventions, x, copi_update(x, z, W)),
+        sgd=lambda x, delta: reduced(conventions, x, sgd_update(x, delta)),
+        lateral=lambda x, R: reduced(conventions, x, decorrelation_update(x, R, conventions.lateral_rule)),
+        step=whole_step,
+    )
+
+
+def reduced(conventions: Conventions, x: Array, update: Array) -> Array:
+    """Return a mean over samples as it is, or made a sum."""
+    return scaled(update, x.shape[-2] if conventions.reduction == "sum" else 1)
+
+
+def scaled(array: Array, factor: float) -> Array:
+    """Return factor · array; 1 costs no rounding."""
+    return array if factor == 1 else factor * array
+
+
+def forward(pieces: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+    """Return x, a and y of all layers, each from the implementation's own upstream value where `own` has it."""
+    found: Quantities = {}
+    y, layers = inputs["y0"], len(inputs["W"])
+    for layer, (W, R) in enumerate(zip(inputs["W"], inputs["R"], strict=True), start=1):
+        name = f"of layer {layer}"
+        found[f"x {name}"] = pieces.decorrelate(y, R, layer)
+        x = kept(found[f"x {name}"], own.get(f"x {name}"))
+        found[f"a {name}"] = pieces.preactivate(x, y, W)
+        # y may come from a second evaluation of a, such as a fused (W R) y: the allowance of a counts.
+        a = kept(found[f"a {name}"], own.get(f"a {name}"))
+        found[f"y {name}"] = pieces.activate(a, layer, layers)
+        y = own.get(f"y {name}", found[f"y {name}"])
+    return found
+
+
+def perturbations(pieces: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+    """Return δ of all layers, the highest first; each from the implementation's own δ above where `own` has it."""
+    found: Quantities = {}
+    a, y, layers = inputs["a"], inputs["y"], len(inputs["W"])
+    name = f"δ of layer {layers}"
+    found[name] = pieces.output_delta(a[-1], y[-1], inputs["target"])
+    delta_L = delta = own.get(name, found[name])
+    direct = pieces.conventions.credit == "dfa"
+    for layer in range(layers - 1, 0, -1):  # W[layer] is that of the layer above
+        above, a_above = (delta_L, a[-1]) if direct else (delta, a[layer])
+        B = inputs["B"][layer - 1] if "B" in inputs else None
+        W, R = inputs["W"][layer], inputs["R"][layer]
+        from_output = direct or layer == layers - 1
+        name = f"δ of layer {layer}"
+        found[name] = pieces.hidden_delta(above, a[layer - 1], y[layer - 1], W, R, B, a_above, from_output)
+        delta = own.get(name, found[name])
+    return found
+
+
+def whole_step(pieces: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+    """Return x, a, y, δ, ΔW and ΔR of all layers (Algorithm 1, lines 4 to 16)."""
+    states = forward(pieces, inputs, own)
+    return {**states, **after_forward(pieces, inputs, states, own)}
+
+
+def after_forward(pieces: Pieces, inputs: Inputs, states: Quantities, own: Quantities) -> Quantities:
+    """Return δ, ΔW and ΔR of all layers, given x, a and y."""
+    layers = range(1, len(inputs["W"]) + 1)
+    a, y = ([own.get(name, states[name]) for name in (f"{s} of layer {layer}" for layer in layers)] for s in "ay")
+    found = perturbations(pieces, {**inputs, "a": a, "y": y}, own)
+    for layer in reversed(layers):
+        at = layer - 1
+        # f and f′ were taken at a itself; in products, what x and a were computed from counts.
+        x, a_, delta = (
+            kept({**states, **found}[name], own.get(name)) for name in (f"{s} of layer {layer}" for s in "xaδ")
+        )
+        found[f"ΔW of layer {layer}"] = pieces.copi(x, pieces.target_state(a_, y[at], delta), inputs["W"][at])
+        found[f"ΔR of layer {layer}"] = pieces.lateral(x, inputs["R"][at])
+    return found
+
+
+def recovered(quantities: Quantities, inputs: Inputs) -> Quantities:
+    """Return expected ΔW and ΔR with what it costs to recover them from the new weights, as (W⁺ − W)/η."""
+    return {name: _recovered(name, quantity, inputs) for name, quantity in quantities.items()}
+
+
+def _recovered(name: str, update: Array, inputs: Inputs) -> Array:
+    if not (name.startswith("Δ") and isinstance(update, Tracked)):
+        return update
+    letter, layer = name[1], int(name.rpartition(" ")[2])
+    eta = inputs["eta_w" if letter == "W" else "eta_r"]
+    new = inputs[letter][layer - 1] + eta * update
+    # W itself is exact: to W⁺ = W + η ΔW it brings two roundings, and not all those of ΔW, that M is multiplied with.
+    magnitude = update.magnitude + 2 * new.magnitude / (eta * update.roundings)
+    return replace(update, magnitude=magnitude, largest=new.largest)

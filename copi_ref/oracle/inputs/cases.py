@@ -1,0 +1,149 @@
+"""The inputs on which an implementation is checked, drawn from a seed: exact ones first, then ones that round.
+
+An exact case has small whole numbers and N a power of two, and it is certified: the magnitude companion shows that
+every value and every partial sum, in whatever order, is a whole number of quanta below 2^bits. Every correct
+implementation then agrees with every other by ``==``.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from copi_ref.oracle.contract.conventions import Conventions
+from copi_ref.oracle.contract.functions import Function
+from copi_ref.oracle.contract.pieces import Inputs, Quantities, right_pieces
+from copi_ref.oracle.inputs.drawing import EXACT, ROUNDING, Draw, Drawing, layer_kinds, network_kinds
+from copi_ref.oracle.rounding import Precision, Tracked, tracked
+
+_TRIES = 60
+
+
+class NoCaseError(ValueError):
+    """No inputs could be drawn for which the precision is fine enough."""
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """Inputs by name, always with rows as samples, float64 but representable in the precision under test.
+
+    `strided` says whether arrays are to be handed over as transposes of others, where the library has strides.
+    """
+
+    name: str
+    tier: str
+    inputs: Inputs
+    strided: bool = False
+
+
+_STRIDED = ("many samples", "three layers")
+_OF_NETWORKS = ("forward", "perturbations", "step")
+
+
+def kinds(function: Function, precision: Precision) -> list[tuple[str, str, Draw]]:
+    """Return the name, the tier and how to draw each case of a function."""
+    return list(network_kinds(function, precision) if function.name in _OF_NETWORKS else layer_kinds(precision))
+
+
+def draw_cases(function: Function, conventions: Conventions, precision: Precision, seed: int) -> list[Case]:
+    """Return all cases of a function; a tier without any is one that the conventions or the precision don't allow."""
+    layered = function.name in _OF_NETWORKS
+    cases = []
+    for number, (name, tier, draw) in enumerate(kinds(function, precision)):
+        rng = np.random.default_rng([seed, number, sum(map(ord, function.name))])
+        if tier == EXACT and conventions.is_smooth and function.name != "forward" and layered:
+            continue
+        if tier == ROUNDING and precision.unit > 2.0**-11 and function.name == "step":
+            continue  # so coarse that the allowance of a whole step would say nothing
+        try:
+            inputs = _sharp(function, conventions, precision, tier, rng, draw)
+            cases.append(Case(name, tier, inputs, strided=name in _STRIDED))
+        except NoCaseError:
+            continue
+    return cases
+
+
+def with_tracked(inputs: Inputs) -> Inputs:
+    """Return inputs with arrays as Tracked ones."""
+    return {
+        name: tuple(map(tracked, value))
+        if isinstance(value, (tuple, list))
+        else tracked(value)
+        if isinstance(value, np.ndarray)
+        else value
+        for name, value in inputs.items()
+    }
+
+
+def relative_allowance(quantity: Tracked, precision: Precision) -> float:
+    """Return the smallest error, relative to the largest entry, that the allowance catches in every entry."""
+    size = float(np.max(np.abs(quantity.value)))
+    return float(np.max(quantity.allowance(precision))) / size if size else 0.0
+
+
+def undecided(expected: Quantities, conventions: Conventions, precision: Precision) -> int:
+    """Return how many pre-activations lie so near to a kink that rounding decides on which side they are."""
+    if not conventions.has_kink:
+        return 0
+    pre = [quantity for name, quantity in expected.items() if name.startswith("a of layer")]
+    return sum(int(np.sum((np.abs(a.value) <= a.allowance(precision)) & (a.magnitude > 0))) for a in pre if a.roundings)
+
+
+def overflows(inputs: Inputs, expected: dict[str, Tracked], precision: Precision) -> bool:
+    """Whether a sum over the batch, before it becomes a mean and after a rate, may leave the range of the format."""
+    samples = len(inputs["y0"] if "y0" in inputs else inputs["x"][0] if "a" in inputs else inputs["x"])
+    factor = 4 * samples * max(1.0, inputs.get("eta_w", 1.0), inputs.get("eta_r", 1.0))
+    return any(float(np.max(quantity.magnitude)) * factor > precision.most for quantity in expected.values())
+
+
+def _finite(inputs: Inputs) -> bool:
+    arrays = (one for value in inputs.values() for one in (value if isinstance(value, tuple) else (value,)))
+    return all(bool(np.isfinite(array).all()) for array in arrays)
+
+
+def _sharp(
+    function: Function, conventions: Conventions, precision: Precision, tier: str, rng: np.random.Generator, draw: Draw
+) -> Inputs:
+    """Draw until the allowance is below the limit, and the case exact, or no pre-activation undecided."""
+    pieces = right_pieces(conventions)
+    for attempt in range(_TRIES):
+        with np.errstate(over="ignore", invalid="ignore"):  # beyond float16, say: drawn again
+            inputs = draw(Drawing(rng, conventions, precision, tier, attempt))
+        if not _finite(inputs):
+            continue
+        expected = function.expected(pieces, with_tracked(inputs), {})
+        if overflows(inputs, expected, precision):
+            continue
+        if tier == EXACT:
+            if conventions.is_smooth and "y0" in inputs and len(inputs["W"]) > 1:
+                break  # what f rounded is in the second layer
+            good = _is_exact(inputs, expected, conventions, precision)
+            limit = precision.limit or np.inf
+        else:
+            good = not undecided(expected, conventions, precision)
+            limit = precision.limit or 0.5
+        if good and _says_something(function, inputs, expected) and _sharpness(expected, precision) <= limit:
+            return inputs
+    raise NoCaseError(f"{function.name}: no {tier} case in {precision.name}")
+
+
+def _says_something(function: Function, inputs: Inputs, expected: dict[str, Tracked]) -> bool:
+    """Whether not all is 0, by chance; of one input alone ΔR always is."""
+    alone = function.name == "decorrelation_update" and inputs["x"].shape[1] == 1
+    return alone or any(bool(np.any(quantity.value)) for quantity in expected.values())
+
+
+def _sharpness(expected: dict[str, Tracked], precision: Precision) -> float:
+    """Return the smallest relative error that is caught in every quantity; of a step, only new weights are seen."""
+    updates = [quantity for name, quantity in expected.items() if name.startswith("Δ")]
+    return max(relative_allowance(quantity, precision) for quantity in updates or expected.values())
+
+
+def _is_exact(inputs: Inputs, expected: dict[str, Tracked], conventions: Conventions, precision: Precision) -> bool:
+    """Whether nothing is rounded (but what a smooth f gives), and no pre-activation is 0.
+
+    There f′ is a convention: such inputs are a case of their own.
+    """
+    exact = [q for name, q in expected.items() if not (conventions.is_smooth and name.startswith("y"))]
+    pre = [quantity.value for name, quantity in expected.items() if name.startswith("a of layer")]
+    on_kink = conventions.has_kink and any(bool(np.any(a == 0)) for a in (*pre, *inputs.get("a", ())))
+    return not on_kink and all(quantity.is_exact(precision.bits) for quantity in exact)

@@ -1,0 +1,1 @@
+"""Whether what came is what was to come, but for rounding."""

@@ -1,0 +1,113 @@
+"""Several steps in a row, each compared from the implementation's own weights, so that errors don't compound."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from copi_ref.arrays.backend import HostArray
+from copi_ref.oracle.calling.calling import Caller
+from copi_ref.oracle.contract.conventions import Conventions
+from copi_ref.oracle.contract.functions import FUNCTIONS
+from copi_ref.oracle.contract.pieces import Inputs, Quantities, right_pieces
+from copi_ref.oracle.inputs.cases import Case, undecided, with_tracked
+from copi_ref.oracle.inputs.drawing import ROUNDING, Drawing, network, rounded_trace
+from copi_ref.oracle.judging.comparison import Outcome, run_case
+from copi_ref.oracle.rounding import Precision
+
+STEPS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """What came of several steps: the outcomes of all calls, and how many steps were left out at a kink."""
+
+    outcomes: list[tuple[str, Outcome]]
+    skipped: int
+
+    @property
+    def failed(self) -> tuple[str, Outcome] | None:
+        """The function and outcome that failed first, if one did."""
+        return next(((name, outcome) for name, outcome in self.outcomes if outcome.failed), None)
+
+
+def run_trajectory(caller: Caller, seed: int, passed: set[str]) -> Trajectory:
+    """Take steps until one is wrong; of `forward` and `perturbations` those that passed, with the same weights."""
+    weights, rng = _first_weights(caller.conventions, caller.precision, seed)
+    outcomes: list[tuple[str, Outcome]] = []
+    skipped = 0
+    for number in range(1, STEPS + 1):
+        inputs = _next_batch(weights, caller.conventions, caller.precision, rng)
+        if _at_a_kink(caller, inputs):
+            skipped += 1
+        else:
+            for name, more in _calls(caller, inputs, passed):
+                outcomes.append((name, run_case(caller, FUNCTIONS[name], Case(f"step {number}", ROUNDING, more))))
+                if outcomes[-1][1].failed:
+                    return Trajectory(outcomes, skipped)
+            weights = weights | _after(caller, inputs, outcomes[-1][1])
+    return Trajectory(outcomes, skipped)
+
+
+def _calls(caller: Caller, inputs: Inputs, passed: set[str]) -> list[tuple[str, Inputs]]:
+    """The functions to call at this step with their inputs, the cause before the consequence."""
+    calls = [("forward", inputs)] if "forward" in passed else []
+    if "perturbations" in passed:
+        trace = rounded_trace(caller.conventions, caller.precision, inputs)
+        calls.append(("perturbations", inputs | trace))
+    return [*calls, ("step", inputs)]
+
+
+def _at_a_kink(caller: Caller, inputs: Inputs) -> bool:
+    expected = FUNCTIONS["step"].expected(right_pieces(caller.conventions), with_tracked(inputs), {})
+    return undecided(expected, caller.conventions, caller.precision) > 0
+
+
+def _after(caller: Caller, inputs: Inputs, outcome: Outcome) -> Inputs:
+    """Return the weights that the implementation returned: W + η ΔW undoes how ΔW was recovered."""
+    assert outcome.observation is not None, "of a step that did not fail"
+    updates = outcome.observation.actual
+
+    def new(letter: str, eta: float) -> tuple[HostArray, ...]:
+        arrays = (A + eta * updates[f"Δ{letter} of layer {layer}"] for layer, A in enumerate(inputs[letter], start=1))
+        return tuple(caller.precision.representable(np.asarray(array)) for array in arrays)
+
+    R = new("R", inputs["eta_r"])
+    if caller.conventions.assumes_symmetric_R:
+        R = tuple(caller.precision.representable((A + A.T) / 2) for A in R)
+    return {"W": new("W", inputs["eta_w"]), "R": R}
+
+
+def _first_weights(conventions: Conventions, precision: Precision, seed: int) -> tuple[Inputs, np.random.Generator]:
+    """Return the weights with which several steps start, and the generator that draws their batches."""
+    rng = np.random.default_rng([seed, 77])
+    drawing = Drawing(rng, conventions, precision, ROUNDING, 0)
+    first = network(drawing, FUNCTIONS["step"], (3, 5, 2), 7, kink=False)
+    return {name: first[name] for name in ("W", "R", "B") if name in first}, rng
+
+
+def _next_batch(weights: Inputs, conventions: Conventions, precision: Precision, rng: np.random.Generator) -> Inputs:
+    """Return weights with a batch and rates, so that updates are as large as they may be and steps don't run away.
+
+    Rates are powers of two for which no update is more than an eighth of the largest W or a 32nd of the largest R: once
+    inputs are decorrelated, ΔR is a small difference of large numbers, and its check no longer sharp.
+    """
+    inputs = weights | {
+        "y0": precision.representable(rng.uniform(0.25, 1.5, size=(7, 3))),
+        "target": precision.representable(rng.uniform(2, 4, size=(7, 2))),  # far from y: y* − y cancels little
+        "eta_w": 1.0,
+        "eta_r": 1.0,
+    }
+    found = FUNCTIONS["step"].expected(right_pieces(conventions), inputs, {})
+    inputs["eta_w"], inputs["eta_r"] = (_rate(letter, inputs, found, share) for letter, share in (("W", 8), ("R", 32)))
+    if inputs["eta_w"] == inputs["eta_r"]:
+        inputs["eta_r"] /= 2  # so that a swap shows
+    return inputs
+
+
+def _rate(letter: str, inputs: Inputs, found: Quantities, share: int) -> float:
+    """The smallest ratio of a layer's largest weight and its largest update, over `share`, down to a power of two."""
+    ratios = (
+        float(np.max(np.abs(A)) / (np.max(np.abs(found[f"Δ{letter} of layer {layer}"])) or 1))
+        for layer, A in enumerate(inputs[letter], start=1)
+    )
+    return float(2.0 ** np.floor(np.log2(min(ratios) / share)))

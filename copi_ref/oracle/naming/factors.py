@@ -1,0 +1,178 @@
+"""Mistakes with numbers in them: the numbers are fitted by least squares, then have to explain everything."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from copi_ref.arrays.backend import HostArray
+from copi_ref.oracle.contract.functions import Function
+from copi_ref.oracle.contract.pieces import Pieces
+from copi_ref.oracle.judging.comparison import Observation
+from copi_ref.oracle.naming.catalogue.lateral import lateral_terms
+from copi_ref.oracle.naming.explaining import Diagnosis, evaluated
+
+
+@dataclass(frozen=True)
+class Family:
+    """Variants with numbers in them, on which the results of a function depend linearly.
+
+    Args:
+        name: of the family.
+        terms: what each number multiplies.
+        change: ``(pieces, numbers) -> pieces``.
+        right: the right numbers.
+    """
+
+    name: str
+    terms: tuple[str, ...]
+    change: Callable[[Pieces, Any], Pieces]
+    right: Callable[[Pieces], tuple[float, ...]] = lambda p: (1.0,)
+
+
+def _two_sided(p: Pieces, above: float, below: float) -> Callable[..., Any]:
+    return lambda a, layer, layers: np.where(a < 0, below, above) * p.activate(a, layer, layers)
+
+
+def _two_sided_slope(p: Pieces, above: float, below: float) -> dict[str, Any]:
+    def factor(a: HostArray) -> HostArray:
+        return np.where(a < 0, below, above)
+
+    return _in_slopes(p, factor)
+
+
+def _in_slopes(p: Pieces, factor: Callable[[HostArray], HostArray]) -> dict[str, Any]:
+    """The pieces that hold f′, with a factor on it."""
+    return {
+        "output_delta": lambda a, y, target: factor(a) * p.output_delta(a, y, target),
+        "hidden_delta": lambda up, a, *rest: factor(a) * p.hidden_delta(up, a, *rest),
+    }
+
+
+def _affine(a: HostArray, k: Any) -> HostArray:
+    return np.asarray(np.where(a < 0, k[0] * a + k[1], k[2] * a + k[3]))
+
+
+def _kinked(p: Pieces) -> tuple[float, ...]:
+    below, above = (float(p.conventions.f().derivative(np.array([a]))[0]) for a in (-1.0, 1.0))
+    return below, 0.0, above, 0.0
+
+
+def _affine_slope(p: Pieces, k: Any) -> dict[str, Any]:
+    """f′ replaced: what the right f′ multiplied is divided by it first (it is not 0 where this is tried)."""
+
+    def factor(a: HostArray) -> HostArray:
+        slope = np.where(a < 0, k[0] + k[1] * a, k[2] + k[3] * a)
+        return np.asarray(slope / np.asarray(p.conventions.f().derivative(a)))
+
+    return _in_slopes(p, factor)
+
+
+FAMILIES = (
+    Family(
+        "weight-factors",
+        ("E[z xᵀ]", "W diag(E[x²])"),
+        lambda p, k: p.with_changes(copi=lambda x, z, W: k[0] * p.copi(x, z, 0 * W) + k[1] * p.copi(x, 0 * z, W)),
+    ),
+    Family("sgd-factor", ("E[δ xᵀ]",), lambda p, k: p.with_changes(sgd=lambda x, delta: k[0] * p.sgd(x, delta))),
+    Family(
+        "lateral-factors", ("E[x xᵀ]", "diag(E[x²])"), lambda p, k: p.with_changes(lateral=lateral_terms(p, k[0], k[1]))
+    ),
+    Family(
+        "x-factors",
+        ("R y",),
+        lambda p, k: p.with_changes(decorrelate=lambda y, R, layer: k[0] * p.decorrelate(y, R, layer)),
+    ),
+    Family("a-factor", ("W x",), lambda p, k: p.with_changes(preactivate=lambda *args: k[0] * p.preactivate(*args))),
+    Family(
+        "activation-factors",
+        ("f(a) where a ≥ 0", "f(a) where a < 0"),
+        lambda p, k: p.with_changes(activate=_two_sided(p, *k)),
+    ),
+    Family(
+        "activation-lines",
+        ("a where a < 0", "1 where a < 0", "a where a ≥ 0", "1 where a ≥ 0"),
+        lambda p, k: p.with_changes(activate=lambda a, layer, layers: _affine(a, k)),
+        _kinked,
+    ),
+    Family(
+        "error-factors",
+        ("the target in δ_L", "the prediction in δ_L"),
+        lambda p, k: p.with_changes(
+            output_delta=lambda a, y, t: k[0] * _part(p, a, y, t, target=True) + k[1] * _part(p, a, y, t, target=False)
+        ),
+    ),
+    Family(
+        "hidden-factor",
+        ("δ of the layer above",),
+        lambda p, k: p.with_changes(hidden_delta=lambda up, *rest: k[0] * p.hidden_delta(up, *rest)),
+    ),
+    Family(
+        "slope-factors",
+        ("f′(a) where a ≥ 0", "f′(a) where a < 0"),
+        lambda p, k: p.with_changes(**_two_sided_slope(p, *k)),
+    ),
+    Family(
+        "slope-lines",
+        ("1 in f′ where a < 0", "a in f′ where a < 0", "1 in f′ where a ≥ 0", "a in f′ where a ≥ 0"),
+        lambda p, k: p.with_changes(**_affine_slope(p, k)),
+        _kinked,
+    ),
+    Family(
+        "added-decay",
+        ("−W besides the decay −W diag(E[x²])",),
+        lambda p, k: p.with_changes(copi=lambda x, z, W: p.copi(x, z, W) - k[0] * W),
+        lambda p: (0.0,),
+    ),
+    Family(
+        "target-factors",
+        ("a in z", "δ in z"),
+        lambda p, k: p.with_changes(target_state=lambda a, y, delta: k[0] * a + k[1] * delta),
+    ),
+)
+"""Looked at after the catalogue, in this order."""
+
+
+def _part(p: Pieces, a: HostArray, y: HostArray, t: HostArray, target: bool) -> HostArray:
+    """Return the part of δ_L = f′(a_L) ∘ (y* − prediction) with the target, or the other one; it is linear in both."""
+    of_both, of_target_twice = p.output_delta(a, y, t), p.output_delta(a, y, 2 * t)
+    with_target = of_target_twice - of_both
+    return np.asarray(with_target if target else of_both - with_target)
+
+
+def fitted(family: Family, function: Function, right: Pieces, observations: list[Observation]) -> Iterator[Diagnosis]:
+    """Yield the member of the family that fits best by least squares; whether it fits is seen like any other."""
+    points = [np.zeros(len(family.terms)), *np.eye(len(family.terms))]
+    columns: list[list[HostArray]] = [[] for _ in points]
+    wanted = []
+    for one in observations:
+        values = [evaluated(function, family.change(right, point), one) for point in points]
+        if any(value is None for value in values):
+            return
+        for name, actual in one.actual.items():
+            scale = 1 / (np.max(one.expected[name].magnitude) or 1)
+            wanted.append((actual * scale).ravel())
+            for column, value in zip(columns, values, strict=True):
+                column.append((np.asarray(value[name]) * scale).ravel())  # type: ignore[index]
+    came, at_zero, *at_one = (np.concatenate(column) for column in (wanted, *columns))
+    design = np.stack([column - at_zero for column in at_one], axis=1)
+    if not np.isfinite(np.column_stack([design, came - at_zero])).all():
+        return
+    right_numbers = np.resize(family.right(right), len(family.terms))  # all 1, mostly
+    used = np.abs(design).max(axis=0) > 0
+    if not used.any():
+        return
+    numbers = right_numbers.astype(float)
+    offset = came - at_zero - design[:, ~used] @ numbers[~used]
+    numbers[used] = np.linalg.lstsq(design[:, used], offset, rcond=None)[0]
+    numbers = np.where(np.abs(numbers) < 1e-12, 0.0, numbers)
+    terms = ", ".join(
+        f"{term} has the factor {number:.4g}"
+        for term, number, wanted_, matters in zip(family.terms, numbers, right_numbers, used, strict=True)
+        if matters and not np.isclose(number, wanted_, rtol=1e-3, atol=0)
+    )
+    if not terms:  # right to three digits: no mistake that a factor would explain
+        return
+    shown = ", ".join(f"{number:.4g}" for number in numbers)
+    yield Diagnosis(f"{family.name}({shown})", terms, family.change(right, numbers))

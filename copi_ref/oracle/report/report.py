@@ -1,0 +1,183 @@
+"""What came out: one `Result` per check, and the `Report` of all of them."""
+
+import math
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from copi_ref.oracle.contract.conventions import Conventions
+
+PASSED, FAILED = "passed", "failed"
+NOT_IMPLEMENTED, EXPECTED_FAILURE = "not implemented", "expected failure"
+NOT_CHECKED = "not checked"
+
+
+_LONGEST = 1500
+"""Characters of a reproducer that still fit one screen with the rest of the report."""
+
+
+class OracleError(AssertionError):
+    """The implementation is not COPI by the conventions that it was checked against; the text is the summary."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One check: a function, in one tier.
+
+    Args:
+        check: name of the function.
+        tier: "exact" (whole numbers, on which nothing is rounded), "rounding", or "steps" (several in a row).
+        equation: with its place in the paper.
+        status: "passed", "failed", "not implemented", "expected failure", or "not checked": no inputs are fine enough.
+        cases: how many inputs were tried.
+        worst: the error that is largest in units of its allowance.
+        allowed: the allowance there.
+        where: of which element that is, on which input, and its actual and expected value.
+        catches: the smallest error that it would have caught anywhere, relative to the quantity's largest entry; 0 if
+            only equality passes.
+        skipped: inputs that were left out, as the check would not be sharp on them in this precision or as rounding
+            decides on which side of a kink they are.
+        diagnosis: what is wrong, in words; the name of a variant first, in brackets, if one matches.
+        variant: the name of the matching variant of the catalogue, or the conventions that fit, or "".
+        reproducer: Python code that shows the first failure.
+    """
+
+    check: str
+    tier: str
+    equation: str
+    status: str
+    cases: int = 0
+    worst: float = 0.0
+    allowed: float = 0.0
+    where: str = ""
+    catches: float = 0.0
+    skipped: int = 0
+    diagnosis: str = ""
+    variant: str = ""
+    reproducer: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """The verdict on an implementation.
+
+    Args:
+        results: one per function and tier, in the order of the algorithm.
+        conventions: against which it was checked.
+        precision: in which it computes.
+        library: its array library.
+        asked: functions that had to be there.
+    """
+
+    results: tuple[Result, ...]
+    conventions: Conventions
+    precision: str
+    library: str
+    asked: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many results have each status."""
+        return dict(Counter(result.status for result in self.results))
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Functions that were asked for and did not run."""
+        absent = {result.check for result in self.results if result.status in (NOT_IMPLEMENTED, NOT_CHECKED)}
+        return tuple(name for name in self.asked if name in absent)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed, something ran, and all ran that had to."""
+        ran = self.counts.get(PASSED, 0) + self.counts.get(EXPECTED_FAILURE, 0)
+        return not self.counts.get(FAILED) and ran > 0 and not self.missing
+
+    @property
+    def diagnosis(self) -> str:
+        """That of the first failed result; or why nothing else is wrong and it is still not ok; or ""."""
+        failed = self._first_failed()
+        if failed:
+            return f"{failed.check}: {failed.diagnosis}"
+        if self.missing:
+            statuses = {result.check: result.status for result in self.results}
+            listed = ", ".join(f"{name} ({statuses[name]})" for name in self.missing)
+            return f"asked for, but did not run: {listed}"
+        return "" if self.ok else "nothing was checked: the implementation has none of the functions"
+
+    @property
+    def reproducer(self) -> str:
+        """Python code that shows the first failure, or ""; `implementation` in it is the user's own."""
+        failed = self._first_failed()
+        return failed.reproducer if failed else ""
+
+    @property
+    def variant(self) -> str:
+        """Name of the catalogued variant that the first failed result is, or the conventions that fit it, or ""."""
+        failed = self._first_failed()
+        return failed.variant if failed else ""
+
+    def summary(self) -> str:
+        """Return the report as text, at most one screen; its first line is the verdict."""
+        differing = ", ".join(f"{name}={value!r}" for name, value in self.conventions.differing().items())
+        lines = [
+            "copi_ref: OK" if self.ok else f"copi_ref: FAILED: {self.diagnosis}",
+            f"{self.library} {self.precision}, conventions: {differing or 'Algorithm 1 as printed'}",
+            "",
+            f"{'check':21} {'tier':9} {'status':17} {'cases':>5}  {'worst error':>11}  {'catches':>8}",
+            *(self._line(result) for result in self.results),
+            "",
+            "worst error: in units of what rounding allows; catches: the smallest relative error that would show",
+        ]
+        failed = self._first_failed()
+        if failed and failed.where:
+            lines += ["", failed.where]
+        if failed and failed.reproducer:
+            code = failed.reproducer.splitlines()
+            if len(failed.reproducer) > _LONGEST:
+                lines += ["", "To reproduce: copi-ref check --reproduce, or print report.reproducer"]
+            else:
+                lines += ["", "To reproduce:", *("    " + line for line in code)]
+        return "\n".join(lines)
+
+    def raise_if_failed(self) -> "Report":
+        """Return the report itself if it is ok.
+
+        Raises:
+            OracleError: it is not; the message is the summary.
+        """
+        if not self.ok:
+            raise OracleError(self.summary())
+        return self
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as plain numbers, texts, lists and dicts, for JSON."""
+        return {
+            "ok": self.ok,
+            "diagnosis": self.diagnosis,
+            "variant": self.variant,
+            "counts": self.counts,
+            "missing": list(self.missing),
+            "precision": self.precision,
+            "library": self.library,
+            "conventions": self.conventions.as_dict(),
+            "results": [{name: _finite(value) for name, value in asdict(result).items()} for result in self.results],
+        }
+
+    def _first_failed(self) -> Result | None:
+        return next((result for result in self.results if result.status == FAILED), None)
+
+    @staticmethod
+    def _line(result: Result) -> str:
+        if result.status in (NOT_IMPLEMENTED, NOT_CHECKED):
+            return f"{result.check:21} {'':9} {result.status}"
+        worst = f"{result.worst / result.allowed:.3g}" if result.allowed else f"{result.worst and math.inf:.3g}"
+        catches = "–" if math.isinf(result.catches) else f"{result.catches:.0e}" if result.catches else "any"
+        skipped = f"  {result.skipped} left out" if result.skipped else ""
+        return (
+            f"{result.check:21} {result.tier:9} {result.status:17} {result.cases:5}  {worst:>11}  {catches:>8}{skipped}"
+        )
+
+
+def _finite(value: Any) -> Any:
+    """None in place of numbers that JSON does not have: nothing can be said then."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value

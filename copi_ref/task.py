@@ -1,0 +1,67 @@
+"""What a credit method is told besides the network and its trace."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from copi_ref.activations import Activation, leaky_relu
+from copi_ref.arrays import checks
+from copi_ref.arrays.backend import Array
+from copi_ref.losses import Loss, quadratic
+from copi_ref.network import Params, Trace
+
+Generators = np.random.Generator | tuple[np.random.Generator, ...]
+"""A network's generator, or one for each network of an ensemble."""
+
+OUTPUTS: dict[str, Callable[[Trace], Array]] = {
+    "activation": lambda trace: trace.y[-1],
+    "pre-activation": lambda trace: trace.a[-1],
+}
+"""What counts as the network's prediction: y_L (the paper), or a_L (the TMLR experiments)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """The target y* (…, N, K_L), the loss and f; feedback weights and a generator, for methods that use them.
+
+    `output` says what is compared with the target: a name in `OUTPUTS`.
+    """
+
+    target: Array
+    loss: Loss = quadratic
+    activation: Activation = leaky_relu
+    feedback: tuple[Array, ...] | None = None
+    rng: Generators | None = None
+    output: str = "activation"
+
+
+CreditMethod = Callable[[Params, Trace, Task], tuple[Array, ...]]
+"""``(params, trace, task) -> deltas``, one δ_l (…, N, K_l) per layer, of the sign that lowers the loss.
+
+The weights that it gets are valid during the call: `fit` updates them in place. To keep them, copy them.
+"""
+
+
+def output_perturbation(params: Params, trace: Trace, task: Task) -> Array:
+    """Return δ_L = −f′(a_L) ∘ ∂ℓ/∂prediction (§2.5), where every method starts.
+
+    Raises:
+        TypeError: the target is no array of the trace's library and dtype.
+        ValueError: the target's shape is not the output's, an unknown kind of output, or a trace of another network.
+    """
+    checks.same_length(trace=(trace.a, len(params.W)))
+    prediction = checks.choice("output", task.output, OUTPUTS)(trace)
+    return task.loss.perturbation(prediction, trace.a[-1], task.target, task.activation)
+
+
+def required_feedback(params: Params, task: Task, method: str) -> tuple[Array, ...]:
+    """Return the task's feedback weights, one array per layer above the first.
+
+    Raises:
+        ValueError: there are none, or not so many.
+    """
+    if task.feedback is None:
+        raise ValueError(f"feedback is None: {method} needs weights, as init_feedback makes them")
+    checks.same_length(feedback=(task.feedback, len(params.W) - 1))
+    return task.feedback

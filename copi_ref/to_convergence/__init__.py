@@ -1,0 +1,1 @@
+"""Found numerically, on the host: states at a minimum of their energy, and the step of implicit SGD."""

@@ -1,0 +1,100 @@
+"""Implicit SGD: the proximal step, which takes the gradient where it arrives and not where it starts."""
+
+from dataclasses import replace
+from typing import Any
+
+from copi_ref.arrays import checks
+from copi_ref.arrays.backend import Array, HostArray, device_of
+from copi_ref.arrays.moments import mean_outer
+from copi_ref.arrays.products import apply, solve
+from copi_ref.credit import backpropagation
+from copi_ref.learning_rules import sgd_update
+from copi_ref.network import Params, forward
+from copi_ref.task import Task
+from copi_ref.to_convergence.inference import host_params
+from copi_ref.to_convergence.minimise import NotConvergedError, minimise_arrays, on_host
+
+
+def implicit_sgd_layer(x: Array, W: Array, target: Array, alpha: Any) -> Array:
+    """Return W⁺ after an implicit SGD step of a linear layer with the loss ½‖W x − y*‖², in closed form.
+
+    W⁺ = argmin E[½‖W x − y*‖²] + ‖W − W_b‖²/(2α) = W_b + E[(y* − W_b x) xᵀ] (E[x xᵀ] + I/α)⁻¹
+
+    For one sample that is W_b + α/(1 + α‖x‖²) (y* − W_b x) xᵀ: stable for every α > 0. (Alonso et al. 2022 for one
+    sample; for a batch it is the proximal step of its mean loss.)
+
+    Args:
+        x: (…, N, K), inputs; rows are samples.
+        W: (…, M, K), weights W_b where the step begins.
+        target: (…, N, M), y*.
+        alpha: α > 0, learning rate.
+
+    Returns:
+        W⁺, (…, M, K).
+
+    Raises:
+        TypeError: arrays of different libraries or dtypes, not floating, or exact (no exact inverse here).
+        ValueError: shapes that don't fit, or α is not above 0.
+    """
+    xp = checks.arrays(x=(x, "NK"), W=(W, "MK"), target=(target, "NM"))
+    checks.not_exact("implicit_sgd_layer", x)
+    checks.positive_number("alpha", alpha)
+    alpha = checks.coefficient("alpha", alpha, x)
+    error = target - apply(W, x)
+    samples, features = x.shape[-2:]
+    identity = xp.eye(min(samples, features), dtype=x.dtype, device=device_of(x))
+    if samples > features:
+        # ΔW (α E[x xᵀ] + I) = α E[e xᵀ], solved from the other side, as the matrix is symmetric
+        return W + alpha * solve(alpha * mean_outer(x, x) + identity, mean_outer(x, error)).mT
+    # The same by (α XᵀX/N + I)⁻¹ Xᵀ = Xᵀ (α XXᵀ/N + I)⁻¹: that matrix is regular for large α too (for one sample it is
+    # the number 1 + α‖x‖²), where the one above loses all digits.
+    share = alpha / samples
+    return W + share * solve(share * (x @ x.mT) + identity, error).mT @ x
+
+
+def implicit_sgd_step(params: Params, y0: Array, task: Task, alpha: float, tolerance: float = 1e-8) -> Params:
+    """Return the network after an implicit SGD step of its forward weights, found numerically.
+
+    θ⁺ = argmin L(θ) + ‖θ − θ_b‖²/(2α), so θ⁺ = θ_b − α ∇L(θ⁺), with θ all W and L the mean loss of the batch
+
+    R and the means stay as they are. For large α there can be several minima; this is one that the search from θ_b
+    ends in. Weights are found on the host in float64, and given back in the library and dtype of `params`.
+
+    Args:
+        params: the network, θ_b.
+        y0: (N, K_0), inputs; rows are samples.
+        task: target, loss, activation and output.
+        alpha: α > 0, learning rate.
+        tolerance: largest entry of θ − θ_b + α ∇L(θ) that is accepted, in units of θ.
+
+    Raises:
+        TypeError, ValueError: arrays that don't fit the network, exact arrays, an ensemble, α not above 0, or
+            ``output="pre-activation"``, where δ is not the gradient of the loss.
+        NotConvergedError: no such weights were found; `point` holds the network at the best ones.
+    """
+    checks.positive_number("alpha", alpha)
+    checks.arrays(y0=(y0, "NK"))
+    checks.not_exact("implicit_sgd_step", y0)
+    if task.output != "activation":
+        raise ValueError(f"output is {task.output!r}: needs 'activation', where δ is the gradient of the loss")
+    for name, array in (("W of the last layer", params.W[-1]), ("y0", y0)):
+        if array.ndim != 2:
+            raise ValueError(f"{name} has shape {tuple(array.shape)}: needs one network and one batch")
+    start, (host_y0, target) = host_params(params), on_host((y0, task.target))
+    host_task = Task(target, task.loss, task.activation)
+
+    def value_and_gradient(W: tuple[HostArray, ...]) -> tuple[Any, tuple[HostArray, ...]]:
+        """α L + ½‖θ − θ_b‖² and its gradient θ − θ_b + α ∇L: in units of θ, whatever α is."""
+        there = replace(start, W=W)
+        trace = forward(there, host_y0, task.activation)
+        deltas = backpropagation(there, trace, host_task)
+        shifts = tuple(new - old for new, old in zip(W, start.W, strict=True))
+        layers = zip(shifts, trace.x, deltas, strict=True)
+        gradient = tuple(shift - alpha * sgd_update(x, delta) for shift, x, delta in layers)
+        distance = sum((shift * shift).sum() for shift in shifts)
+        return alpha * task.loss(trace.y[-1], target).mean() + distance / 2, gradient
+
+    try:
+        return replace(params, W=minimise_arrays(value_and_gradient, params.W, tolerance))
+    except NotConvergedError as error:
+        raise NotConvergedError(str(error), replace(params, W=error.point), error.residual) from None
