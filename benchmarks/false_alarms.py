@@ -24,7 +24,7 @@ os.environ["JAX_ENABLE_X64"] = "1"
 for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[_threads] = "1"
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
-sys.path[:0] = [str(Path(__file__).resolve().parents[1] / folder) for folder in ("", "tests")]
+sys.path[:0] = [str(Path(__file__).resolve().parents[1] / folder) for folder in ("", "tests", "tests/oracle")]
 
 import correct_implementations  # noqa: E402
 import numpy as np  # noqa: E402

@@ -35,7 +35,7 @@ class Laps:
 
 
 def step_by_operations(problem: Problem, scratch: Any, eta: float) -> dict[str, float]:
-    """Take the step of `copi_ref.in_place` with rule `right` into W and R; return the seconds of each operation."""
+    """Take the step of `copi_ref.training.in_place` with rule `right` into W and R; return the seconds of each operation."""
     from copi_ref import leaky_relu, quadratic
     from copi_ref.arrays.products import apply
     from copi_ref.training.in_place import _blocks  # the library's own, so that the layout is the same
@@ -124,7 +124,7 @@ def _check_same(problem: Problem) -> None:
     for end, right, start in zip([*parts.W, *parts.R], [*W, *R], [*problem.W, *problem.R], strict=True):
         error = np.linalg.norm(end - right) / np.linalg.norm(right - start)
         if not error <= AGREE:
-            sys.exit(f"this is another step than copi_ref.in_place's (by {error:.1e}): see step_profile.py")
+            sys.exit(f"this is another step than copi_ref.training.in_place's (by {error:.1e}): see step_profile.py")
 
 
 def report(network: str, result: dict[str, Any]) -> str:

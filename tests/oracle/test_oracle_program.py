@@ -1,0 +1,159 @@
+"""Implementations in other languages: the protocol over stdin and stdout, and the C++ example."""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from copi_ref.cli.main import main
+from copi_ref.oracle import Conventions, check
+from copi_ref.oracle.calling.program import Program, ProgramError
+from copi_ref.oracle.vectors import SHIPPED
+
+SPEAKS = f"{shlex.quote(sys.executable)} {shlex.quote(str(Path(__file__).parent / 'programs' / 'speaks.py'))}"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "cpp"
+
+
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+def test_a_program_is_checked_like_any_other_implementation(precision):
+    with Program(SPEAKS, Conventions()) as program:
+        report = check(program, precision=precision)
+    assert report.ok, report.summary()
+    statuses = {result.check: result.status for result in report.results}
+    assert statuses["sgd_update"] == "not implemented", "the program does not name it"
+    assert statuses["step"] == "passed"
+
+
+def test_its_mistakes_are_named():
+    with Program(SPEAKS, Conventions(lateral_rule="left")) as program:
+        report = check(program, conventions=Conventions(lateral_rule="left"))
+    assert "matches lateral_rule='right'" in report.diagnosis
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ("refuses", "not these conventions"),
+        ("misspells", "needs a list of some of ['copi_update'"),
+        ("miscounts", "needs an object with id 0 and a result or an error"),
+        ("garbles", "answered 'ready!\\n', which is no JSON"),
+        ("lists objects", "needs a list of some of ['copi_update'"),
+    ],
+)
+def test_a_program_that_does_not_speak_the_protocol_can_not_be_checked(how, says, capsys):
+    with pytest.raises(ProgramError) as raised:
+        Program(f"{SPEAKS} {how}", Conventions())
+    assert says in str(raised.value)
+    assert main(["check", "--command", f"{SPEAKS} {how}"]) == 2
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ("dies", "ended with exit code 1: segmentation fault, so to speak"),
+        ("hangs", "no answer within 0.5 s (is stdout flushed after each line?)"),
+        ("complains", "x is too small for me"),
+        ("nan", "returned nan in ΔW[0, 0]"),
+        ("ragged", "needs a matrix as a list of rows of numbers"),
+        ("unstructured", "needs an object with 'x'"),
+        ("nests", "which is no JSON"),
+        ("numbers", "answered 5: needs an object with 'W'"),
+    ],
+)
+def test_a_program_that_misbehaves_gets_a_verdict(how, says):
+    with Program(f"{SPEAKS} {how}", Conventions()) as program:
+        program.timeout = 0.5 if how == "hangs" else 60
+        shown = {"unstructured": slice(0, 2), "numbers": slice(3, 4)}.get(how, slice(0, 1))
+        program.functions = program.functions[shown]
+        report = check(program)
+    assert not report.ok
+    assert says in report.diagnosis
+
+
+def test_blank_lines_between_answers_do_no_harm():
+    with Program(f"{SPEAKS} pauses", Conventions()) as program:
+        assert check(program, only=("copi_update",)).ok
+
+
+def test_a_program_that_hung_once_is_not_asked_again():
+    with Program(f"{SPEAKS} hangs", Conventions()) as program:
+        program.timeout = 0.5
+        assert not check(program).ok
+        with pytest.raises(ProgramError, match="no answer within"):
+            program.copi_update(*([[1.0]] for _ in range(3)))
+        assert program._id == 2, "the functions, and one call: dozens of others would each wait"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell")
+def test_what_a_wrapper_started_ends_with_it():
+    with pytest.raises(ProgramError, match="no answer within"):
+        Program("bash -c 'sleep 1000; true'", Conventions(), timeout=0.2)
+
+
+@pytest.mark.parametrize("command", ["no-such-program-anywhere", "'unclosed", ""])
+def test_a_program_that_can_not_be_started(command):
+    with pytest.raises(ProgramError, match="can't be started"):
+        Program(command, Conventions())
+
+
+def test_closing_ends_the_program():
+    program = Program(f"{SPEAKS} hangs", Conventions())
+    program.timeout = 0.2
+    assert program._process.poll() is None
+    with pytest.raises(ProgramError, match="no answer"):
+        program.copi_update(*([[1.0]] for _ in range(3)))
+    program.close()
+    assert program._process.poll() is not None
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    compiler = shutil.which("g++") or shutil.which("clang++")
+    if compiler is None:
+        pytest.skip("needs a C++ compiler")
+    binary = tmp_path_factory.mktemp("cpp") / "copi"
+    flags = ["-std=c++17", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"]
+    subprocess.run([compiler, *flags, "-o", binary, EXAMPLE / "main.cpp"], check=True)
+    return binary
+
+
+@pytest.mark.parametrize("rule", ["left", "right", "symmetric"])
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+def test_the_cpp_example_is_copi(compiled, precision, rule, capsys):
+    flags = ["--precision", precision, "--lateral-rule", rule]
+    assert main(["check", "--command", str(compiled), *flags]) == 0, capsys.readouterr().out
+    assert "not implemented" not in capsys.readouterr().out
+
+
+def test_the_cpp_example_says_which_conventions_it_lacks(compiled, capsys):
+    assert main(["check", "--command", str(compiled), "--credit", "fa"]) == 2
+    assert 'credit is "fa"' in capsys.readouterr().err
+
+
+def run_vectors(compiled, folder):
+    return subprocess.run([compiled, "--vectors", folder], capture_output=True, text=True, check=False)
+
+
+def test_the_cpp_example_reads_the_vectors(compiled):
+    done = run_vectors(compiled, SHIPPED)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "copi_update.json: 10 of 10 cases" in done.stdout
+    assert "trajectory.json: 3 of 3 cases" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [("copi_update.json", '"dW": [\n     ["-0x1.4cp', '"dW": [\n     ["-0x1.5cp'), ("manifest.json", ": 10", ": 11")],
+    ids=["a wrong number", "a missing case"],
+)  # fmt: skip
+def test_the_cpp_example_notices(compiled, tmp_path, name, old, new):
+    folder = shutil.copytree(SHIPPED, tmp_path / "vectors")
+    text = (folder / name).read_text()
+    assert old in text
+    (folder / name).write_text(text.replace(old, new, 1))
+    assert run_vectors(compiled, folder).returncode == 1

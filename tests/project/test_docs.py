@@ -1,0 +1,137 @@
+"""The documentation: code runs, tests that are named exist, and Algorithm 1's lines are marked in the code."""
+
+import importlib
+import inspect
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from sybil import Sybil
+from sybil.parsers.markdown import CodeBlockParser
+
+import copi_ref as copi
+from copi_ref.algorithm import algorithm_1
+from copi_ref.cli.main import _parser
+from copi_ref.experiments.sweep import read_sweep
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def evaluate(example):
+    """Run a block by itself: each can be copied alone."""
+    exec(compile(example.parsed, example.path, "exec"), {"__name__": "docs"})
+
+
+SYBIL = Sybil(parsers=[CodeBlockParser("python", evaluate)])
+EXAMPLES = [
+    pytest.param(example, id=f"{page.name}:{example.line}", marks=[pytest.mark.interop] * bool(needs))
+    for page in PAGES
+    for example in SYBIL.parse(page).examples()
+    for needs in [re.findall(r"^(?:import|from) (torch|jax)\b", example.parsed, re.MULTILINE)]
+]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_code_runs(example, tmp_path, monkeypatch, capsys):
+    for library in ("torch", "jax", "sklearn"):
+        if re.search(rf"\b{library}\b|load_digits" if library == "sklearn" else rf"import {library}\b", example.parsed):
+            pytest.importorskip(library)
+    monkeypatch.setenv("COPI_REF_BACKEND", "numpy")
+    monkeypatch.chdir(tmp_path)
+    example.evaluate()
+    shown = re.match(r"```\n\n```text\n(.*?)```", example.document.text[example.region.end - 3 :], re.DOTALL)
+    if shown is None:
+        shown = re.match(r"\s*```text\n(.*?)```", example.document.text[example.region.end :], re.DOTALL)
+    if shown:
+        assert capsys.readouterr().out == shown[1]
+    else:
+        assert "```text" not in example.document.text[example.region.end :][:20], "its output was not compared"
+
+
+def test_no_block_is_left_out():
+    assert len(EXAMPLES) == sum(len(re.findall(r"^```python$", page.read_text(), re.MULTILINE)) for page in PAGES)
+
+
+def blocks(language):
+    return [
+        pytest.param(text, id=f"{page.name}-{number}")
+        for page in [*PAGES, ROOT / "CONTRIBUTING.md"]
+        for number, text in enumerate(
+            re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+        )
+    ]
+
+
+@pytest.mark.parametrize("text", blocks("sh"))
+def test_commands_are_ones_that_the_parser_knows(text):
+    """The parser ends the program, with what it does not know, where a command is wrong."""
+    for command in re.findall(r"^(?:\w+=\S+ |.*&& )?copi-ref (.*)", text, re.MULTILINE):
+        assert _parser().parse_args(shlex.split(command, comments=True)).command
+
+
+@pytest.mark.parametrize("text", blocks("toml"))
+def test_sweeps_can_be_read(text, tmp_path):
+    (tmp_path / "sweep.toml").write_text(text)
+    assert read_sweep(tmp_path / "sweep.toml").plans()
+
+
+def test_tests_that_pages_name_exist():
+    there = {
+        name for path in (ROOT / "tests").rglob("*.py") for name in re.findall(r"def (test_\w+)", path.read_text())
+    }
+    for page in PAGES:
+        for name in re.findall(r"(?:::|`)(test_\w+)`", page.read_text()):
+            assert name in there, f"{page.name} names {name}"
+
+
+def test_the_lines_of_algorithm_1_are_marked():
+    """Each line as printed stands beside its code, and that code has the line's number in a comment."""
+    page = (ROOT / "docs" / "algorithm.md").read_text()
+    rows = re.findall(r"^\| (\d+)(?:, (\d+))? \|.*\| `(.*)` \|$", page, re.MULTILINE)
+    assert {int(number) for row in rows for number in row[:2] if number} == set(range(3, 17))
+    shown = [inspect.getsource(function) for function in (algorithm_1, copi.forward, copi.backpropagation)]
+    for first, last, code in rows[1:]:  # the first is line 3, the call itself
+        mark = rf"# lines {first} to {last}\b" if last else rf"# line {first}\b"
+        assert re.search(re.escape(code) + " +" + mark, "\n".join(shown)), f"line {first}"
+
+
+def test_links_of_the_readme_lead_somewhere():
+    prose = re.sub(r"```.*?```", "", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    for link in re.findall(r"\]\((?!https?:)([^)#]+)", prose):
+        assert (ROOT / link).exists(), link
+
+
+def test_the_examples_of_the_readme_fit_a_glance():
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert len(blocks) == 3
+    assert max(block.count("\n") for block in blocks) <= 15
+
+
+REFERENCE = (ROOT / "docs" / "api.md").read_text()
+MODULES = re.findall(r"^\.\. automodule:: (\S+)\n((?: +\S.*\n)*)", REFERENCE, re.MULTILINE)
+
+
+def public_names(module):
+    if hasattr(module, "__all__"):
+        return set(module.__all__) - {"__version__"}
+    return {
+        name
+        for name, thing in vars(module).items()
+        if (inspect.isclass(thing) or inspect.isfunction(thing)) and thing.__module__ == module.__name__
+        if thing.__doc__ and not name.startswith("_")
+    }
+
+
+@pytest.mark.parametrize(("name", "options"), MODULES, ids=[name for name, _ in MODULES])
+def test_every_public_name_is_in_the_reference(name, options):
+    """`automodule` takes classes and functions that have a docstring; what is neither has a line of its own."""
+    assert re.search(r":members:\n", options), "a list of members leaves out what is added to the module"
+    excluded = re.split(r"[,\s]+", options.partition(":exclude-members:")[2])
+    module = importlib.import_module(name)
+    for member in public_names(module):
+        thing = getattr(module, member)
+        taken = (inspect.isclass(thing) or inspect.isfunction(thing)) and thing.__doc__ and member not in excluded
+        elsewhere = name != "copi_ref" and getattr(copi, member, None) is thing
+        assert taken or elsewhere or f".. py:data:: {name}.{member}\n" in REFERENCE, f"{name}.{member}"

@@ -1,0 +1,191 @@
+"""The shape of the package: who imports whom, what `import copi_ref` costs, the public names, the README."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import copi_ref as copi
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "copi_ref"
+
+# From the ground up: a room, or a file of the mathematics, imports only from lines above its own. The mathematics
+# ends with `algorithm`: it knows nothing of training, the oracle, experiments, figures and the command.
+FLOORS = """
+    arrays files
+    activations
+    losses decorrelation learning_rules optimizers
+    network
+    task
+    inference_learning
+    credit
+    to_convergence
+    recipe
+    state
+    algorithm
+    data oracle
+    training
+    analysis
+    experiments
+    figures
+    cli
+    __init__ __main__
+"""
+ORACLE_FLOORS = """
+    rounding
+    contract
+    inputs calling
+    judging
+    naming
+    report vectors
+    checks
+    __init__ pytest_plugin
+"""
+
+
+def numbered(floors):
+    return {room: floor for floor, line in enumerate(floors.strip().splitlines()) for room in line.split()}
+
+
+def imports_of(path):
+    """Full names of what a file imports, inside its functions too."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        yield from names
+
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+by_file = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+
+
+def assert_stands_on_lower_floors(path, within, floors):
+    """Check the imports of a file from rooms of `within`, a package's dotted name."""
+    floor_of = numbered(floors)
+    folder = PACKAGE.parent.joinpath(*within.split("."))
+    room = path.relative_to(folder).with_suffix("").parts[0]
+    for name in imports_of(path):
+        if name.startswith(f"{within}."):
+            imported = name.removeprefix(f"{within}.").split(".")[0]
+            if imported in floor_of and imported != room:  # else a name of the package itself
+                assert floor_of[imported] < floor_of[room], f"{path.name} imports {name}, which stands no lower"
+
+
+@by_file
+def test_imports_point_down(path):
+    assert_stands_on_lower_floors(path, "copi_ref", FLOORS)
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "oracle").rglob("*.py")), ids=lambda path: path.stem)
+def test_imports_within_the_oracle_point_down(path):
+    assert_stands_on_lower_floors(path, "copi_ref.oracle", ORACLE_FLOORS)
+
+
+def test_every_room_has_a_floor():
+    def rooms(folder):
+        return {path.stem for path in folder.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+
+    assert rooms(PACKAGE) == set(numbered(FLOORS))
+    assert rooms(PACKAGE / "oracle") == set(numbered(ORACLE_FLOORS))
+
+
+def test_no_circles_between_files():
+    module_of = {path: ".".join(path.relative_to(ROOT).with_suffix("").parts) for path in FILES}
+    module_of = {path: name.removesuffix(".__init__") for path, name in module_of.items()}
+    packages = {name for path, name in module_of.items() if path.stem == "__init__"}
+    graph = {
+        name: {other for other in imports_of(path) if other in module_of.values() and other not in packages}
+        for path, name in module_of.items()
+        if name not in packages
+    }
+    assert len(list(TopologicalSorter(graph).static_order())) >= len(graph)  # raises CycleError
+
+
+def test_the_top_is_the_mathematics():
+    """What stands at the top is Algorithm 1 and what it is made of, in the order of the paper, and as little else."""
+    files = {path.name for path in PACKAGE.iterdir() if path.is_file()}
+    assert files == {
+        *(f"{name}.py" for name in MATHEMATICS),
+        *("network.py", "task.py", "recipe.py", "state.py", "algorithm.py"),
+        *("__init__.py", "__main__.py", "files.py", "py.typed"),
+    }
+
+
+@by_file
+def test_only_backend_knows_array_libraries_and_only_figures_matplotlib(path):
+    tops = {name.split(".")[0] for name in imports_of(path)}
+    place = path.relative_to(PACKAGE)
+    if place != Path("arrays/backend.py"):
+        assert not tops & {"cupy", "torch", "jax", "array_api_compat", "array_api_strict"}
+    # The commands only ask whether it is installed.
+    if place.parts[0] != "figures" and place not in (Path("cli/train.py"), Path("cli/figure.py")):
+        assert "matplotlib" not in tops
+
+
+MATHEMATICS = ["activations", "losses", "decorrelation", "learning_rules", "optimizers"]
+
+
+@pytest.mark.parametrize("name", [*MATHEMATICS, "arrays/moments", "arrays/products"])
+def test_the_mathematics_does_not_name_numpy(name):
+    """Equations are written against `xp`: NumPy's name does not occur in them."""
+    assert "numpy" not in {name.split(".")[0] for name in imports_of(PACKAGE / f"{name}.py")}
+
+
+def test_import_loads_nothing_heavy():
+    program = "import sys, copi_ref; print(*sys.modules)"
+    environment = {**os.environ, "COPI_REF_BACKEND": ""}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
+    loaded = {name.split(".")[0] for name in done.stdout.split()}
+    assert not loaded & {"matplotlib", "sklearn", "cupy", "torch", "jax", "scipy", "rich", "pooch", "requests", "tqdm"}
+
+
+def test_all_names_exist_and_nothing_public_is_missing():
+    assert len(set(copi.__all__)) == len(copi.__all__)
+    for name in copi.__all__:
+        assert hasattr(copi, name)
+    modules = {path.stem for path in PACKAGE.iterdir()}
+    public = {name for name in vars(copi) if not name.startswith("_")} - modules
+    assert public == set(copi.__all__) - {"__version__"}
+
+
+def test_public_names_say_what_they_are():
+    for name in copi.__all__:
+        thing = getattr(copi, name)
+        if callable(thing) and not isinstance(
+            thing, (copi.Activation, copi.Loss, copi.Plain, copi.Momentum, copi.Adam)
+        ):
+            assert thing.__doc__, name
+            assert not thing.__doc__.startswith(f"{thing.__name__}("), f"{name} has only its dataclass signature"
+
+
+def test_no_file_is_called_after_a_pattern():
+    assert not {path.stem for path in FILES} & {"utils", "helpers", "common", "misc"}
+
+
+# --- the README -------------------------------------------------------------------------------------------------------
+
+README = (ROOT / "README.md").read_text()
+
+
+def test_ci_runs_the_commands_of_the_readme():
+    """CI takes them out of the README, so that they can't drift apart; here: they are there, as it looks for them."""
+    commands = re.findall(r"^pip install -e .*$", README, re.MULTILINE)
+    assert commands == ['pip install -e ".[demo]" && copi-ref demo', 'pip install -e ".[test]" && pytest']
+
+
+def test_the_changelog_has_this_version():
+    assert f"## {copi.__version__}" in (ROOT / "CHANGELOG.md").read_text()
