@@ -1,6 +1,6 @@
 """Algorithm 1: how training starts, and one step, line by line."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from copi_ref.decorrelation import LATERAL_GAINS
 from copi_ref.network import Params, Trace, centred, forward, init_params
 from copi_ref.recipe import Rate, Recipe, find_lateral_rule, find_weight_rule
 from copi_ref.state import State, generator_of, stack, standing_of
-from copi_ref.task import Task
+from copi_ref.task import Generators, Task
 
 
 def init_state(
@@ -58,15 +58,6 @@ def init_state(
     )
 
 
-class Seen(NamedTuple):
-    """What the weights of one layer learn from: x_l and a_l, (…, N, K) and (…, N, M), and δ_l times the error scale."""
-
-    layer: int
-    x: Array
-    a: Array
-    delta: Array
-
-
 def step(recipe: Recipe, state: State, y0: Array, target: Array) -> State:
     """Take one step on a batch: Algorithm 1, lines 3 to 16.
 
@@ -81,86 +72,80 @@ def step(recipe: Recipe, state: State, y0: Array, target: Array) -> State:
 
     Not checked: that the result is finite (`fit` does).
     """
-    return algorithm_1(recipe, state, y0, target, updated_W, updated_R)
-
-
-def algorithm_1(
-    recipe: Recipe, state: State, y0: Array, target: Array, update_W: "UpdateW", update_R: "UpdateR"
-) -> State:
-    """Take one step, with lines 14 and 15 as given: pure in `step`, in place in `fit`; the rest as `step`."""
-    params, memory = state.params, list(state.optimizer)
-    learns_W = state.epoch >= recipe.lateral_only_epochs
-    learns_R = recipe.lateral_rule != "none"
-    rng = generator_of(state)
-    task = Task(target, recipe.loss, recipe.activation, state.feedback, rng, recipe.output)
-
-    trace = forward(params, y0, recipe.activation)  # lines 4 to 8
-    if learns_W:
-        seen = _perturbations(recipe, params, trace, task)  # lines 9 to 12
-
+    passed = pass_batch(recipe, state, y0, target)  # lines 4 to 12
+    W, R, memory = list(state.params.W), list(state.params.R), list(state.optimizer)
     # The updates wait until the perturbations have gone through all layers: with layer 3 updated first, layer 2
     # would get its δ through weights that the forward pass never used.
-    inputs = (y0, *trace.y[:-1])
-    feedback, means = _feedback(recipe, params, trace, task), _running_means(recipe, params, inputs)
-    W, R = list(params.W), list(params.R)
     for layer in reversed(range(len(W))):  # lines 13 to 16
-        if learns_W:
-            eta = rate("eta_w", recipe.eta_w, state.epoch, W[layer])
-            W[layer], memory[layer] = update_W(recipe, seen[layer], W[layer], memory[layer], eta)  # line 14
-        if learns_R:
-            eta = rate("eta_r", recipe.eta_r, state.epoch, R[layer])
-            R[layer] = update_R(recipe, layer + 1, trace.x[layer], R[layer], eta)  # line 15
-            if (gain := LATERAL_GAINS[recipe.lateral_gain]) is not None:
-                R[layer] = gain(centred(params, layer, inputs[layer]), R[layer]) * R[layer]
+        if passed.eta_w is not None:
+            x, a, delta = passed.seen[layer]
+            dW = weight_update(recipe, layer, x, a, delta, W[layer])  # "copi": E[z xᵀ] − W diag(E[x²]), z = a + δ
+            d, memory[layer] = direction(recipe, layer, dW, W[layer], memory[layer])  # "plain": d = ΔW
+            W[layer] = W[layer] + passed.eta_w * d  # line 14
+        if passed.eta_r is not None:
+            dR = lateral_update(recipe, layer, passed.trace.x[layer], R[layer])  # "right": −R C_off
+            R[layer] = R[layer] + passed.eta_r * dR  # line 15
+            R[layer] = rescaled(recipe, state.params, layer, passed, R[layer])
+    return after_updates(state, passed, W, R, memory)
 
-    return replace(
-        state,
-        params=Params(tuple(W), tuple(R), means),
-        optimizer=tuple(memory),
-        feedback=feedback,
-        rng_state=standing_of(rng),
-        step=state.step + 1,
+
+# --- lines 4 to 12: once up, once down --------------------------------------------------------------------------------
+
+
+class Seen(NamedTuple):
+    """What the weights of one layer learn from: x_l and a_l, (…, N, K) and (…, N, M), and δ_l times the error scale."""
+
+    x: Array
+    a: Array
+    delta: Array
+
+
+class Passed(NamedTuple):
+    """What a batch leaves that has gone up and down a network: all of it from the weights as they were.
+
+    Args:
+        trace: of the forward pass; R learns from its x.
+        seen: what W learns from, layer by layer; none while W waits.
+        inputs: y_{l−1}, layer by layer.
+        feedback: feedback weights after the step.
+        means: running means after the step.
+        rng: generators after the step.
+        eta_w: η_W; None while W waits.
+        eta_r: η_R; None if R stays as it is.
+    """
+
+    trace: Trace
+    seen: tuple[Seen, ...]
+    inputs: tuple[Array, ...]
+    feedback: tuple[Array, ...] | None
+    means: tuple[Array, ...] | None
+    rng: Generators
+    eta_w: Any
+    eta_r: Any
+
+
+def pass_batch(recipe: Recipe, state: State, y0: Array, target: Array) -> Passed:
+    """Run a batch up and its perturbations down: lines 4 to 12. Arguments and errors are those of `step`."""
+    params, rng = state.params, generator_of(state)
+    task = Task(target, recipe.loss, recipe.activation, state.feedback, rng, recipe.output)
+    learns_W, learns_R = state.epoch >= recipe.lateral_only_epochs, recipe.lateral_rule != "none"
+
+    trace = forward(params, y0, recipe.activation)  # lines 4 to 8
+    seen = _perturbations(recipe, params, trace, task) if learns_W else ()  # lines 9 to 12
+    inputs = (y0, *trace.y[:-1])
+    return Passed(
+        trace,
+        seen,
+        inputs,
+        feedback=_feedback(recipe, params, trace, task),
+        means=_running_means(recipe, params, inputs),
+        rng=rng,
+        eta_w=rate("eta_w", recipe.eta_w, state.epoch, params.W[0]) if learns_W else None,
+        eta_r=rate("eta_r", recipe.eta_r, state.epoch, params.R[0]) if learns_R else None,
     )
 
 
-UpdateW = Callable[[Recipe, Seen, Array, Any, Any], tuple[Array, Any]]
-"""``(recipe, seen, W, memory, eta) -> W, memory``: line 14 for one layer."""
-
-UpdateR = Callable[[Recipe, int, Array, Array, Any], Array]
-"""``(recipe, layer, x, R, eta) -> R``: line 15 for one layer."""
-
-
-def updated_W(recipe: Recipe, seen: Seen, W: Array, memory: Any, eta: Any) -> tuple[Array, Any]:
-    """Return W + η_W d and the optimizer's memory, with d what the optimizer makes of ΔW."""
-    direction, memory = direction_of_W(recipe, seen, W, memory)
-    return W + eta * direction, memory
-
-
-def direction_of_W(recipe: Recipe, seen: Seen, W: Array, memory: Any) -> tuple[Array, Any]:
-    """Return what the optimizer and the decay make of ΔW, and the optimizer's memory."""
-    update = find_weight_rule(recipe.weight_rule)(seen.x, seen.a, seen.delta, W)
-    _check_update("W", seen.layer, W, update)
-    direction, memory = recipe.optimizer(update, memory)
-    if direction is not update:
-        _check_update("W", seen.layer, W, direction, "the optimizer's direction for ")
-    if recipe.weight_decay:  # without decay the direction stays as it is to the last bit
-        direction = direction - checks.coefficient("weight_decay", recipe.weight_decay, W) * W
-    return direction, memory
-
-
-def updated_R(recipe: Recipe, layer: int, x: Array, R: Array, eta: Any) -> Array:
-    """Return R + η_R ΔR."""
-    return R + eta * direction_of_R(recipe, layer, x, R)
-
-
-def direction_of_R(recipe: Recipe, layer: int, x: Array, R: Array) -> Array:
-    """Return ΔR."""
-    update = find_lateral_rule(recipe.lateral_rule)(x, R)
-    _check_update("R", layer, R, update)
-    return update
-
-
-def _perturbations(recipe: Recipe, params: Params, trace: Trace, task: Task) -> list[Seen]:
+def _perturbations(recipe: Recipe, params: Params, trace: Trace, task: Task) -> tuple[Seen, ...]:
     """Return the states that the weights learn from, and δ of every layer times the error scale."""
     credit: Any = find_credit(recipe.credit)
     if recipe.states == "inferred":
@@ -174,13 +159,8 @@ def _perturbations(recipe: Recipe, params: Params, trace: Trace, task: Task) -> 
     for layer, (W, x, a, delta) in enumerate(zip(params.W, states.x, states.a, deltas, strict=True), start=1):
         named = {"W": (W, "MK"), "x": (x, "NK"), "a": (a, "NM"), "δ": (delta, "NM")}
         checks.arrays(**{f"{name} of layer {layer}": of for name, of in named.items()})
-        seen.append(Seen(layer, x, a, scale * delta))
-    return seen
-
-
-def _check_update(name: str, layer: int, array: Array, update: Array, what: str = "Δ") -> None:
-    """Refuse an update of another shape or dtype, which would broadcast or be cast silently: rules may be a user's."""
-    checks.arrays(**{f"{name} of layer {layer}": (array, "MK"), f"{what}{name} of layer {layer}": (update, "MK")})
+        seen.append(Seen(x, a, scale * delta))
+    return tuple(seen)
 
 
 def _running_means(recipe: Recipe, params: Params, inputs: tuple[Array, ...]) -> tuple[Array, ...] | None:
@@ -215,3 +195,54 @@ def rate(name: str, value: Rate, epoch: int, like: Array) -> Any:
         value = value(epoch)
         checks.number(f"{name} of epoch {epoch}", value, minimum=0)
     return checks.coefficient(name, value, like)
+
+
+# --- lines 14 and 15: what W and R move by ----------------------------------------------------------------------------
+
+
+def weight_update(recipe: Recipe, layer: int, x: Array, a: Array, delta: Array, W: Array) -> Array:
+    """Return ΔW of a layer (from 0) by the recipe's rule; a user's is checked."""
+    dW = find_weight_rule(recipe.weight_rule)(x, a, delta, W)
+    _check_update("W", layer, W, dW)
+    return dW
+
+
+def direction(recipe: Recipe, layer: int, dW: Array, W: Array, memory: Any) -> tuple[Array, Any]:
+    """Return what the optimizer and the decay make of ΔW, and the optimizer's memory."""
+    d, memory = recipe.optimizer(dW, memory)
+    if d is not dW:
+        _check_update("W", layer, W, d, "the optimizer's direction for ")
+    if recipe.weight_decay:  # without decay the direction stays as it is to the last bit
+        d = d - checks.coefficient("weight_decay", recipe.weight_decay, W) * W
+    return d, memory
+
+
+def lateral_update(recipe: Recipe, layer: int, x: Array, R: Array) -> Array:
+    """Return ΔR of a layer (from 0) by the recipe's rule; a user's is checked."""
+    dR = find_lateral_rule(recipe.lateral_rule)(x, R)
+    _check_update("R", layer, R, dR)
+    return dR
+
+
+def rescaled(recipe: Recipe, params: Params, layer: int, passed: Passed, R: Array) -> Array:
+    """Return g R with the recipe's gain g, or R itself where it has none; `params` hold what is subtracted from y."""
+    gain = LATERAL_GAINS[recipe.lateral_gain]
+    return R if gain is None else gain(centred(params, layer, passed.inputs[layer]), R) * R
+
+
+def _check_update(name: str, layer: int, array: Array, update: Array, what: str = "Δ") -> None:
+    """Refuse an update of another shape or dtype, which would broadcast or be cast silently: rules may be a user's."""
+    of = f"{name} of layer {layer + 1}"
+    checks.arrays(**{of: (array, "MK"), f"{what}{of}": (update, "MK")})
+
+
+def after_updates(state: State, passed: Passed, W: Sequence[Array], R: Sequence[Array], memory: Sequence[Any]) -> State:
+    """Return the state with its new weights, and with all else that the step has changed."""
+    return replace(
+        state,
+        params=Params(tuple(W), tuple(R), passed.means),
+        optimizer=tuple(memory),
+        feedback=passed.feedback,
+        rng_state=standing_of(passed.rng),
+        step=state.step + 1,
+    )

@@ -11,12 +11,21 @@ which are Eq. 3 and 4 with their terms in another order: equal up to rounding, n
 
 import math
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from copi_ref.algorithm import Seen, algorithm_1, direction_of_R, direction_of_W, step
+from copi_ref.algorithm import (
+    Passed,
+    Seen,
+    after_updates,
+    direction,
+    lateral_update,
+    pass_batch,
+    rescaled,
+    step,
+    weight_update,
+)
 from copi_ref.arrays.backend import Array, is_host, is_writable, namespace
 from copi_ref.arrays.moments import mean_square
 from copi_ref.arrays.products import apply
@@ -71,28 +80,37 @@ def step_in_place(recipe: Recipe, state: State, y0: Array, target: Array, scratc
     if not is_writable(state.params.W[0]):
         return step(recipe, state, y0, target)
     scratch.forget()
-    return algorithm_1(recipe, state, y0, target, partial(_update_W, scratch), partial(_update_R, scratch))
+    passed = pass_batch(recipe, state, y0, target)
+    W, R, memory = state.params.W, list(state.params.R), list(state.optimizer)
+    for layer in reversed(range(len(W))):
+        if passed.eta_w is not None:
+            memory[layer] = _add_to_W(recipe, layer, passed, W[layer], memory[layer], scratch)
+        if passed.eta_r is not None:
+            _add_to_R(recipe, layer, passed, R[layer], scratch)
+            R[layer] = rescaled(recipe, state.params, layer, passed, R[layer])
+    return after_updates(state, passed, W, R, memory)
 
 
-def _update_W(scratch: Scratch, recipe: Recipe, seen: Seen, W: Array, memory: Any, eta: Any) -> tuple[Array, Any]:
-    """Add η_W d to W in place."""
+def _add_to_W(recipe: Recipe, layer: int, passed: Passed, W: Array, memory: Any, scratch: Scratch) -> Any:
+    """Add η_W d to W in place, and return the optimizer's memory."""
+    seen, eta = passed.seen[layer], passed.eta_w
     add = WEIGHTS.get(recipe.weight_rule) if isinstance(recipe.weight_rule, str) else None
     if add is not None and type(recipe.optimizer) is Plain and not recipe.weight_decay:
         add(W, seen, eta, scratch)
-        return W, memory
-    direction, memory = direction_of_W(recipe, seen, W, memory)
-    W += eta * direction
-    return W, memory
+        return memory
+    d, memory = direction(recipe, layer, weight_update(recipe, layer, *seen, W), W, memory)
+    W += eta * d
+    return memory
 
 
-def _update_R(scratch: Scratch, recipe: Recipe, layer: int, x: Array, R: Array, eta: Any) -> Array:
+def _add_to_R(recipe: Recipe, layer: int, passed: Passed, R: Array, scratch: Scratch) -> None:
     """Add η_R ΔR to R in place."""
+    x, eta = passed.trace.x[layer], passed.eta_r
     add = LATERAL.get(recipe.lateral_rule) if isinstance(recipe.lateral_rule, str) else None
     if add is not None:
         add(R, x, eta, scratch)
     else:
-        R += eta * direction_of_R(recipe, layer, x, R)
-    return R
+        R += eta * lateral_update(recipe, layer, x, R)
 
 
 def _copi(W: Array, seen: Seen, eta: Any, scratch: Scratch) -> None:

@@ -11,7 +11,6 @@ from sybil import Sybil
 from sybil.parsers.markdown import CodeBlockParser
 
 import copi_ref as copi
-from copi_ref.algorithm import algorithm_1
 from copi_ref.cli.main import _parser
 from copi_ref.experiments.sweep import read_sweep
 
@@ -91,7 +90,7 @@ def test_the_lines_of_algorithm_1_are_marked():
     page = (ROOT / "docs" / "algorithm.md").read_text()
     rows = re.findall(r"^\| (\d+)(?:, (\d+))? \|.*\| `(.*)` \|$", page, re.MULTILINE)
     assert {int(number) for row in rows for number in row[:2] if number} == set(range(3, 17))
-    shown = [inspect.getsource(function) for function in (algorithm_1, copi.forward, copi.backpropagation)]
+    shown = [inspect.getsource(function) for function in (copi.step, copi.forward, copi.backpropagation)]
     for first, last, code in rows[1:]:  # the first is line 3, the call itself
         mark = rf"# lines {first} to {last}\b" if last else rf"# line {first}\b"
         assert re.search(re.escape(code) + " +" + mark, "\n".join(shown)), f"line {first}"

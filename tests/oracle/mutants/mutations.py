@@ -268,15 +268,14 @@ TARGETS = (
     ),
     Target(
         "algorithm.py",
-        "algorithm_1",
-        _of("algorithm_1", ("update_W(recipe", "update_R(recipe", "for layer")),
+        "step",
+        _of("step", ("= passed.seen", "weight_update(", "direction(", "lateral_update(", "passed.eta_", "for layer")),
         _PLAIN,
         ("step",),
     ),
-    Target("algorithm.py", "updated_W", _of("updated_W"), _PLAIN, ("step",)),
-    Target("algorithm.py", "direction_of_W", _of("direction_of_W", ("update =",)), _PLAIN, ("step",)),
-    Target("algorithm.py", "updated_R", _of("updated_R"), _PLAIN, ("step",)),
-    Target("algorithm.py", "direction_of_R", _of("direction_of_R", ("update =",)), _PLAIN, ("step",)),
-    Target("algorithm.py", "_perturbations", _of("_perturbations", ("return",)), _PLAIN, ("step",)),
+    Target("algorithm.py", "weight_update", _of("weight_update"), _PLAIN, ("step",)),
+    Target("algorithm.py", "direction", _of("direction", ("recipe.optimizer", "return")), _PLAIN, ("step",)),
+    Target("algorithm.py", "lateral_update", _of("lateral_update"), _PLAIN, ("step",)),
+    Target("algorithm.py", "_perturbations", _of("_perturbations", ("seen.append(",)), _PLAIN, ("step",)),
 )
 """The equation functions, and where they run."""

@@ -24,16 +24,6 @@ EQUIVALENT = (
     ("relu", "a <= 0, 0 * _one(a), a", "both branches of f are 0 at 0"),
     ("relu", "0 / _one(a)", "0/1 = 0 · 1"),
     ("relu", "0 * a,", "0 · a = 0"),
-    *(
-        ("algorithm_1", f"reversed(range(len({name})))", "one entry a layer, as in W")
-        for name in ("R", "inputs", "memory", "seen")
-    ),
-    ("algorithm_1", "update_W(recipe, seen[layer], W[layer], ", "the plain optimizer's memory is not looked at"),
-    ("algorithm_1", ", trace.x[layer], R[layer], eta)", "the number of a layer is only named in errors"),
-    ("updated_W", "direction_of_W(recipe, seen, W, ", "the plain optimizer's memory is not looked at"),
-    ("updated_W", "return (W + eta * direction, ", "the plain optimizer's memory is not looked at"),
-    ("updated_R", ", x, R)", "the number of a layer is only named in errors"),
-    ("_perturbations", ", x, a, scale * delta)", "the number of a layer is only named in errors"),
 )
 """Function, what it has after the mutation, and why results are the same; that they are, exact arithmetic says."""
 
