@@ -35,7 +35,7 @@ class Laps:
 
 
 def step_by_operations(problem: Problem, scratch: Any, eta: float) -> dict[str, float]:
-    """Take the step of `copi_ref.training.in_place` with rule `right` into W and R; return the seconds of each operation."""
+    """Take the step of `step_in_place` with rule `right` into W and R; return the seconds of each operation."""
     from copi_ref import leaky_relu, quadratic
     from copi_ref.arrays.products import apply
     from copi_ref.training.in_place import _blocks  # the library's own, so that the layout is the same

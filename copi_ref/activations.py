@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 from copi_ref.arrays import checks
@@ -14,7 +15,7 @@ class Activation:
     """A function f and its derivative, elementwise: ``leaky_relu(a)``, ``leaky_relu.derivative(a)``.
 
     `rational` says whether they work on exact arrays (NumPy object arrays of Fractions); `f_inverse` is None where f
-    has no inverse.
+    has no inverse, and `slope` that of a leaky ReLU below 0.
     """
 
     name: str
@@ -22,6 +23,18 @@ class Activation:
     f_prime: Callable[[Array, Namespace], Array]
     rational: bool = True
     f_inverse: Callable[[Array, Namespace], Array] | None = None
+    slope: float | Fraction | None = None
+
+    def __repr__(self) -> str:
+        return next((name for name, known in ACTIVATIONS.items() if known is self), self.name)
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        # What stands in this module is pickled by name: its functions have none.
+        if ACTIVATIONS.get(repr(self)) is self:
+            return repr(self)
+        if self.slope is not None:
+            return leaky_relu_with, (self.slope,)
+        return Activation, (self.name, self.f, self.f_prime, self.rational, self.f_inverse)
 
     def __call__(self, a: Array) -> Array:
         """Return y = f(a), of the shape of `a`.
@@ -89,22 +102,34 @@ def leaky_relu_with(slope: float | Fraction) -> Activation:
         ValueError: `slope` is not finite.
     """
     checks.number("slope", slope)
-    if isinstance(slope, Fraction):
-        # numerator and denominator, not float(slope): the same line is then exact for Fractions
-        p, q = slope.numerator, slope.denominator
-        return Activation(
-            f"leaky_relu({slope})",
-            lambda a, xp: _bent(a, a / q if p == 1 else a * p / q, slope, xp),  # a pass less where p is 1
-            lambda a, xp: _one_or(checks.coefficient("slope", slope, a), a, xp),
-            f_inverse=(lambda y, xp: xp.where(y < 0, y * q / p, y)) if slope > 0 else None,
-        )
-    leak = float(slope)
+    return _exact_leaky_relu(slope) if isinstance(slope, Fraction) else _leaky_relu(float(slope))
+
+
+# Cached, so that one slope makes one activation: recipes are compared, and come back from a pickle as they were.
+
+
+@cache
+def _exact_leaky_relu(slope: Fraction) -> Activation:
+    # numerator and denominator, not float(slope): the same line is then exact for Fractions
+    p, q = slope.numerator, slope.denominator
     return Activation(
-        f"leaky_relu({leak})",
-        lambda a, xp: xp.where(a < 0, leak * a, a),
-        lambda a, xp: xp.where(a < 0, leak * _one(a), _one(a)),
+        f"leaky_relu({slope})",
+        lambda a, xp: _bent(a, a / q if p == 1 else a * p / q, slope, xp),  # a pass less where p is 1
+        lambda a, xp: _one_or(checks.coefficient("slope", slope, a), a, xp),
+        f_inverse=(lambda y, xp: xp.where(y < 0, y * q / p, y)) if slope > 0 else None,
+        slope=slope,
+    )
+
+
+@cache
+def _leaky_relu(slope: float) -> Activation:
+    return Activation(
+        f"leaky_relu({slope})",
+        lambda a, xp: xp.where(a < 0, slope * a, a),
+        lambda a, xp: xp.where(a < 0, slope * _one(a), _one(a)),
         rational=False,
-        f_inverse=(lambda y, xp: xp.where(y < 0, y / leak, y)) if leak > 0 else None,
+        f_inverse=(lambda y, xp: xp.where(y < 0, y / slope, y)) if slope > 0 else None,
+        slope=slope,
     )
 
 

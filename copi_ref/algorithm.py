@@ -9,6 +9,7 @@ import numpy as np
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array, Namespace, namespace
 from copi_ref.arrays.moments import mean_sample
+from copi_ref.arrays.shown import shown
 from copi_ref.credit import find_credit, init_feedback
 from copi_ref.decorrelation import LATERAL_GAINS
 from copi_ref.network import Params, Trace, centred, forward, init_params
@@ -99,6 +100,9 @@ class Seen(NamedTuple):
     a: Array
     delta: Array
 
+    def __repr__(self) -> str:
+        return shown(self)
+
 
 class Passed(NamedTuple):
     """What a batch leaves that has gone up and down a network: all of it from the weights as they were.
@@ -122,6 +126,9 @@ class Passed(NamedTuple):
     rng: Generators
     eta_w: Any
     eta_r: Any
+
+    def __repr__(self) -> str:
+        return shown(self)
 
 
 def pass_batch(recipe: Recipe, state: State, y0: Array, target: Array) -> Passed:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from copi_ref.activations import Activation
 from copi_ref.arrays import checks
@@ -19,6 +20,15 @@ class Loss:
     value: Callable[[Array, Array, Namespace], Array]
     descent: Callable[[Array, Array, Namespace], Array]
     rational: bool = True
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        # What stands in this module is pickled by name: its functions have none.
+        if LOSSES.get(self.name) is self:
+            return self.name
+        return Loss, (self.name, self.value, self.descent, self.rational)
 
     def __call__(self, prediction: Array, target: Array) -> Array:
         """Return ℓ of each sample: (…, N, M) and (…, N, M) give (…, N).

@@ -11,6 +11,7 @@ from copi_ref.activations import Activation, leaky_relu
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array, Namespace, default_namespace, from_numpy
 from copi_ref.arrays.products import apply
+from copi_ref.arrays.shown import shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +25,8 @@ class Params:
     R: tuple[Array, ...]
     mean: tuple[Array, ...] | None = None
 
+    __repr__ = shown
+
 
 @dataclass(frozen=True, eq=False)
 class Trace:
@@ -32,6 +35,8 @@ class Trace:
     x: tuple[Array, ...]
     a: tuple[Array, ...]
     y: tuple[Array, ...]
+
+    __repr__ = shown
 
 
 def init_params(
@@ -122,6 +127,8 @@ class Fused:
 
     A: tuple[Array, ...]
     b: tuple[Array, ...] | None = None
+
+    __repr__ = shown
 
 
 def fuse(params: Params) -> Fused:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array
+from copi_ref.arrays.shown import shown
 
 
 class Optimizer(Protocol):
@@ -54,6 +55,9 @@ class MomentumMemory(NamedTuple):
 
     d: Array
 
+    def __repr__(self) -> str:
+        return shown(self)
+
 
 @dataclass(frozen=True)
 class Momentum:
@@ -86,6 +90,9 @@ class AdamMemory(NamedTuple):
     m: Array
     v: Array
     t: int
+
+    def __repr__(self) -> str:
+        return shown(self)
 
 
 BIAS_CORRECTIONS: dict[str, Callable[[float, int], float]] = {

@@ -7,6 +7,7 @@ from typing import Any
 from copi_ref.activations import Activation, leaky_relu
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array, float_name
+from copi_ref.arrays.shown import shown
 from copi_ref.credit import find_credit
 from copi_ref.decorrelation import LATERAL_GAINS, LATERAL_RULES, decorrelation_update
 from copi_ref.learning_rules import WEIGHT_RULES
@@ -77,6 +78,8 @@ class Recipe:
     lateral_only_epochs: int = 0
     batch_size: int = 50
     dtype: str = "float32"
+
+    __repr__ = shown
 
     def __post_init__(self) -> None:
         for name in ("eta_w", "eta_r"):

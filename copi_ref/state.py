@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
 
 from copi_ref.arrays.backend import Array, HostArray, device_of, from_numpy, namespace
+from copi_ref.arrays.shown import kind_of
 from copi_ref.network import Params
 from copi_ref.recipe import Recipe
 from copi_ref.task import Generators
@@ -34,6 +36,11 @@ class State:
     rng_state: dict[str, Any] | tuple[dict[str, Any], ...]
     epoch: int = 0
     step: int = 0
+
+    def __repr__(self) -> str:
+        sizes = "-".join(str(R.shape[-1]) for R in self.params.R) + f"-{self.params.W[-1].shape[-2]}"
+        network = sizes if self.members is None else f"{self.members} networks {sizes}"
+        return f"State({network}, {kind_of(self.params.W[0])}, epoch {self.epoch}, step {self.step})"
 
     @property
     def members(self) -> int | None:
@@ -76,7 +83,7 @@ def stack(states: Sequence[State]) -> State:
             raise TypeError(f"states[{place}] is a {type(state).__name__}: needs a State")
         if state.members is not None:
             raise ValueError(f"states[{place}] is an ensemble of {state.members}: needs the State of one network")
-    stacked: State = _merged("state", [replace(state, rng_state={}) for state in states], _stacked)
+    stacked: State = rebuilt([replace(state, rng_state={}) for state in states], partial(_merged, _stacked))
     return replace(stacked, rng_state=tuple(cast(dict[str, Any], state.rng_state) for state in states))
 
 
@@ -155,7 +162,7 @@ def arrays_of(state: State) -> list[Array]:
 
 def each_array(state: State, change: Callable[[Array], Any]) -> State:
     """Return the state with every array changed; its generators stay."""
-    changed: State = _merged("state", [replace(state, rng_state={})], lambda arrays: change(arrays[0]))
+    changed: State = rebuilt([replace(state, rng_state={})], partial(_merged, lambda arrays: change(arrays[0])))
     return replace(changed, rng_state=state.rng_state)
 
 
@@ -165,33 +172,58 @@ def same_but_for_arrays(one: State, other: State) -> None:
     Raises:
         ValueError: they differ in more; the message says in what.
     """
-    _merged("state", [replace(state, rng_state={}) for state in (one, other)], lambda arrays: arrays[0])
+    rebuilt([replace(state, rng_state={}) for state in (one, other)], partial(_merged, lambda arrays: arrays[0]))
 
 
 def _stacked(arrays: list[Array]) -> Array:
     return namespace(*arrays).stack(arrays)
 
 
-def _merged(name: str, values: list[Any], merge: Callable[[list[Array]], Any]) -> Any:
-    """Put records of one structure together, entry by entry: arrays by `merge`, all else has to be equal."""
-    first = values[0]
-    _same(f"the type of {name}", [type(value).__name__ for value in values])
-    if hasattr(first, "shape"):
-        _same(f"the shape of {name}", [tuple(value.shape) for value in values])
-        _same(f"the dtype of {name}", [value.dtype for value in values])
-        return merge(values)
+Place = tuple[str | int, ...]
+"""Where an entry stands in a record: names of fields, and places in tuples."""
+
+
+def rebuilt(records: list[Any], leaf: Callable[[Place, list[Any]], Any], place: Place = ()) -> Any:
+    """Go through records of one structure together, and make one like them of what `leaf` makes of their entries.
+
+    Records are dataclasses and tuples; all else is an entry: ``leaf(place, entries)``.
+
+    Raises:
+        ValueError: the structures differ.
+    """
+    first = records[0]
+    _same(f"the type of {_named(place)}", [type(record).__name__ for record in records])
     if is_dataclass(first) and not isinstance(first, type):
         names = [field.name for field in fields(first)]
-        return type(first)(**{one: _merged(one, [getattr(value, one) for value in values], merge) for one in names})
+        return type(first)(
+            **{name: rebuilt([getattr(one, name) for one in records], leaf, (*place, name)) for name in names}
+        )
     if isinstance(first, tuple):
-        _same(f"the length of {name}", [len(value) for value in values])
-        places = enumerate(zip(*values, strict=True))
-        entries = [_merged(f"{name}[{place}]", list(entries), merge) for place, entries in places]
+        _same(f"the length of {_named(place)}", [len(record) for record in records])
+        places = getattr(first, "_fields", range(len(first)))
+        columns = zip(*records, strict=True)
+        entries = [rebuilt(list(column), leaf, (*place, one)) for one, column in zip(places, columns, strict=True)]
         return first._make(entries) if hasattr(first, "_make") else tuple(entries)
+    return leaf(place, records)
+
+
+def _merged(merge: Callable[[list[Array]], Any], place: Place, entries: list[Any]) -> Any:
+    """Make one of arrays by `merge`; all else has to be equal."""
+    first, name = entries[0], _named(place)
+    if hasattr(first, "shape"):
+        _same(f"the shape of {name}", [tuple(entry.shape) for entry in entries])
+        _same(f"the dtype of {name}", [entry.dtype for entry in entries])
+        return merge(entries)
     if not (first is None or first == {} or isinstance(first, (bool, int, float, str))):
         raise TypeError(f"{name} is a {type(first).__name__}: needs arrays, numbers, or tuples or dataclasses of them")
-    _same(name, values)
+    _same(name, entries)
     return first
+
+
+def _named(place: Place) -> str:
+    """Return ``W[0]`` for ("params", "W", 0), and ``optimizer[2].m`` for ("optimizer", 2, "m")."""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+    return "".join(parts).removeprefix(".params").removeprefix(".") or "state"
 
 
 def _same(name: str, values: list[Any]) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from copi_ref.activations import Activation, leaky_relu
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array
+from copi_ref.arrays.shown import shown
 from copi_ref.losses import Loss, quadratic
 from copi_ref.network import Params, Trace
 
@@ -34,6 +35,8 @@ class Task:
     feedback: tuple[Array, ...] | None = None
     rng: Generators | None = None
     output: str = "activation"
+
+    __repr__ = shown
 
 
 CreditMethod = Callable[[Params, Trace, Task], tuple[Array, ...]]

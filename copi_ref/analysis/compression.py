@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 from copi_ref.activations import Activation, leaky_relu
 from copi_ref.analysis.linear_maps import LINEAR_MAPS
-from copi_ref.analysis.sample_means import in_double, mean_over_pieces
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array, namespace
 from copi_ref.arrays.moments import mean_outer
+from copi_ref.arrays.pieces import in_double, mean_over_pieces
 from copi_ref.network import Params, forward
 
 

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 from copi_ref.activations import Activation, leaky_relu
 from copi_ref.analysis.linear_maps import diagonal_map
-from copi_ref.analysis.sample_means import in_double, mean_over_pieces
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array
 from copi_ref.arrays.moments import mean_outer, mean_square
+from copi_ref.arrays.pieces import in_double, mean_over_pieces
 from copi_ref.network import Params, forward
 
 

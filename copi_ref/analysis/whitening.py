@@ -5,11 +5,10 @@ the scale that brings it closest: one for all units, or one a unit, which leaves
 remaining difference (that COPI "does not scale the individual elements for unit variance").
 """
 
-from copi_ref.analysis.sample_means import in_double, mean_over_pieces
 from copi_ref.analysis.spectrum import power_on_range
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array, Namespace
-from copi_ref.arrays.moments import mean_outer
+from copi_ref.arrays.pieces import second_moment
 from copi_ref.network import Params, centred
 
 
@@ -77,12 +76,7 @@ def input_moment(params: Params, y0: Array) -> Array:
     Raises:
         TypeError, ValueError: samples that don't fit the network.
     """
-
-    def moment(piece: Array) -> tuple[Array]:
-        y = in_double(centred(params, 0, piece))
-        return (mean_outer(y, y),)
-
-    return mean_over_pieces(y0, params.W[0], moment)[0]
+    return second_moment(y0, params.W[0], lambda piece: centred(params, 0, piece))
 
 
 def _distance(R: Array, C: Array, axes: tuple[int, ...]) -> Array:

@@ -178,6 +178,12 @@ def device_of(array: Array) -> Any:
     return array_api_compat.device(array)
 
 
+def library_of(array: Array) -> str:
+    """Return the name of the library that an array is of: ``numpy``, ``torch``, ``jax`` …"""
+    name = type(array).__module__.partition(".")[0]
+    return {"jaxlib": "jax"}.get(name, name)
+
+
 def is_host(array: Array) -> bool:
     """Whether an array is NumPy's."""
     return isinstance(array, np.ndarray)

@@ -150,17 +150,19 @@ def _ensemble_numbers(name: str, values: Array, minimum: float | None) -> None:
             number(name, value, minimum)
 
 
-def whole_number(name: str, value: Any, minimum: int) -> None:
-    """Check that a setting is an integer of at least `minimum`.
+def whole_number(name: str, value: Any, minimum: int, maximum: int | None = None) -> None:
+    """Check that a setting is an integer of at least `minimum`, and at most `maximum` if there is one.
 
     Raises:
         TypeError: it is no integer.
-        ValueError: it is too small.
+        ValueError: it is too small or too large.
     """
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise TypeError(f"{name} is {value!r}: needs a whole number")
     if value < minimum:
         raise ValueError(f"{name} is {value}: needs at least {minimum}")
+    if maximum is not None and value > maximum:
+        raise ValueError(f"{name} is {value}: needs at most {maximum}")
 
 
 def generator(name: str, value: Any) -> None:

@@ -15,7 +15,7 @@ from copi_ref.arrays.backend import backend_name, load_backend
 from copi_ref.cli.progress import progress_bars, table
 from copi_ref.data import DataError, Dataset, load_named
 from copi_ref.data.named import DATA_VARIABLE, FILE_NAMES
-from copi_ref.experiments.config import LARGEST, OVERRIDES, Plan, surroundings
+from copi_ref.experiments.config import LARGEST, OVERRIDES, Plan, check_count, surroundings
 from copi_ref.experiments.folder import FinishedRun, RunError, RunFailedError, check
 from copi_ref.experiments.presets import METHODS, PAPER_METHODS, PRESETS, WITHOUT_R, check_eta_r
 from copi_ref.experiments.recorded import run_ensemble_into, run_into
@@ -245,9 +245,14 @@ def require_demo_extra() -> None:
 
 def count(text: str) -> int:
     """Read an option that is a whole number of at least 1, and not above `LARGEST`."""
-    if not text.isdecimal() or len(text) > len(str(LARGEST)) or not 1 <= int(text) <= LARGEST:
-        raise argparse.ArgumentTypeError(f"{text[:20]!r}: needs a whole number of at least 1 and at most {LARGEST}")
-    return int(text)
+    try:
+        value = int(text) if text.isdecimal() else text
+        check_count("an option", value)
+    except (TypeError, ValueError):
+        raise argparse.ArgumentTypeError(
+            f"{text[:20]!r}: needs a whole number of at least 1 and at most {LARGEST}"
+        ) from None
+    return int(value)
 
 
 def number(text: str) -> float:

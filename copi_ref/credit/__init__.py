@@ -14,6 +14,7 @@ from copi_ref.credit.direct_feedback_alignment import direct_feedback_alignment
 from copi_ref.credit.feedback_alignment import feedback_alignment
 from copi_ref.credit.gait_prop import GaitProp
 from copi_ref.credit.inference_learning import InferenceLearning, ProximalInferenceLearning
+from copi_ref.credit.inverse_model import LearnsInverse
 from copi_ref.credit.node_perturbation import NodePerturbation
 from copi_ref.credit.target_propagation import TargetPropagation, target_propagation_as_printed
 from copi_ref.network import check_sizes, xavier_normal
@@ -86,7 +87,7 @@ def _feedback_shapes(method: CreditMethod, sizes: tuple[int, ...]) -> list[tuple
     if method is direct_feedback_alignment:
         return [(units, sizes[-1]) for units in sizes[1:-1]]
     layer_by_layer = method in (feedback_alignment, target_propagation_as_printed)
-    if layer_by_layer or isinstance(method, (TargetPropagation, DifferenceTargetPropagation)):
+    if layer_by_layer or isinstance(method, LearnsInverse):
         return list(itertools.pairwise(sizes[1:]))
     return None
 

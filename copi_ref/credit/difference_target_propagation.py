@@ -1,18 +1,17 @@
 """Difference target propagation: what the inverse model gets wrong is taken off (Lee et al. 2015)."""
 
 from dataclasses import dataclass
-from fractions import Fraction
 
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array
 from copi_ref.arrays.products import apply
-from copi_ref.credit.target_propagation import learn_inverse
+from copi_ref.credit.inverse_model import LearnsInverse
 from copi_ref.network import Params, Trace
 from copi_ref.task import Task, output_perturbation, required_feedback
 
 
 @dataclass(frozen=True)
-class DifferenceTargetPropagation:
+class DifferenceTargetPropagation(LearnsInverse):
     """Difference target propagation (Lee et al. 2015), with the pre-activations as the layers' states.
 
     z_L = a_L + δ_L,  z_l = a_l + B_{l+1} f(z_{l+1}) − B_{l+1} f(a_{l+1}),  δ_l = z_l − a_l
@@ -29,11 +28,6 @@ class DifferenceTargetPropagation:
         TypeError, ValueError: `eta_b` is no number from 0 to 2.
     """
 
-    eta_b: float | Fraction = Fraction(1, 2)
-
-    def __post_init__(self) -> None:
-        checks.one_number("eta_b", self.eta_b, minimum=0, maximum=2)
-
     def __call__(self, params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
         """Return one δ_l (…, N, K_l) per layer, the lowest first.
 
@@ -47,7 +41,3 @@ class DifferenceTargetPropagation:
             checks.arrays(a_above=(a_above, "NM"), a=(a, "NK"), B=(B, "KM"))
             deltas.append(apply(B, task.activation(a_above + deltas[-1]) - y_above))
         return tuple(reversed(deltas))
-
-    def learn_feedback(self, params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
-        """Return the inverse model after one step, see `learn_inverse`."""
-        return learn_inverse(required_feedback(params, task, "difference target propagation"), trace, self.eta_b)

@@ -1,13 +1,11 @@
 """Target propagation: targets, not errors, go down through an inverse model (Le Cun 1986; Bengio 2014)."""
 
 from dataclasses import dataclass
-from fractions import Fraction
-from typing import Any
 
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array
-from copi_ref.arrays.moments import mean_outer, mean_square
 from copi_ref.arrays.products import apply
+from copi_ref.credit.inverse_model import LearnsInverse
 from copi_ref.network import Params, Trace
 from copi_ref.task import Task, output_perturbation, required_feedback
 
@@ -37,7 +35,7 @@ def target_propagation_as_printed(params: Params, trace: Trace, task: Task) -> t
 
 
 @dataclass(frozen=True)
-class TargetPropagation:
+class TargetPropagation(LearnsInverse):
     """Target propagation in its standard form, with the inverse model f(B_{l+1} y_{l+1}) ≈ y_l of §2.5.
 
     z_L = a_L + δ_L,  ŷ_l = f(z_l),  z_l = B_{l+1} ŷ_{l+1},  δ_l = z_l − a_l
@@ -55,11 +53,6 @@ class TargetPropagation:
         TypeError, ValueError: `eta_b` is no number from 0 to 2.
     """
 
-    eta_b: float | Fraction = Fraction(1, 2)
-
-    def __post_init__(self) -> None:
-        checks.one_number("eta_b", self.eta_b, minimum=0, maximum=2)
-
     def __call__(self, params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
         """Return one δ_l (…, N, K_l) per layer, the lowest first.
 
@@ -74,31 +67,3 @@ class TargetPropagation:
             z = apply(B, task.activation(z))
             deltas.append(z - a)
         return tuple(reversed(deltas))
-
-    def learn_feedback(self, params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
-        """Return the inverse model after one step, see `learn_inverse`."""
-        return learn_inverse(required_feedback(params, task, "target propagation"), trace, self.eta_b)
-
-
-def learn_inverse(feedback: tuple[Array, ...], trace: Trace, eta_b: Any) -> tuple[Array, ...]:
-    """Return the inverse model B_2 … B_L after one step of least mean squares on the states of a forward pass.
-
-    B_{l+1} ← B_{l+1} + η_B E[(a_l − B_{l+1} y_{l+1}) y_{l+1}ᵀ] / E‖y_{l+1}‖²
-
-    With 0 ≤ η_B ≤ 2 a step never raises E‖a_l − B_{l+1} y_{l+1}‖² of its batch.
-
-    Args:
-        feedback: B_{l+1}, (…, K_l, K_{l+1}).
-        trace: states of the network.
-        eta_b: η_B.
-
-    Raises:
-        TypeError, ValueError: arrays that don't fit together.
-    """
-    learnt = []
-    for B, a, y in zip(feedback, trace.a[:-1], trace.y[1:], strict=True):
-        xp = checks.arrays(a=(a, "NK"), y=(y, "NM"), B=(B, "KM"))
-        power = xp.sum(mean_square(y, xp), axis=-1, keepdims=True)[..., None]
-        power = xp.where(power == 0, power + 1, power)
-        learnt.append(B + checks.coefficient("eta_b", eta_b, B) * mean_outer(a - apply(B, y), y) / power)
-    return tuple(learnt)

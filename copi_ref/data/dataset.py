@@ -7,9 +7,9 @@ import numpy as np
 
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import HostArray
+from copi_ref.arrays.pieces import second_moment
+from copi_ref.arrays.shown import shown
 from copi_ref.data.errors import DataError
-
-_CHUNK = 1024  # samples of which a float64 copy is made at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +32,8 @@ class Dataset:
     x_test: HostArray
     y_test: HostArray
 
+    __repr__ = shown
+
     def __post_init__(self) -> None:
         for part in ("train", "test"):
             _check_part(part, getattr(self, f"x_{part}"), getattr(self, f"y_{part}"))
@@ -49,11 +51,7 @@ class Dataset:
     @cached_property
     def input_moment(self) -> HostArray:
         """E[x xᵀ] of the training samples, (K, K), float64; the same for every run, so it is computed once."""
-        N, K = self.x_train.shape
-        C = np.zeros((K, K))
-        for start in range(0, N, _CHUNK):  # a copy of all samples in float64 would be twice as big as they are
-            x = self.x_train[start : start + _CHUNK].astype(np.float64)
-            C += x.mT @ (x / N)
+        C: HostArray = second_moment(self.x_train)
         return C
 
     @property

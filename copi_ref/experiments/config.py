@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from copi_ref.arrays import checks
 from copi_ref.arrays.backend import environment
 from copi_ref.data.dataset import Dataset
 from copi_ref.experiments.presets import WITHOUT_R, Experiment, changed, experiment
@@ -19,6 +20,17 @@ FORMAT = "copi_ref run"
 
 LARGEST = 10**6
 """Epochs, seeds or units of a layer that can be asked for: above it a list of them alone would take minutes."""
+
+
+def check_count(name: str, value: Any) -> None:
+    """Check that a setting can be a number of epochs, seeds or units.
+
+    Raises:
+        TypeError: it is no integer.
+        ValueError: it is below 1 or above `LARGEST`.
+    """
+    checks.whole_number(name, value, minimum=1, maximum=LARGEST)
+
 
 OVERRIDES = ("eta_w", "eta_r", "error_scale")
 """What of a preset's recipe a run may change."""

@@ -107,13 +107,22 @@ def check_eta_r(methods: Sequence[str]) -> None:
         raise ValueError(f"eta_r is given, but there is no R in {', '.join(methods)}: leave it out")
 
 
+@dataclass(frozen=True)
+class RaisedAfterEpoch0:
+    """A rate that is raised after the first epoch: a function of the epoch, that can be pickled with its recipe."""
+
+    first: float
+    later: float
+
+    def __call__(self, epoch: int) -> float:
+        """Return the rate of an epoch, from 0."""
+        return self.first if epoch == 0 else self.later
+
+
 def _paper(dataset: str) -> tuple[Experiment, dict[str, Any]]:
     """§3.1: both rates are raised tenfold after the first epoch, once decorrelation has set in."""
     first, later = (1e-3, 1e-2) if dataset == "cifar10" else (1e-2, 1e-1)
-
-    def rate(epoch: int) -> float:
-        return first if epoch == 0 else later
-
+    rate = RaisedAfterEpoch0(first, later)
     recipe = Recipe(eta_w=rate, eta_r=rate, loss=quadratic, lateral_rule="right")
     hidden = (1000, 1000) if dataset == "cifar10" else (500, 500, 500)
     return Experiment(hidden, recipe), {"optimizer": Adam(0.9, 0.99), "eta_w": 1e-4}

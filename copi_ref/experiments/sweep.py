@@ -15,7 +15,7 @@ from typing import Any
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import backend_name, use_backend
 from copi_ref.data.dataset import Dataset
-from copi_ref.experiments.config import LARGEST, Plan, surroundings
+from copi_ref.experiments.config import Plan, check_count, surroundings
 from copi_ref.experiments.presets import WITHOUT_R, check_eta_r
 from copi_ref.experiments.recorded import run_into
 
@@ -128,12 +128,15 @@ def _check(values: dict[str, Any]) -> None:
             raise TypeError(f"{name} is {value!r}: needs a {KINDS[name].__name__}")
     if "eta_r" in values:
         check_eta_r(values["methods"])
-    for name in ("epochs", "held_out"):
-        checks.whole_number(name, values.get(name, 1), minimum=1)
-    for name in ("hidden", "seeds"):
-        for entry in _several(values.get(name, 1)):
-            checks.whole_number(name, entry, minimum=0 if isinstance(values["seeds"], list) and name == "seeds" else 1)
-    _check_not_huge(values)
+    checks.whole_number("held_out", values.get("held_out", 1), minimum=1)
+    check_count("epochs", values["epochs"])
+    for units in values.get("hidden", ()):
+        check_count("hidden", units)
+    if isinstance(values["seeds"], list):
+        for seed in values["seeds"]:
+            checks.whole_number("seeds", seed, minimum=0)
+    else:
+        check_count("seeds", values["seeds"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -280,14 +283,6 @@ def run_job(job: Job, load: Load) -> Outcome:
 def loaded(load: Load, dataset: str, data_dir: Path | None, held_out: int | None) -> Dataset:
     """Return the data, read once in a process."""
     return load(dataset, data_dir, held_out)
-
-
-def _check_not_huge(values: dict[str, Any]) -> None:
-    for name in ("epochs", "seeds", "hidden"):
-        if name in values and not (name == "seeds" and isinstance(values[name], list)):
-            for entry in _several(values[name]):
-                if entry > LARGEST:
-                    raise ValueError(f"{name} is {entry}: needs at most {LARGEST}")
 
 
 def cores() -> int:

@@ -8,6 +8,7 @@ from copi_ref.activations import Activation, identity
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array, Namespace
 from copi_ref.arrays.products import apply
+from copi_ref.arrays.shown import shown
 from copi_ref.network import Params, Trace, decorrelated
 
 States = tuple[Array, ...]
@@ -38,6 +39,8 @@ class Settled:
     errors: States
     phi: Activation
     psi: Activation
+
+    __repr__ = shown
 
     @cached_property
     def powers(self) -> States:

@@ -5,7 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from copi_ref.arrays.backend import Array, HostArray, device_of, float_name, free_memory, from_numpy, is_host, namespace
+from copi_ref.arrays.backend import Array, device_of, float_name, free_memory, from_numpy, namespace
+from copi_ref.arrays.pieces import copied, pieces
+from copi_ref.arrays.shown import shown
 from copi_ref.data.dataset import Dataset
 from copi_ref.network import Params
 from copi_ref.task import Generators
@@ -17,6 +19,9 @@ class Samples(NamedTuple):
 
     x: Array
     target: Array
+
+    def __repr__(self) -> str:
+        return shown(self)
 
 
 def move(params: Params, dataset: Dataset) -> tuple[Samples, Samples]:
@@ -42,23 +47,12 @@ def move(params: Params, dataset: Dataset) -> tuple[Samples, Samples]:
     like = W if free is None or needed <= free / 2 else np.empty(0, dtype=float_name(W.dtype))
     one_hot = np.eye(outputs)
     with np.errstate(over="ignore"):
-        train = Samples(_copy(dataset.x_train, like), _copy(one_hot[dataset.y_train], like))
-        test = Samples(_copy(dataset.x_test, like), _copy(one_hot[dataset.y_test], like))
+        train = Samples(copied(dataset.x_train, like), copied(one_hot[dataset.y_train], like))
+        test = Samples(copied(dataset.x_test, like), copied(one_hot[dataset.y_test], like))
     for name, part in (("x_train", train), ("x_test", test)):
         if not finite(part.x):
             raise ValueError(f"{name} has entries too large for {W.dtype}: scale it down")
     return train, test
-
-
-def there(array: Array, like: Array) -> Array:
-    """Return `array` where `like` is: samples that stayed with the host are copied, the others are there already."""
-    if is_host(array) and not is_host(like):
-        return _copy(array, like)
-    return array
-
-
-def _copy(host: HostArray, like: Array) -> Array:
-    return from_numpy(host, namespace(like), like.dtype, device_of(like))
 
 
 def shuffled(samples: Samples, size: int, rng: Generators) -> Iterator[Samples]:
@@ -77,9 +71,3 @@ def _rows(array: Array, places: Array) -> Array:
     xp = namespace(array)
     taken = xp.take(array, xp.reshape(places, (-1,)), axis=0)
     return xp.reshape(taken, (*places.shape, array.shape[-1]))
-
-
-def pieces(total: int, size: int) -> Iterator[slice]:
-    """Cut `total` rows into slices of `size`, the last perhaps smaller."""
-    # The standard does not say what a slice beyond the end gives.
-    return (slice(first, min(first + size, total)) for first in range(0, total, size))

@@ -8,8 +8,7 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ import numpy as np
 from copi_ref.arrays.backend import HostArray, device_of, float_name, from_numpy, namespace, to_numpy
 from copi_ref.files import write_atomically
 from copi_ref.network import Params
-from copi_ref.state import State
+from copi_ref.state import Place, State, rebuilt
 from copi_ref.training.epoch import Begun
 
 FORMAT, VERSION = "copi_ref checkpoint", 1
@@ -56,7 +55,8 @@ def save_checkpoint(path: str | Path, state: State, begun: Begun | None = None) 
     arrays: dict[str, HostArray] = {}
     numbers: dict[str, Any] = {}
 
-    def keep(name: str, value: Any) -> Any:
+    def keep(place: Place, entries: list[Any]) -> Any:
+        (value,), name = entries, _key(place)
         if hasattr(value, "shape"):
             arrays[name] = to_numpy(value)
             if arrays[name].dtype == object:
@@ -67,7 +67,7 @@ def save_checkpoint(path: str | Path, state: State, begun: Begun | None = None) 
             raise TypeError(f"{name} is a {type(value).__name__}: a checkpoint holds arrays and numbers")
         return value
 
-    _rebuild("", replace(state, rng_state=None), keep)  # type: ignore[arg-type]  # it has a place of its own
+    rebuilt([replace(state, rng_state=None)], keep)  # type: ignore[arg-type]  # it has a place of its own
     header = {
         "format": FORMAT,
         "version": VERSION,
@@ -92,7 +92,8 @@ def load_checkpoint(path: str | Path, like: State) -> Checkpoint:
     header, arrays = _read(Path(path))
     numbers, unused = header["numbers"], set(arrays) | set(header["numbers"])
 
-    def found(name: str, value: Any) -> Any:
+    def found(place: Place, entries: list[Any]) -> Any:
+        (value,), name = entries, _key(place)
         unused.discard(name)
         if not hasattr(value, "shape"):
             if name not in numbers:
@@ -107,7 +108,7 @@ def load_checkpoint(path: str | Path, like: State) -> Checkpoint:
             raise CheckpointError(f"{path}: {name} has dtype {array.dtype}, but the network needs {_stored(value)}")
         return from_numpy(array, namespace(value), value.dtype, device_of(value))
 
-    state: State = _rebuild("", replace(like, rng_state=None), found)  # type: ignore[arg-type]
+    state: State = rebuilt([replace(like, rng_state=None)], found)  # type: ignore[arg-type]
     unused.discard("rng_state")
     if unused:
         raise CheckpointError(f"{path}: has {', '.join(sorted(unused))}, which the network has not")
@@ -132,16 +133,9 @@ def load_params(path: str | Path) -> Params:
     return Params(layers("W"), layers("R"), layers("mean") or None)
 
 
-def _rebuild(name: str, value: Any, change: Callable[[str, Any], Any]) -> Any:
-    """Go through a record, and make one like it with every array and number changed."""
-    if is_dataclass(value) and not isinstance(value, type):
-        entries = {field.name: getattr(value, field.name) for field in fields(value)}
-        return type(value)(**{one: _rebuild(f"{name}.{one}".lstrip("."), entries[one], change) for one in entries})
-    if isinstance(value, tuple):
-        names = getattr(value, "_fields", range(len(value)))
-        changed = [_rebuild(f"{name}.{one}", entry, change) for one, entry in zip(names, value, strict=True)]
-        return value._make(changed) if hasattr(value, "_make") else tuple(changed)
-    return change(name, value)
+def _key(place: Place) -> str:
+    """Return the name that an entry has in a file: ``params.W.0`` for ("params", "W", 0)."""
+    return ".".join(map(str, place))
 
 
 def _stored(array: Any) -> str:

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple, cast
 
 from copi_ref.algorithm import rate
 from copi_ref.arrays.backend import graph_wanted
+from copi_ref.arrays.pieces import there
 from copi_ref.recipe import Recipe
 from copi_ref.state import State, generator_of, own, standing_of
-from copi_ref.training.batches import Samples, shuffled, there
+from copi_ref.training.batches import Samples, shuffled
 from copi_ref.training.cuda_graph import GraphSteps, samples_for_graph, state_for_graph, state_from_graph
 from copi_ref.training.in_place import Scratch, step_in_place
 

@@ -6,10 +6,10 @@ import numpy as np
 
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array, namespace, to_numpy
+from copi_ref.arrays.pieces import pieces, there
 from copi_ref.network import Params, forward
 from copi_ref.recipe import Recipe
 from copi_ref.task import OUTPUTS
-from copi_ref.training.batches import pieces, there
 
 ROWS = 5000  # bounds the memory: activities of so many samples at a time, of all members together
 

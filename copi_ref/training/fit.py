@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from copi_ref.arrays import checks
+from copi_ref.arrays.pieces import pieces, there
 from copi_ref.data.dataset import Dataset
 from copi_ref.network import Params, forward
 from copi_ref.recipe import Recipe
 from copi_ref.state import State, check_members, member, number_of_member, own, recipe_of_member, without
-from copi_ref.training.batches import Samples, move, pieces, there
+from copi_ref.training.batches import Samples, move
 from copi_ref.training.epoch import AfterBatch, Begun, shuffle, train_epoch, with_rates
 from copi_ref.training.evaluation import ROWS, evaluate
 from copi_ref.training.finiteness import finite_networks, non_finite_activity, non_finite_weight
@@ -33,6 +34,14 @@ class FitResult:
     state: State
     metrics: tuple[Row, ...]
     stopped: dict[int, "NonFiniteError"] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        reached = ""
+        if self.metrics and "test_accuracy" in self.metrics[-1]:
+            accuracies = np.ravel(self.metrics[-1]["test_accuracy"])
+            reached = f", test_accuracy {' '.join(f'{accuracy:.4f}' for accuracy in accuracies)}"
+        stopped = f", {len(self.stopped)} stopped" if self.stopped else ""
+        return f"FitResult({self.state}, {len(self.metrics)} epochs{reached}{stopped})"
 
     def member(self, index: int) -> "FitResult":
         """Return what training one network of the ensemble alone gives; ``seconds`` are those of all.

@@ -28,11 +28,11 @@ from copi_ref.algorithm import (
 )
 from copi_ref.arrays.backend import Array, is_host, is_writable, namespace
 from copi_ref.arrays.moments import mean_square
+from copi_ref.arrays.pieces import pieces
 from copi_ref.arrays.products import apply
 from copi_ref.optimizers import Plain
 from copi_ref.recipe import Recipe
 from copi_ref.state import State
-from copi_ref.training.batches import pieces
 
 BLOCK = 2**20  # entries: 4 MiB of float32; what is written is then still in a cache when it is read again
 

@@ -14,11 +14,11 @@ from networks import lists, scaled
 from test_linear_maps import BY_HAND
 
 import copi_ref as copi
-from copi_ref.analysis import sample_means
 from copi_ref.analysis.compression import compress, responses
 from copi_ref.analysis.linear_maps import LINEAR_MAPS
 from copi_ref.analysis.receptive_fields import MEASURES, receptive_fields
 from copi_ref.analysis.whitening import input_moment
+from copi_ref.arrays import pieces
 from copi_ref.arrays.backend import BackendError, load_backend
 
 SIZES = (5, 4, 6, 3, 2)
@@ -28,7 +28,7 @@ SAMPLES = 40
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch):
     """40 samples in pieces of 16, 16 and 8."""
-    monkeypatch.setattr(sample_means, "ROWS", 16)
+    monkeypatch.setattr(pieces, "ROWS", 16)
 
 
 def network(rng, make=scaled, leading=(), means=True):
@@ -61,7 +61,7 @@ def member(arrays, at):
 def test_means_over_pieces_are_those_over_all_samples(xp, rng):
     """With pieces of different sizes: 16, 16 and 8."""
     x = draw(rng, SAMPLES, 3)
-    (mean,) = sample_means.mean_over_pieces(xp.asarray(x), xp.asarray(x), lambda piece: (piece.mT @ piece / N,))
+    (mean,) = pieces.mean_over_pieces(xp.asarray(x), xp.asarray(x), lambda piece: (piece.mT @ piece / N,))
     naive_mean = sum(
         weight * (part.T @ part) / N for weight, part in zip((0.4, 0.4, 0.2), np.split(x, [16, 32]), strict=True)
     )
@@ -86,9 +86,9 @@ def test_float32_is_summed_in_float64(xp, rng):
 
 def test_a_library_that_makes_no_float64_is_an_error(monkeypatch):
     xp = load_backend("numpy")
-    monkeypatch.setattr(sample_means, "from_numpy", lambda *_: (_ for _ in ()).throw(BackendError("no float64")))
+    monkeypatch.setattr(pieces, "from_numpy", lambda *_: (_ for _ in ()).throw(BackendError("no float64")))
     with pytest.raises(BackendError, match="no float64"):
-        sample_means.in_double(xp.ones(2, dtype=xp.float32))
+        pieces.in_double(xp.ones(2, dtype=xp.float32))
 
 
 @pytest.mark.parametrize("analysis", [input_moment, receptive_fields, responses])

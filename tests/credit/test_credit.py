@@ -12,7 +12,7 @@ from compare import N, assert_close, assert_exact, draw, fractions
 from networks import SIZES, lists, network, scaled
 
 import copi_ref as copi
-from copi_ref.credit.target_propagation import learn_inverse
+from copi_ref.credit.inverse_model import learn_inverse
 from copi_ref.inference_learning import CONVENTIONS
 
 QUARTER, SIGMA = Fraction(1, 4), 0.25

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from idx_files import FILES, idx
 
+from copi_ref.arrays import pieces
 from copi_ref.cli.main import main
-from copi_ref.data import DataError, Dataset, cifar10, dataset, hold_out, load_cifar10, load_mnist, load_named, split
+from copi_ref.data import DataError, Dataset, cifar10, hold_out, load_cifar10, load_mnist, load_named, split
 
 RECORDS = 4  # of the 10,000 in a real file
 NAMES = [f"data_batch_{number}.bin" for number in (1, 2, 3, 4, 5)] + ["test_batch.bin"]
@@ -350,7 +351,7 @@ def only_train(x):
 
 def test_the_moment_of_whole_numbers_is_exact(rng):
     """With N a power of two, and sums below 2⁵³ / N, no operation rounds: any order of the sum gives the same bits."""
-    N = 4 * dataset._CHUNK
+    N = 4 * pieces.ROWS
     x = rng.integers(-50, 50, size=(N, 5))
     expected = (x.T @ x) / N
     assert only_train(x.astype(np.float32)).input_moment.tobytes() == expected.tobytes()
@@ -373,7 +374,7 @@ def test_the_moment_in_pieces_is_that_of_the_whole(N, dtype, rng):
 
 
 def test_the_moment_needs_no_copy_of_the_samples():
-    K, N = 64, 40 * dataset._CHUNK
+    K, N = 64, 40 * pieces.ROWS
     samples = only_train(np.ones((N, K), dtype=np.float32))
     tracemalloc.start()
     try:
@@ -382,7 +383,7 @@ def test_the_moment_needs_no_copy_of_the_samples():
     finally:
         tracemalloc.stop()
     # Two pieces in float64 (x and x/N), twice where the next is made before the last is gone; C and a product.
-    assert peak < 4 * dataset._CHUNK * K * 8 + 3 * K * K * 8 + 100_000
+    assert peak < 4 * pieces.ROWS * K * 8 + 3 * K * K * 8 + 100_000
     assert peak < samples.x_train.nbytes / 2
 
 

@@ -118,7 +118,7 @@ def test_an_epoch_goes_on_from_the_middle(replays, rng):
 def test_what_a_recording_would_not_repeat_is_refused(change, replays, rng):
     recipe = replace(SMALL, **change)
     message = {
-        "optimizer": r"a step changes more than arrays, which a recording would not \(optimizer\[0\]\[2\] is 0 in one "
+        "optimizer": r"a step changes more than arrays, which a recording would not \(optimizer\[0\]\.t is 0 in one "
         r"state and 1 in another.*\): unset COPI_REF_CUDA_GRAPH, or choose the optimizer plain or momentum",
         "credit": "COPI_REF_CUDA_GRAPH is 1, but the credit method draws on the host in each step",
     }[next(iter(change))]

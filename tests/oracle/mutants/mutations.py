@@ -207,10 +207,9 @@ def _lambdas(tree: ast.Module, name: str, places: tuple[int, ...]) -> Parts:
 
 
 def _exact_leak(tree: ast.Module) -> Parts:
-    """The lambdas of leaky_relu_with for a slope that is a Fraction."""
-    (function,) = (node for node in tree.body if getattr(node, "name", "") == "leaky_relu_with")
-    (branch,) = (node for node in function.body if isinstance(node, ast.If))
-    (made,) = (node.value for node in branch.body if isinstance(node, ast.Return))
+    """The lambdas of a leaky ReLU whose slope is a Fraction."""
+    (function,) = (node for node in tree.body if getattr(node, "name", "") == "_exact_leaky_relu")
+    (made,) = (node.value for node in function.body if isinstance(node, ast.Return))
     return _called_with(made, (1, 2), {"p", "q", "slope"})
 
 
@@ -247,7 +246,7 @@ TARGETS = (
     Target("decorrelation.py", "_symmetric", _of("_symmetric"), ("symmetric",), (*_LATERAL, "step")),
     Target("network.py", "forward", _of("forward"), _PLAIN, _NETWORK),
     Target("network.py", "decorrelated", _of("decorrelated"), _PLAIN, _NETWORK),
-    Target("activations.py", "leaky_relu_with", _exact_leak, _LEAKS, _NETWORK),
+    Target("activations.py", "_exact_leaky_relu", _exact_leak, _LEAKS, _NETWORK),
     Target("activations.py", "_one_or", _of("_one_or"), _LEAKS, _NETWORK),
     Target("activations.py", "relu", _lambdas_of("relu", 1, 2), ("relu",), _NETWORK),
     Target("activations.py", "identity", _lambdas_of("identity", 1, 2), ("identity",), _NETWORK),
