@@ -501,9 +501,14 @@ def test_a_fused_path_to_y_is_right(activation, precision):
 @pytest.mark.parametrize("conventions", [{}, {"reduction": "sum", "error_scale": 1000}], ids=ids)
 def test_float16_is_not_asked_for_what_it_can_not_hold(conventions):
     """Over many draws: inputs are numbers of the format, and no sum leaves its range."""
-    for seed in range(6):
-        settings = Conventions(**conventions)
-        report = check(right(settings), conventions=settings, precision="float16", seed=seed)
+    settings = Conventions(**conventions)
+    report = check(right(settings), conventions=settings, precision="float16")
+    assert report.ok, report.summary()
+    # Where no step fits the format, to look for one is all that takes long.
+    fit = tuple(result.check for result in report.results if result.status != "not checked")
+    assert {*FUNCTIONS} - {*fit} == ({"step"} if conventions else set())
+    for seed in range(1, 6):
+        report = check(right(settings), conventions=settings, precision="float16", seed=seed, only=fit)
         assert report.ok, report.summary()
 
 
