@@ -1,10 +1,15 @@
-"""Fixtures: the array libraries that every equation is run on, and the command's environment."""
+"""What all tests share: what is left out here and why, which warnings are errors, the array libraries, fixtures."""
 
 import os
+import shutil
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
-# Set before JAX is imported anywhere: without it JAX makes float32 of float64.
+# Before NumPy is imported: the workers of pytest-xdist share the cores, and their BLAS threads would fight for them.
+os.environ |= {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
+# Before JAX is imported anywhere: without it JAX makes float32 of float64.
 os.environ.setdefault("JAX_ENABLE_X64", "1")
 
 import hypothesis
@@ -19,9 +24,71 @@ hypothesis.settings.register_profile("dev", deadline=None)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
+# --- what is not here, and so not tested ------------------------------------------------------------------------------
+
+
+def gpu_answers():
+    """Whether CuPy finds a device: importing it succeeds without one."""
+    try:
+        return find_spec("cupy") is not None and bool(backend.load_backend("cupy"))
+    except backend.BackendError:
+        return False
+
+
+def data_there(folder):
+    return (Path(os.environ.get("COPI_REF_DATA") or os.devnull) / folder).is_dir()
+
+
+# What `@pytest.mark.needs(...)` may name: whether it is here, and how it gets here.
+NEEDS = {
+    "torch": (find_spec("torch"), 'pip install "copi_ref[interop]"'),
+    "jax": (find_spec("jax"), 'pip install "copi_ref[interop]"'),
+    "cupy": (gpu_answers(), "needs an NVIDIA GPU"),
+    "mnist": (data_there("mnist"), "COPI_REF_DATA=folder"),
+    "cifar-10": (data_there("cifar-10-batches-bin"), "COPI_REF_DATA=folder"),
+    "C++": (shutil.which("g++") or shutil.which("clang++"), "install a compiler"),
+}
+ABSENT = {name: how for name, (here, how) in NEEDS.items() if not here}
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m interop` chooses
+def pytest_collection_modifyitems(config, items):
+    """Leave out what needs something that is not here, and mark what needs PyTorch or JAX as `interop`."""
+    here, left_out = [], []
+    for item in items:
+        needed = {name for mark in item.iter_markers("needs") for name in mark.args}
+        if unknown := needed - NEEDS.keys():
+            raise pytest.UsageError(f"{item.nodeid} needs {unknown}: conftest.py knows {', '.join(NEEDS)}")
+        if needed & {"torch", "jax"}:
+            item.add_marker("interop")
+        (left_out if needed & ABSENT.keys() else here).append(item)
+    items[:] = here
+    config.hook.pytest_deselected(items=left_out)
+
+
 def pytest_report_header():
-    facts = backend.environment()
-    return "copi_ref: " + ", ".join(f"{name} {value}" for name, value in facts.items())
+    facts = ", ".join(f"{name} {value}" for name, value in backend.environment().items())
+    hows = {how: ", ".join(name for name in ABSENT if ABSENT[name] == how) for how in ABSENT.values()}
+    absent = "; ".join(f"{names} ({how})" for how, names in hows.items())
+    return [f"copi_ref: {facts}", *([f"not here, and so not tested: {absent}"] if ABSENT else [])]
+
+
+# --- warnings ---------------------------------------------------------------------------------------------------------
+
+
+def pytest_configure(config):
+    """Make a warning of one of our own modules an error.
+
+    One of another library's is shown, and so is what libraries say to their callers about tomorrow: with it, their
+    next release would stop a run that is right today. In `.ci/run`, with `-W error`, all are errors.
+    """
+    ours = "|".join(["copi_ref", "docs", *(path.stem for path in Path(__file__).parent.rglob("*.py"))])
+    config.addinivalue_line("filterwarnings", rf"error:::({ours})(\.|$)")
+    for category in ("DeprecationWarning", "PendingDeprecationWarning", "FutureWarning", "ResourceWarning"):
+        config.addinivalue_line("filterwarnings", f"default::{category}")
+
+
+# --- fixtures ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -47,24 +114,14 @@ class Library:
         return backend.to_numpy(array)
 
 
-LIBRARIES = [
-    "numpy",
-    "read-only numpy",
-    "array_api_strict",
-    pytest.param("torch", marks=pytest.mark.interop),
-    pytest.param("jax", marks=pytest.mark.interop),
-    "cupy",
-]
+OTHERS = [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("torch", "jax", "cupy")]
 
 
-@pytest.fixture(params=LIBRARIES)
+@pytest.fixture(params=["numpy", "read-only numpy", "array_api_strict", *OTHERS])
 def xp(request) -> Library:
-    """Each array library that is installed and, for cupy, finds a device; the others are skipped with the reason."""
+    """Each array library that is here."""
     name = request.param.rpartition(" ")[2]
-    try:
-        namespace = backend.load_backend(name)
-    except backend.BackendError as error:
-        pytest.skip(str(error))
+    namespace = backend.load_backend(name)
     # A device that is not the default one: arrays made without `device=` then don't mix with these.
     device = namespace.Device("device1") if name == "array_api_strict" else None
     return Library(name, namespace, device, read_only=request.param.startswith("read-only"))

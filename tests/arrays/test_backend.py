@@ -93,16 +93,18 @@ def test_an_explicit_module_without_a_device_is_found_out_too():
         copi.init_params(SIZES, np.random.default_rng(0), xp=NoDevice())
 
 
-@pytest.mark.interop
+@pytest.mark.needs("torch")
 def test_a_raw_module_is_as_good_as_its_array_api_wrapper():
-    torch = pytest.importorskip("torch")
+    import torch
+
     made = copi.init_params(SIZES, np.random.default_rng(0), xp=torch)
     assert made.W[0].dtype == torch.float32
 
 
-@pytest.mark.interop
+@pytest.mark.needs("torch")
 def test_bfloat16_comes_back_as_float32(rng):
-    torch = pytest.importorskip("torch")
+    import torch
+
     W = copi.init_params(SIZES, rng, dtype="bfloat16", xp=torch).W[0]
     assert W.dtype == torch.bfloat16
     np.testing.assert_array_equal(backend.to_numpy(W), W.float().numpy())
@@ -133,9 +135,10 @@ def test_arrays_are_copied_both_ways(xp, rng):
     np.testing.assert_array_equal(xp.numpy(there), kept)
 
 
-@pytest.mark.interop
+@pytest.mark.needs("jax")
 def test_jax_without_float64_is_refused(rng):
-    jax = pytest.importorskip("jax")
+    import jax
+
     with (
         jax.enable_x64(False),
         pytest.warns(UserWarning, match="float64"),

@@ -392,14 +392,10 @@ def test_the_moment_needs_no_copy_of_the_samples():
 
 @pytest.fixture(scope="module")
 def real():
-    root = os.environ.get("COPI_REF_DATA")
-    if not root:
-        pytest.skip("COPI_REF_DATA is not set: the real CIFAR-10 files are not at hand")
-    if not (Path(root) / "cifar-10-batches-bin").is_dir():
-        pytest.skip(f"{root}/cifar-10-batches-bin is not there")
-    return load_cifar10(root, held_out=10_000)
+    return load_cifar10(os.environ["COPI_REF_DATA"], held_out=10_000)
 
 
+@pytest.mark.needs("cifar-10")
 def test_real_cifar10(real):
     """Means and deviations of the channels that the field knows the set by; its classes are equally frequent."""
     assert (real.x_train.shape, real.x_test.shape) == ((40_000, 3072), (10_000, 3072))
@@ -412,10 +408,9 @@ def test_real_cifar10(real):
     assert np.bincount(labels).tolist() == [5000] * 10
 
 
+@pytest.mark.needs("mnist")
 def test_real_mnist_splits(tmp_path):
-    root = os.environ.get("COPI_REF_DATA")
-    if not root or not (Path(root) / "mnist").is_dir():
-        pytest.skip("COPI_REF_DATA is not set, or has no mnist/: the real MNIST files are not at hand")
+    root = os.environ["COPI_REF_DATA"]
     parts, whole = load_named("mnist", root, held_out=10_000), load_mnist(Path(root) / "mnist")
     assert (len(parts.x_train), len(parts.x_test)) == (50_000, 10_000)
     np.testing.assert_array_equal(parts.x_test, whole.x_train[50_000:])

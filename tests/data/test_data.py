@@ -254,15 +254,10 @@ def test_a_dataset_needs_numpy_arrays():
 
 @pytest.fixture(scope="module")
 def mnist():
-    root = os.environ.get("COPI_REF_DATA")
-    if not root:
-        pytest.skip("COPI_REF_DATA is not set: the real MNIST files are not at hand")
-    folder = Path(root) / "mnist"
-    if not folder.is_dir():
-        pytest.skip(f"{folder} is not there")
-    return load_mnist(folder)
+    return load_mnist(Path(os.environ["COPI_REF_DATA"]) / "mnist")
 
 
+@pytest.mark.needs("mnist")
 def test_real_mnist(mnist):
     """Counts and the mean pixel .1307 that the field knows the set by."""
     assert (mnist.x_train.shape, mnist.x_test.shape) == ((60_000, 784), (10_000, 784))
@@ -271,6 +266,7 @@ def test_real_mnist(mnist):
     assert np.bincount(mnist.y_test).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
 
 
+@pytest.mark.needs("mnist")
 def test_copi_learns_real_mnist(mnist):
     """A tenth of MNIST, a small network, two epochs: the whole set is a matter of minutes, and of the notes."""
     part = copi.Dataset(mnist.x_train[:6000], mnist.y_train[:6000], mnist.x_test[:2000], mnist.y_test[:2000])

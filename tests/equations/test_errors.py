@@ -100,9 +100,10 @@ def test_exact_mode_takes_fractions_only(entry):
         copi.sgd_update(leaky, np.full((7, 3), Fraction(1), dtype=object))
 
 
-@pytest.mark.interop
+@pytest.mark.needs("torch")
 def test_arrays_of_two_libraries():
-    torch = pytest.importorskip("torch")
+    import torch
+
     with pytest.raises(TypeError, match="x is a numpy ndarray, delta is a torch Tensor: needs arrays of one library"):
         copi.sgd_update(x, torch.ones(7, 3, dtype=torch.float64))
 

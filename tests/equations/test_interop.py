@@ -1,5 +1,7 @@
 """The pure functions are traced with jax.jit: tracing raises on any hidden float() or bool() of an array."""
 
+import importlib
+
 import numpy as np
 import pytest
 from compare import ALLOWED, K, M, N, assert_close, draw
@@ -16,12 +18,16 @@ from copi_ref.analysis.diagnostics import (
     off_diagonal_energy,
 )
 
-pytestmark = pytest.mark.interop
-jax = pytest.importorskip("jax")
+pytestmark = pytest.mark.needs("jax")
+
+
+@pytest.fixture
+def jax():
+    return importlib.import_module("jax")
 
 
 @pytest.mark.parametrize("name", EQUATIONS)
-def test_equations_can_be_traced(name, rng):
+def test_equations_can_be_traced(name, rng, jax):
     function = EQUATIONS[name][0]
     arguments = [jax.numpy.asarray(argument) for argument in arguments_of(name, rng)]
     assert_close(jax.jit(function)(*arguments), function(*arguments))
@@ -29,7 +35,7 @@ def test_equations_can_be_traced(name, rng):
 
 @pytest.mark.parametrize("name", copi.ACTIVATIONS)
 @pytest.mark.parametrize("loss", copi.LOSSES)
-def test_activations_and_losses_can_be_traced(name, loss, rng):
+def test_activations_and_losses_can_be_traced(name, loss, rng, jax):
     f, a, target = copi.ACTIVATIONS[name], jax.numpy.asarray(draw(rng, N, M)), jax.numpy.asarray(draw(rng, N, M))
 
     def both(a, target):
@@ -41,7 +47,7 @@ def test_activations_and_losses_can_be_traced(name, loss, rng):
 
 @pytest.mark.parametrize("credit", copi.CREDIT)
 @pytest.mark.parametrize("optimizer", copi.OPTIMIZERS)
-def test_a_whole_step_can_be_traced(credit, optimizer, rng):
+def test_a_whole_step_can_be_traced(credit, optimizer, rng, jax):
     W, R, _, y0, target = (jax.tree.map(jax.numpy.asarray, part) for part in network(rng, scaled))
     B = jax.tree.map(jax.numpy.asarray, copi.init_feedback(credit, SIZES, rng, "float64", np))
     recipe = copi.Recipe(eta_w=0.25, eta_r=0.125, credit=credit, optimizer=copi.OPTIMIZERS[optimizer])
@@ -60,7 +66,7 @@ def test_a_whole_step_can_be_traced(credit, optimizer, rng):
 
 
 @pytest.mark.parametrize("weight_rule", copi.WEIGHT_RULES)
-def test_a_step_with_everything_around_it_can_be_traced(weight_rule, rng):
+def test_a_step_with_everything_around_it_can_be_traced(weight_rule, rng, jax):
     W, R, _, y0, target = (jax.tree.map(jax.numpy.asarray, part) for part in network(rng, scaled))
     settings = {"lateral_gain": "power", "centring": 0.25, "weight_decay": 0.5}
     recipe = copi.Recipe(
@@ -78,7 +84,7 @@ def test_a_step_with_everything_around_it_can_be_traced(weight_rule, rng):
         assert_close(one, other)
 
 
-def test_the_diagnostics_can_be_traced(rng):
+def test_the_diagnostics_can_be_traced(rng, jax):
     x, delta, reference = (jax.numpy.asarray(draw(rng, *shape)) for shape in ((N, K), (N, M), (N, M)))
     for function in (off_diagonal_energy, dead_share):
         assert_close(jax.jit(function)(x), function(x))

@@ -18,7 +18,11 @@ from hypothesis.extra.numpy import arrays
 import copi_ref as copi
 from copi_ref.arrays import backend
 
-small_fractions = st.fractions(min_value=-3, max_value=3, max_denominator=6)
+# All fractions in [−3, 3] with denominators up to 6; whole numbers, 0 among them, eight times as often, which makes
+# about as many of them as `st.fractions` makes, in a tenth of the time.
+ALL_FRACTIONS = {Fraction(p, q) for q in range(1, 7) for p in range(-3 * q, 3 * q + 1)}
+SIMPLEST_FIRST = sorted(ALL_FRACTIONS, key=lambda one: (one.denominator, abs(one), one < 0))
+small_fractions = st.sampled_from([one for one in SIMPLEST_FIRST for _ in range(8 if one.denominator == 1 else 1)])
 
 
 def exact_arrays(*shape):

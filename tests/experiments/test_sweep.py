@@ -83,15 +83,20 @@ def test_one_process_and_two_give_the_same(config, tmp_path, capsys):
     assert {threads for _, _, threads in results(two).values()} == {"1"}
 
 
+def local_cluster(folder):
+    """Two workers, without a dashboard, and what remains of its server on a free port: others may run beside it."""
+    return pytest.importorskip("distributed").LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, local_directory=str(folder),
+        dashboard_address=None, scheduler_kwargs={"dashboard_address": ":0"},
+    )  # fmt: skip
+
+
 def test_a_dask_cluster_gives_the_same(config, tmp_path, monkeypatch):
-    distributed = pytest.importorskip("distributed")
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         monkeypatch.setenv(name, "1")  # as a cluster in this process sets them, for good: here, until the test ends
     one, cluster_out = tmp_path / "one", tmp_path / "cluster"
     assert run(config, "--out", one, "--threads", 1) == 0
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, local_directory=str(tmp_path)
-    ) as cluster:
+    with local_cluster(tmp_path) as cluster:
         assert run(config, "--out", cluster_out, "--scheduler", cluster.scheduler_address) == 0
     assert results(cluster_out) == results(one)
     assert set(results(one)) == FOLDERS
@@ -216,16 +221,14 @@ def test_the_command_names_each_run_whose_process_died(own_npz, tmp_path, monkey
 @pytest.fixture
 def cluster(tmp_path, monkeypatch):
     """Two workers, on the first death of which what they were at is given up."""
-    distributed, dask = pytest.importorskip("distributed"), pytest.importorskip("dask")
+    dask = pytest.importorskip("dask")
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         monkeypatch.setenv(name, "1")  # as a cluster in this process sets them, for good: here, until the test ends
     logger = logging.getLogger("distributed.client")
     level = logger.level
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, local_directory=str(tmp_path)
-        ) as made,
+        local_cluster(tmp_path) as made,
     ):
         yield made
     logger.setLevel(level)

@@ -9,14 +9,12 @@ import pytest
 from copi_ref.oracle import Conventions, check
 
 LIBRARIES = ("numpy", "torch", "jax")
-IN_LIBRARIES = [pytest.param(name, marks=() if name == "numpy" else pytest.mark.interop, id=name) for name in LIBRARIES]
+IN_LIBRARIES = [pytest.param(name, marks=() if name == "numpy" else pytest.mark.needs(name)) for name in LIBRARIES]
 DRAWS = {"numpy": 24, "torch": 10, "jax": 2}  # JAX compiles for every new shape
 
 
 def drawn(library, number):
-    """Return an implementation, its conventions and a precision; for "jax" and "torch" if they are installed."""
-    if library != "numpy":
-        pytest.importorskip(library)
+    """Return an implementation, its conventions and a precision."""
     rng = np.random.default_rng([1, number])
     implementation, conventions = correct_implementations.drawn(rng, library, Conventions)
     return implementation, conventions, ("float64", "float32")[number % 2]
@@ -39,7 +37,7 @@ def test_numpy(library, number):
     assert_passes(library, number)
 
 
-@pytest.mark.interop
+@pytest.mark.needs("torch")
 @pytest.mark.parametrize(("library", "number"), sample("torch"))
 def test_torch(library, number):
     assert_passes(library, number)
@@ -48,14 +46,14 @@ def test_torch(library, number):
 # In JAX every shape of every operation is compiled: a few functions only, each compiled as a whole but for one.
 
 
-@pytest.mark.interop
+@pytest.mark.needs("jax")
 @pytest.mark.parametrize(("library", "number"), sample("jax"))
 def test_jax(library, number):
     only = ("copi_update", "decorrelation_update", "forward", "perturbations")
     assert_passes(library, number, jit=True, only=only)
 
 
-@pytest.mark.interop
+@pytest.mark.needs("jax")
 def test_jax_operation_by_operation():
     assert_passes("jax", 3, only=("sgd_update",))
 

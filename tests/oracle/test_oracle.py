@@ -76,16 +76,13 @@ def test_a_right_implementation_passes(precision, conventions):
             assert result.catches <= limit
 
 
-OTHER_LIBRARIES = [*(pytest.param(name, marks=pytest.mark.interop) for name in ("torch", "jax")), "cupy"]
+OTHER_LIBRARIES = [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("torch", "jax", "cupy")]
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("library", OTHER_LIBRARIES)
 def test_a_right_implementation_passes_in_other_libraries(library, precision):
-    try:
-        xp = backend.load_backend(library)
-    except copi.BackendError as error:
-        pytest.skip(str(error))
+    xp = backend.load_backend(library)
     if not hasattr(xp, PRECISIONS[precision].dtype):
         pytest.skip(f"{library} has no {PRECISIONS[precision].dtype}")
 
@@ -504,9 +501,14 @@ def test_a_fused_path_to_y_is_right(activation, precision):
 @pytest.mark.parametrize("conventions", [{}, {"reduction": "sum", "error_scale": 1000}], ids=ids)
 def test_float16_is_not_asked_for_what_it_can_not_hold(conventions):
     """Over many draws: inputs are numbers of the format, and no sum leaves its range."""
-    for seed in range(6):
-        settings = Conventions(**conventions)
-        report = check(right(settings), conventions=settings, precision="float16", seed=seed)
+    settings = Conventions(**conventions)
+    report = check(right(settings), conventions=settings, precision="float16")
+    assert report.ok, report.summary()
+    # Where no step fits the format, to look for one is all that takes long.
+    fit = tuple(result.check for result in report.results if result.status != "not checked")
+    assert {*FUNCTIONS} - {*fit} == ({"step"} if conventions else set())
+    for seed in range(1, 6):
+        report = check(right(settings), conventions=settings, precision="float16", seed=seed, only=fit)
         assert report.ok, report.summary()
 
 
@@ -660,16 +662,17 @@ def test_an_attribute_that_raises_counts_as_not_implemented():
     assert statuses["sgd_update"] == "passed"
 
 
-@pytest.mark.interop
+@pytest.mark.needs("torch")
 def test_arrays_of_another_library_get_a_verdict():
-    torch = pytest.importorskip("torch")
+    import torch
+
     report = check(with_one(copi_update=lambda x, z, W: torch.asarray(plain.copi_update(x, z, W))))
     assert "returned a torch array for ΔW: arrays of numpy came in" in report.diagnosis
 
 
-@pytest.mark.interop
+@pytest.mark.needs("torch")
 def test_tensors_that_need_a_gradient_are_read():
-    torch = pytest.importorskip("torch")
+    import torch
 
     def copi_update(x, z, W):
         W = W.clone().requires_grad_()
@@ -698,9 +701,10 @@ def test_what_was_asked_for_has_to_be_there():
         report.raise_if_failed()
 
 
-@pytest.mark.interop
+@pytest.mark.needs("torch")
 def test_what_can_not_be_checked_in_a_coarse_format_says_so():
-    torch = pytest.importorskip("torch")
+    import torch
+
     settings = {"conventions": Conventions(error_scale=1000), "precision": "bfloat16", "xp": torch}
     report = check(
         with_one(step=lambda *arguments: None, sgd_update=lambda x, delta: delta.mT @ x / len(x)), **settings
@@ -710,10 +714,11 @@ def test_what_can_not_be_checked_in_a_coarse_format_says_so():
     assert not check(with_one(step=lambda *arguments: None), only=("step",), **settings).ok
 
 
-@pytest.mark.interop
+@pytest.mark.needs("torch")
 @pytest.mark.parametrize("device", ["cpu", None])
 def test_a_device_may_be_named(device):
-    torch = pytest.importorskip("torch")
+    import torch
+
     assert check(with_one(sgd_update=lambda x, delta: delta.mT @ x / len(x)), xp=torch, device=device).ok
 
 

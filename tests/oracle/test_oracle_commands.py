@@ -158,9 +158,8 @@ def test_a_reader_that_stops_early_is_no_error(mine):
     assert not done.stderr
 
 
-@pytest.mark.interop
+@pytest.mark.needs("torch")
 def test_check_with_torch_on_its_device(mine, capsys):
-    pytest.importorskip("torch")
     (mine / "with_torch.py").write_text(
         "def copi_update(x, z, W):\n    return z.mT @ x / len(x) - W * (x * x).mean(0)\n"
     )

@@ -111,17 +111,21 @@ def test_closing_ends_the_program():
     assert program._process.poll() is not None
 
 
+def cpp(test):
+    """It needs a compiler, and runs on the one worker that compiles."""
+    return pytest.mark.needs("C++")(pytest.mark.xdist_group("C++")(test))
+
+
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory):
     compiler = shutil.which("g++") or shutil.which("clang++")
-    if compiler is None:
-        pytest.skip("needs a C++ compiler")
     binary = tmp_path_factory.mktemp("cpp") / "copi"
     flags = ["-std=c++17", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror"]
     subprocess.run([compiler, *flags, "-o", binary, EXAMPLE / "main.cpp"], check=True)
     return binary
 
 
+@cpp
 @pytest.mark.parametrize("rule", ["left", "right", "symmetric"])
 @pytest.mark.parametrize("precision", ["float64", "float32"])
 def test_the_cpp_example_is_copi(compiled, precision, rule, capsys):
@@ -130,6 +134,7 @@ def test_the_cpp_example_is_copi(compiled, precision, rule, capsys):
     assert "not implemented" not in capsys.readouterr().out
 
 
+@cpp
 def test_the_cpp_example_says_which_conventions_it_lacks(compiled, capsys):
     assert main(["check", "--command", str(compiled), "--credit", "fa"]) == 2
     assert 'credit is "fa"' in capsys.readouterr().err
@@ -139,6 +144,7 @@ def run_vectors(compiled, folder):
     return subprocess.run([compiled, "--vectors", folder], capture_output=True, text=True, check=False)
 
 
+@cpp
 def test_the_cpp_example_reads_the_vectors(compiled):
     done = run_vectors(compiled, SHIPPED)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -146,6 +152,7 @@ def test_the_cpp_example_reads_the_vectors(compiled):
     assert "trajectory.json: 3 of 3 cases" in done.stdout
 
 
+@cpp
 @pytest.mark.parametrize(
     ("name", "old", "new"),
     [("copi_update.json", '"dW": [\n     ["-0x1.4cp', '"dW": [\n     ["-0x1.5cp'), ("manifest.json", ": 10", ": 11")],

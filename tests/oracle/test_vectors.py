@@ -3,6 +3,7 @@
 import json
 import shutil
 from fractions import Fraction
+from functools import cache
 
 import naive
 import numpy as np
@@ -13,6 +14,15 @@ from copi_ref.oracle import VARIANTS, vectors
 from copi_ref.oracle.vectors import MANIFEST, SCHEMA, SHIPPED, VectorsError, differences, load
 
 CASES = load()
+pytestmark = pytest.mark.xdist_group("vectors")  # on one worker, which computes them once
+
+
+@pytest.fixture(autouse=True, scope="module")
+def computed_once():
+    """To compute all vectors takes seconds, and six tests compare something with them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vectors, "texts", cache(vectors.texts))
+        yield
 
 
 def exact(value):

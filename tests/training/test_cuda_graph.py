@@ -152,10 +152,11 @@ def test_off_is_off(value, monkeypatch, rng):
     assert_same_bits(copi.fit(SMALL, start, dataset, 1).state, expected.state)
 
 
-@pytest.mark.interop
+@pytest.mark.needs("torch")
 def test_arrays_come_back_in_the_library_that_they_were_given_in(replays, monkeypatch, rng):
     """As on a GPU, with NumPy in the place of CuPy and the host's memory shared by both."""
-    torch = pytest.importorskip("torch")
+    import torch
+
     monkeypatch.setattr(cuda_graph, "for_graph", torch.from_numpy)
     monkeypatch.setattr(cuda_graph, "from_graph", lambda array, like: array.numpy())
     monkeypatch.setattr(cuda_graph, "is_host", lambda array: False)
@@ -172,16 +173,20 @@ def test_arrays_come_back_in_the_library_that_they_were_given_in(replays, monkey
 # --- on a GPU ------------------------------------------------------------------------------------------------------
 
 
+on_a_gpu = pytest.mark.needs("cupy", "torch")
+
+
 @pytest.fixture
 def cupy():
+    xp = backend.load_backend("cupy")
     try:
-        xp = backend.load_backend("cupy")
         backend.for_graph(xp.ones(1))
     except backend.BackendError as error:
         pytest.skip(str(error))
     return xp
 
 
+@on_a_gpu
 @pytest.mark.parametrize("members", [None, 2])
 @pytest.mark.parametrize("lateral_rule", ["left", "right", "symmetric"])
 def test_a_real_recording_is_repeated_step_up_to_rounding(lateral_rule, members, cupy, monkeypatch, rng):
@@ -196,6 +201,7 @@ def test_a_real_recording_is_repeated_step_up_to_rounding(lateral_rule, members,
     assert_is_repeated_step(recipe, start, dataset, found)
 
 
+@on_a_gpu
 @pytest.mark.parametrize(
     "changes",
     [{}, {"optimizer": copi.momentum, "weight_decay": 0.1}, {"credit": "dtp", "centring": 0.1}, {"credit": "il"}],
@@ -212,6 +218,7 @@ def test_a_real_recording_gives_what_pytorch_gives_without_one(changes, cupy, mo
         assert (ours != first).any()
 
 
+@on_a_gpu
 def test_it_is_recorded_in_the_environment_of_a_run(cupy, monkeypatch):
     monkeypatch.setenv("COPI_REF_BACKEND", "cupy")
     monkeypatch.setenv("COPI_REF_CUDA_GRAPH", "1")
