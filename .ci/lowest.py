@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 
 project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
-extras = project["optional-dependencies"]
-for requirement in [*project["dependencies"], *(one for name in ("data", "demo", "sweep", "test") for one in extras[name])]:
-    if ">=" in requirement:
-        print(requirement.replace(">=", "=="))
+requirements = list(project["dependencies"])
+for extra in ("data", "demo", "sweep", "test"):
+    requirements += project["optional-dependencies"][extra]
+print("\n".join(one.replace(">=", "==") for one in requirements if ">=" in one))

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from copi_ref import __version__
 from copi_ref.arrays.backend import BackendError, environment, load_backend
 from copi_ref.cli import compare, data, figure, oracle, sweep, train
 from copi_ref.data import DataError
@@ -41,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="copi-ref", description="Constrained Parameter Inference: the reference implementation."
     )
+    parser.add_argument("--version", action="version", version=f"copi_ref {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     info = commands.add_parser("info", help="print the backend, versions and BLAS that numbers depend on")

@@ -727,3 +727,10 @@ def test_a_run_without_diagnostics_can_not_be_drawn():
 
     with pytest.raises(ValueError, match="m, seed 0 has no diagnostics: train with diagnostics=layer_diagnostics"):
         diagnostics_figure(example_runs(), "title")
+
+
+def test_the_command_says_its_version(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"copi_ref {copi.__version__}\n"

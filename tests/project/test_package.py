@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -185,6 +186,23 @@ def test_ci_runs_the_commands_of_the_readme():
     """CI takes them out of the README, so that they can't drift apart; here: they are there, as it looks for them."""
     commands = re.findall(r"^pip install -e .*$", README, re.MULTILINE)
     assert commands == ['pip install -e ".[demo]" && copi-ref demo', 'pip install -e ".[test]" && pytest']
+
+
+def test_on_a_package_index_no_link_of_the_readme_leads_nowhere():
+    """What a build makes of README.md: text in the place of links to files, and no picture from a file."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["metadata"]["hooks"]
+    text = README
+    for one in settings["fancy-pypi-readme"]["substitutions"]:
+        text = re.sub(one["pattern"], one["replacement"], text)
+    assert "](docs/" in README
+    assert re.findall(r"\]\((?!https://)", text) == []
+    assert "documentation starts at docs/index.md: a tour" in text.replace("\n", " ")
+
+
+def test_the_lowest_versions_are_made_of_the_lower_bounds():
+    done = subprocess.run([sys.executable, ROOT / ".ci" / "lowest.py"], capture_output=True, text=True, check=True)
+    assert {"numpy==2.1", "scipy==1.14", "array-api-compat==1.12"} <= set(done.stdout.split())
+    assert ">" not in done.stdout
 
 
 def test_the_changelog_has_this_version():
