@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array, Namespace
@@ -173,7 +173,9 @@ sigmoid = Activation(
 )
 """f(a) = 1/(1 + e^−a), f′(a) = f(a) (1 − f(a)); not rational."""
 
-ACTIVATIONS = {
+ActivationName = Literal["identity", "relu", "leaky_relu", "tanh", "sigmoid"]
+
+ACTIVATIONS: dict[str, Activation] = {
     "identity": identity,
     "relu": relu,
     "leaky_relu": leaky_relu,

@@ -9,15 +9,17 @@ of both); it keeps a symmetric R symmetric to the last bit.
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array, Namespace
 from copi_ref.arrays.moments import mean_outer, mean_square
 from copi_ref.arrays.products import apply
 
+LateralRuleName = Literal["symmetric", "left", "right", "whitening"]
 
-def decorrelation_update(x: Array, R: Array, rule: str = "symmetric") -> Array:
+
+def decorrelation_update(x: Array, R: Array, rule: LateralRuleName = "symmetric") -> Array:
     """Return ΔR, the step direction of the lateral weights: R ← R + η ΔR.
 
     With C_off = E[x xᵀ] − diag(E[x²]):
@@ -166,6 +168,8 @@ def preserving_gain(y: Array, R: Array) -> Array:
     gain = xp.where(xp.isfinite(after), gain, after)
     return xp.where(dead, xp.ones_like(gain), gain)
 
+
+LateralGainName = Literal["none", "power"]
 
 LATERAL_GAINS: dict[str, Callable[[Array, Array], Array] | None] = {"none": None, "power": preserving_gain}
 """What R is multiplied with after each of its steps."""

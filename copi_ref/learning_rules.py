@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array
@@ -182,6 +182,8 @@ def fixed_point(x: Array, z: Array) -> Array:
     W = mean_outer(z, x) / xp.where(dead, variance + 1, variance)
     return xp.where(dead, W * 0, W)
 
+
+WeightRuleName = Literal["copi", "copi-scaled", "sgd", "nlms"]
 
 WEIGHT_RULES: dict[str, Callable[[Array, Array, Array, Array], Array]] = {
     "copi": lambda x, a, delta, W: copi_update(x, a + delta, W),  # z = a + δ

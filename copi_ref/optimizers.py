@@ -6,7 +6,7 @@ An optimizer has ``init(W)``, which makes its memory for one weight array (a tup
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array
@@ -95,6 +95,8 @@ class AdamMemory(NamedTuple):
         return shown(self)
 
 
+BiasCorrection = Literal["power", "constant"]
+
 BIAS_CORRECTIONS: dict[str, Callable[[float, int], float]] = {
     "power": lambda beta, t: 1 - beta**t,  # Kingma and Ba 2014
     "constant": lambda beta, t: 1 - beta,  # COPI's TMLR experiments: without the power of t
@@ -116,7 +118,7 @@ class Adam:
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
-    bias_correction: str = "power"
+    bias_correction: BiasCorrection = "power"
 
     def __post_init__(self) -> None:
         _check_decay("beta1", self.beta1)

@@ -2,18 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Literal, cast
 
 from copi_ref.activations import Activation, leaky_relu
 from copi_ref.arrays import checks
-from copi_ref.arrays.backend import Array, float_name
+from copi_ref.arrays.backend import Array, FloatName, float_name
 from copi_ref.arrays.shown import shown
-from copi_ref.credit import find_credit
-from copi_ref.decorrelation import LATERAL_GAINS, LATERAL_RULES, decorrelation_update
-from copi_ref.learning_rules import WEIGHT_RULES
+from copi_ref.credit import CreditName, find_credit
+from copi_ref.decorrelation import LATERAL_GAINS, LATERAL_RULES, LateralGainName, LateralRuleName, decorrelation_update
+from copi_ref.learning_rules import WEIGHT_RULES, WeightRuleName
 from copi_ref.losses import Loss, quadratic
 from copi_ref.optimizers import Optimizer, plain
-from copi_ref.task import OUTPUTS, CreditMethod
+from copi_ref.task import OUTPUTS, CreditMethod, OutputName
 
 WeightRule = Callable[[Array, Array, Array, Array], Array]
 """``(x, a, delta, W) -> ΔW``."""
@@ -23,6 +24,8 @@ LateralRule = Callable[[Array, Array], Array]
 
 Rate = float | Array | Callable[[int], Any]
 """A learning rate: a number, an ensemble's array of shape (S, 1, 1), or a function of the epoch that gives one."""
+
+StatesName = Literal["forward", "inferred"]
 
 STATES = {"forward": None, "inferred": None}
 """Which x and a the weights learn from: those of the forward pass, or those that the credit method inferred."""
@@ -65,19 +68,19 @@ class Recipe:
     eta_r: Rate
     activation: Activation = leaky_relu
     loss: Loss = quadratic
-    credit: str | CreditMethod = "bp"
-    weight_rule: str | WeightRule = "copi"
-    lateral_rule: str | LateralRule = "symmetric"
-    lateral_gain: str = "none"
+    credit: CreditName | CreditMethod = "bp"
+    weight_rule: WeightRuleName | WeightRule = "copi"
+    lateral_rule: LateralRuleName | Literal["none"] | LateralRule = "symmetric"
+    lateral_gain: LateralGainName = "none"
     centring: float = 0
-    states: str = "forward"
+    states: StatesName = "forward"
     optimizer: Optimizer = plain
     weight_decay: float = 0
     error_scale: float = 1
-    output: str = "activation"
+    output: OutputName = "activation"
     lateral_only_epochs: int = 0
     batch_size: int = 50
-    dtype: str = "float32"
+    dtype: FloatName = "float32"
 
     __repr__ = shown
 
@@ -129,4 +132,4 @@ def find_lateral_rule(rule: str | LateralRule) -> LateralRule:
     if callable(rule):
         return rule
     checks.choice("lateral_rule", rule, LATERAL_RULES)
-    return lambda x, R: decorrelation_update(x, R, rule)
+    return partial(decorrelation_update, rule=cast(LateralRuleName, rule))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from copi_ref.network import Params, Trace
 
 Generators = np.random.Generator | tuple[np.random.Generator, ...]
 """A network's generator, or one for each network of an ensemble."""
+
+OutputName = Literal["activation", "pre-activation"]
 
 OUTPUTS: dict[str, Callable[[Trace], Array]] = {
     "activation": lambda trace: trace.y[-1],
@@ -34,7 +37,7 @@ class Task:
     activation: Activation = leaky_relu
     feedback: tuple[Array, ...] | None = None
     rng: Generators | None = None
-    output: str = "activation"
+    output: OutputName = "activation"
 
     __repr__ = shown
 

@@ -46,6 +46,7 @@ NEEDS = {
     "cupy": (gpu_answers(), "needs an NVIDIA GPU"),
     "mnist": (data_there("mnist"), "COPI_REF_DATA=folder"),
     "cifar-10": (data_there("cifar-10-batches-bin"), "COPI_REF_DATA=folder"),
+    "mypy": (find_spec("mypy"), 'pip install "copi_ref[dev]"'),
     "C++": (shutil.which("g++") or shutil.which("clang++"), "install a compiler"),
 }
 ABSENT = {name: how for name, (here, how) in NEEDS.items() if not here}

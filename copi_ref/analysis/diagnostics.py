@@ -1,6 +1,7 @@
 """Measures of a layer: whether R decorrelates and stays well-behaved, and where the perturbations point."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -216,7 +217,7 @@ def angle(delta: Array, reference: Array) -> Array:
     return xp.where(delta_is_zero | reference_is_zero, degrees * 0 + math.nan, degrees)
 
 
-def _direction(array: Array, xp: Namespace) -> tuple[Array, Array]:
+def _direction(array: Array, xp: Namespace) -> tuple[Array, Any]:
     """Return an array (…, N, M) divided by its norm, and where that is 0, (…)."""
     scaled = _largest_to_one(array, xp)
     norm = _norm(scaled, xp)

@@ -13,14 +13,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, TypeGuard, cast
 
 import array_api_compat
 import numpy as np
 from numpy.typing import NDArray
 
-Array: TypeAlias = Any
-"""An array of any library that follows the array-API standard (NumPy, CuPy, PyTorch, JAX …)."""
+from copi_ref.arrays.array import Array as Array
 
 HostArray: TypeAlias = NDArray[Any]
 """A NumPy array in the host's memory."""
@@ -30,6 +29,8 @@ Namespace: TypeAlias = Any
 
 ENVIRONMENT_VARIABLE = "COPI_REF_BACKEND"
 GRAPH_VARIABLE = "COPI_REF_CUDA_GRAPH"
+
+BackendName = Literal["numpy", "cupy", "torch", "jax", "array_api_strict"]
 
 _MODULES = {
     "numpy": "array_api_compat.numpy",
@@ -44,6 +45,8 @@ _INSTALL = {
     "jax": 'pip install "copi_ref[interop]"',
     "array_api_strict": "pip install array-api-strict",
 }
+FloatName = Literal["float16", "bfloat16", "float32", "float64"]
+
 _FLOAT_DTYPES = ("float16", "bfloat16", "float32", "float64")
 
 _chosen: ContextVar[str | None] = ContextVar("copi_ref_backend", default=None)
@@ -59,7 +62,7 @@ def backend_name() -> str:
 
 
 @contextmanager
-def use_backend(name: str) -> Iterator[None]:
+def use_backend(name: BackendName) -> Iterator[None]:
     """Make new arrays with the backend `name` inside a ``with`` block, in this thread or task only.
 
     Raises:
@@ -160,13 +163,14 @@ def from_numpy(host: HostArray, xp: Namespace, dtype: Any = None, device: Any = 
 
 def to_numpy(array: Array) -> HostArray:
     """Copy an array of any library to the host as a NumPy array; PyTorch's bfloat16 becomes float32, exactly."""
+    its: Any = array  # the methods of its own library, whose types need not be installed
     if array_api_compat.is_numpy_array(array):
         return np.array(array)
     if array_api_compat.is_cupy_array(array):
-        return np.asarray(array.get())
+        return np.asarray(its.get())
     if array_api_compat.is_torch_array(array):
-        array = array.detach().cpu()
-        return np.array((array.float() if str(array.dtype) == "torch.bfloat16" else array).numpy())
+        host = its.detach().cpu()
+        return np.array((host.float() if str(host.dtype) == "torch.bfloat16" else host).numpy())
     if array_api_compat.is_jax_array(array):
         return np.array(array)
     xp = namespace(array)
@@ -184,7 +188,7 @@ def library_of(array: Array) -> str:
     return {"jaxlib": "jax"}.get(name, name)
 
 
-def is_host(array: Array) -> bool:
+def is_host(array: Array) -> TypeGuard[HostArray]:
     """Whether an array is NumPy's."""
     return isinstance(array, np.ndarray)
 
@@ -198,8 +202,8 @@ def free_memory(array: Array) -> int | None:
     """Return the bytes that CuPy may still take on an array's GPU, its memory pool's included; None elsewhere."""
     if not array_api_compat.is_cupy_array(array):
         return None
-    cupy = importlib.import_module("cupy")
-    with array.device:
+    cupy, its = importlib.import_module("cupy"), cast(Any, array)
+    with its.device:
         pool = cupy.get_default_memory_pool()
         free = int(cupy.cuda.runtime.memGetInfo()[0] + pool.free_bytes())
         limit = int(pool.get_limit())  # 0: none

@@ -2,12 +2,12 @@
 
 from fractions import Fraction
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
 from copi_ref.arrays import backend
-from copi_ref.arrays.backend import Array, Namespace
+from copi_ref.arrays.backend import Array, HostArray, Namespace
 
 _MEANING = {"N": "samples", "K": "features", "M": "units"}
 
@@ -86,7 +86,7 @@ def not_exact(function: str, array: Array) -> None:
         )
 
 
-def is_exact(array: Array) -> bool:
+def is_exact(array: Array) -> TypeGuard[HostArray]:
     """Whether an array is a NumPy object array, which here always holds Fractions."""
     return isinstance(array, np.ndarray) and array.dtype == object
 

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from copi_ref.task import CreditMethod
 
 __all__ = [
     "CREDIT",
+    "CreditName",
     "DifferenceTargetPropagation",
     "GaitProp",
     "InferenceLearning",
@@ -35,6 +36,8 @@ __all__ = [
     "init_feedback",
     "target_propagation_as_printed",
 ]
+
+CreditName = Literal["bp", "fa", "dfa", "tp-printed", "tp", "dtp", "gait", "node", "il", "il-prox"]
 
 CREDIT: dict[str, CreditMethod] = {
     "bp": backpropagation,
@@ -52,7 +55,7 @@ CREDIT: dict[str, CreditMethod] = {
 
 
 def init_feedback(
-    method: str | CreditMethod,
+    method: CreditName | CreditMethod,
     sizes: Sequence[int],
     rng: np.random.Generator,
     dtype: Any = "float32",
@@ -92,7 +95,7 @@ def _feedback_shapes(method: CreditMethod, sizes: tuple[int, ...]) -> list[tuple
     return None
 
 
-def find_credit(method: str | CreditMethod) -> CreditMethod:
+def find_credit(method: CreditName | CreditMethod) -> CreditMethod:
     """Return the credit method of that name, or `method` itself if it is callable.
 
     Raises:

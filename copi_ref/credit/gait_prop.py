@@ -4,12 +4,15 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Literal
 
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array, namespace
 from copi_ref.arrays.products import apply
 from copi_ref.network import Params, Trace
 from copi_ref.task import Task, output_perturbation, required_feedback
+
+InverseName = Literal["pseudo-inverse", "given"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class GaitProp:
     """
 
     gamma: float | Fraction = Fraction(1, 1000)
-    inverse: str = "pseudo-inverse"
+    inverse: InverseName = "pseudo-inverse"
 
     def __post_init__(self) -> None:
         checks.positive_number("gamma", self.gamma)

@@ -4,7 +4,15 @@ from dataclasses import dataclass
 
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array
-from copi_ref.inference_learning import CONVENTIONS, WEIGHTS_LAST, infer, infer_prox, predictions, weight_errors
+from copi_ref.inference_learning import (
+    CONVENTIONS,
+    WEIGHTS_LAST,
+    ConventionName,
+    infer,
+    infer_prox,
+    predictions,
+    weight_errors,
+)
 from copi_ref.network import Params, Trace
 from copi_ref.task import Task, output_perturbation
 
@@ -32,7 +40,7 @@ class InferenceLearning:
 
     steps: int = 25
     gamma: float = 0.02
-    convention: str = WEIGHTS_LAST
+    convention: ConventionName = WEIGHTS_LAST
 
     def __post_init__(self) -> None:
         checks.whole_number("steps", self.steps, minimum=0)

@@ -51,8 +51,7 @@ class Dataset:
     @cached_property
     def input_moment(self) -> HostArray:
         """E[x xᵀ] of the training samples, (K, K), float64; the same for every run, so it is computed once."""
-        C: HostArray = second_moment(self.x_train)
-        return C
+        return np.asarray(second_moment(self.x_train))
 
     @property
     def classes(self) -> int:

@@ -25,13 +25,13 @@ def transformed(run: FinishedRun, dataset: Dataset) -> tuple[HostArray, dict[str
     params, x = run.params, samples_for(run, dataset.x_train)
     places = np.sort(np.random.default_rng(0).choice(len(x), min(SAMPLES, len(x)), replace=False))
     y = x[places]
-    Z = zca(input_moment(params, x)).astype(y.dtype)
+    Z = np.asarray(zca(input_moment(params, x)), dtype=y.dtype)
     rows = {
         "raw": y,
         "decorrelated by R": decorrelated(params, 0, y),
         "whitened by ZCA": apply(Z, centred(params, 0, y)),
     }
-    return places, {name: as_images(row) for name, row in rows.items()}
+    return places, {name: as_images(np.asarray(row)) for name, row in rows.items()}
 
 
 def distances(runs: list[FinishedRun], dataset: Dataset) -> list[Row]:
@@ -39,7 +39,7 @@ def distances(runs: list[FinishedRun], dataset: Dataset) -> list[Row]:
     found: dict[str, list[tuple[float, float]]] = {"none (R = I)": [], "R": []}
     for run in runs:
         C = input_moment(run.params, samples_for(run, dataset.x_train))
-        R = run.params.R[0].astype(np.float64)
+        R = np.asarray(run.params.R[0], dtype=np.float64)
         for name, transform in zip(found, (np.eye(len(R)), R), strict=True):
             found[name].append(
                 (float(distance_from_zca(transform, C)), float(distance_of_units_from_zca(transform, C)))

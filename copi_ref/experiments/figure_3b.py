@@ -34,7 +34,7 @@ def fields(run: FinishedRun, dataset: Dataset) -> list[Fields]:
     rng = np.random.default_rng(0)
     found = []
     of_layers = receptive_fields(run.params, samples_for(run, dataset.x_train), recipe_of(run).activation)
-    for layer, of_units in enumerate(of_layers, start=1):
+    for layer, of_units in enumerate(map(np.asarray, of_layers), start=1):
         units = np.sort(rng.choice(len(of_units), min(UNITS, len(of_units)), replace=False))
         found.append(Fields(layer, units, as_images(of_units[units])))
     return found

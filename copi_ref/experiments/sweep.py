@@ -10,10 +10,10 @@ from functools import lru_cache
 from importlib import import_module
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from copi_ref.arrays import checks
-from copi_ref.arrays.backend import backend_name, use_backend
+from copi_ref.arrays.backend import BackendName, backend_name, use_backend
 from copi_ref.data.dataset import Dataset
 from copi_ref.experiments.config import Plan, check_count, surroundings
 from copi_ref.experiments.presets import WITHOUT_R, check_eta_r
@@ -264,7 +264,7 @@ def _outcome_of(future: Any, job: Job) -> Outcome:
 def run_job(job: Job, load: Load) -> Outcome:
     """Do a job in this process."""
     try:
-        with use_backend(job.backend):
+        with use_backend(cast(BackendName, job.backend)):
             dataset = loaded(load, job.source, job.data_dir, job.plan.held_out)
             # After the data, which may bring a library with threads of its own. Not taken back at the end: another
             # thread of a Dask worker may be in the middle of a run.

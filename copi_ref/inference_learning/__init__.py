@@ -9,12 +9,21 @@ only the first layer's x and a are used: they depend on the input alone.
 
 from copi_ref.inference_learning.inference import il_energy, il_gradient, il_update, infer
 from copi_ref.inference_learning.proximal import il_prox_update, infer_prox, prox_energy, prox_gradient
-from copi_ref.inference_learning.states import CONVENTIONS, WEIGHTS_LAST, Settled, States, predictions, weight_errors
+from copi_ref.inference_learning.states import (
+    CONVENTIONS,
+    WEIGHTS_LAST,
+    ConventionName,
+    Settled,
+    States,
+    predictions,
+    weight_errors,
+)
 
 __all__ = [  # in reading order  # noqa: RUF022
     "States",
     "Settled",
     "CONVENTIONS",
+    "ConventionName",
     "WEIGHTS_LAST",
     "predictions",
     "weight_errors",

@@ -1,11 +1,14 @@
 """Inference Learning: the energy of the prediction errors, how states settle, and what weights learn from them."""
 
+from typing import Any
+
 from copi_ref.activations import Activation
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array
 from copi_ref.arrays.products import apply
 from copi_ref.inference_learning.states import (
     WEIGHTS_LAST,
+    ConventionName,
     Settled,
     States,
     check_inference,
@@ -20,7 +23,8 @@ from copi_ref.network import Params, Trace
 def il_energy(settled: Settled) -> Array:
     """Return F = ½ Σ_l ‖e_l‖² of each sample, (…, N)."""
     xp = checks.floating("states", settled.states[-1])
-    return sum(squared_length(e, xp)[..., 0] for e in settled.errors) / 2
+    total: Any = sum(squared_length(e, xp)[..., 0] for e in settled.errors)  # of no errors it would be an int
+    return total / 2
 
 
 def il_gradient(params: Params, settled: Settled) -> States:
@@ -45,7 +49,7 @@ def infer(
     activation: Activation,
     steps: int,
     gamma: float,
-    convention: str = WEIGHTS_LAST,
+    convention: ConventionName = WEIGHTS_LAST,
 ) -> States:
     """Lower F = ½ Σ_l ‖e_l‖² over the hidden states, with the output's clamped: T steps of gradient descent.
 

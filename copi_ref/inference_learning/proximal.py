@@ -1,5 +1,7 @@
 """IL-prox: the energy whose minimum is a step of implicit SGD, how states settle, and the update of the weights."""
 
+from typing import Any
+
 from copi_ref.activations import Activation, identity
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array, Namespace
@@ -23,7 +25,7 @@ def prox_energy(settled: Settled, task: Task, alpha: float) -> Array:
     xp = checks.floating("states", settled.states[-1])
     alpha = checks.coefficient("alpha", alpha, settled.states[-1])
     pairs = zip(settled.errors, settled.powers, strict=True)
-    distance = sum(squared_length(e, xp) / (2 * alpha * _divisor(power, xp)) for e, power in pairs)
+    distance: Any = sum(squared_length(e, xp) / (2 * alpha * _divisor(power, xp)) for e, power in pairs)
     o, h_L = _output_function(task), settled.states[-1]
     return task.loss(o(h_L), task.target) + distance[..., 0]
 

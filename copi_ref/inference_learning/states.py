@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 from copi_ref.activations import Activation, identity
 from copi_ref.arrays import checks
@@ -13,7 +14,9 @@ from copi_ref.network import Params, Trace, decorrelated
 
 States = tuple[Array, ...]
 
-WEIGHTS_LAST = "weights-after-activation"
+ConventionName = Literal["weights-after-activation", "activation-after-weights"]
+
+WEIGHTS_LAST: ConventionName = "weights-after-activation"
 
 CONVENTIONS: dict[str, Callable[[Activation], tuple[Activation, Activation]]] = {
     WEIGHTS_LAST: lambda f: (f, identity),  # p_l = W_l R_l f(h_{l−1}), states are pre-activations
@@ -50,7 +53,7 @@ class Settled:
 
 
 def predictions(
-    params: Params, trace: Trace, states: States, activation: Activation, convention: str = WEIGHTS_LAST
+    params: Params, trace: Trace, states: States, activation: Activation, convention: ConventionName = WEIGHTS_LAST
 ) -> Settled:
     """Predict every state from the one below: p_l = ψ(W_l R_l φ(h_{l−1})), and e_l = h_l − p_l.
 

@@ -11,7 +11,7 @@ from copi_ref.arrays import checks
 from copi_ref.arrays.backend import BackendError, Namespace, default_namespace, from_numpy
 from copi_ref.oracle.calling.calling import REARRANGED, Caller, Rearranged
 from copi_ref.oracle.contract.conventions import AS_PRINTED, SAMPLES, Conventions
-from copi_ref.oracle.contract.functions import FUNCTIONS, Function
+from copi_ref.oracle.contract.functions import FUNCTIONS, Function, FunctionName
 from copi_ref.oracle.inputs.cases import draw_cases, kinds
 from copi_ref.oracle.inputs.drawing import EXACT, ROUNDING, is_narrow
 from copi_ref.oracle.judging.comparison import Outcome, catches, run_case
@@ -20,16 +20,16 @@ from copi_ref.oracle.naming.diagnosis import diagnose
 from copi_ref.oracle.naming.explaining import Diagnosis
 from copi_ref.oracle.report.report import EXPECTED_FAILURE, FAILED, NOT_CHECKED, NOT_IMPLEMENTED, PASSED, Report, Result
 from copi_ref.oracle.report.reproducer import library_name, reproducer
-from copi_ref.oracle.rounding import PRECISIONS, Precision
+from copi_ref.oracle.rounding import PRECISIONS, Precision, PrecisionName
 
 
 def check(
     implementation: Any,
     *,
     conventions: Conventions = AS_PRINTED,
-    precision: str = "float64",
+    precision: PrecisionName = "float64",
     expected_failures: Mapping[str, str] | None = None,
-    only: tuple[str, ...] = (),
+    only: tuple[FunctionName, ...] = (),
     xp: Namespace | None = None,
     device: Any = None,
     seed: int = 0,

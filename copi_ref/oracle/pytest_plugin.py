@@ -6,7 +6,7 @@
 Each function that the implementation has becomes a test; one that it lacks is skipped, with the reason.
 """
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -14,7 +14,7 @@ from copi_ref.arrays.backend import load_backend
 from copi_ref.oracle.calling.calling import has
 from copi_ref.oracle.calling.named import TargetError, conventions_from_text, find_target
 from copi_ref.oracle.checks import check
-from copi_ref.oracle.contract.functions import FUNCTIONS
+from copi_ref.oracle.contract.functions import FUNCTIONS, FunctionName
 from copi_ref.oracle.report.report import NOT_IMPLEMENTED, OracleError, Report
 from copi_ref.oracle.rounding import PRECISIONS
 
@@ -63,7 +63,7 @@ class CopiItem(pytest.Item):
 
     def runtest(self) -> None:
         """Check; skip if the function is not there."""
-        report: Report = check(self.implementation, only=(self.function,), **self.settings)
+        report: Report = check(self.implementation, only=(cast(FunctionName, self.function),), **self.settings)
         if report.results[0].status == NOT_IMPLEMENTED:
             pytest.skip(f"{self.function} is not implemented")
         report.raise_if_failed()

@@ -12,7 +12,7 @@ docs/tolerances.md has the derivation.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -55,7 +55,9 @@ class Precision:
         return np.asarray(array, dtype=self.dtype).astype(np.float64)
 
 
-PRECISIONS = {
+PrecisionName = Literal["float64", "float32", "tf32", "float16", "bfloat16"]
+
+PRECISIONS: dict[str, Precision] = {
     precision.name: precision
     for precision in (
         Precision("float64", "float64", 53, 2.0**-53, 0.0, 24, 2.0**-1022, 2.0**1023, 1e-10),
@@ -67,6 +69,10 @@ PRECISIONS = {
     )
 }
 """By name: what `check` can be told an implementation computes in."""
+
+
+AnyArray: TypeAlias = Any
+"""A Tracked array or one of a library: what goes in decides what comes out."""
 
 
 @dataclass(frozen=True, eq=False)

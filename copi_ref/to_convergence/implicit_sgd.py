@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array, HostArray, device_of
 from copi_ref.arrays.moments import mean_outer
@@ -92,7 +94,7 @@ def implicit_sgd_step(params: Params, y0: Array, task: Task, alpha: float, toler
         layers = zip(shifts, trace.x, deltas, strict=True)
         gradient = tuple(shift - alpha * sgd_update(x, delta) for shift, x, delta in layers)
         distance = sum((shift * shift).sum() for shift in shifts)
-        return alpha * task.loss(trace.y[-1], target).mean() + distance / 2, gradient
+        return alpha * np.mean(task.loss(trace.y[-1], target)) + distance / 2, gradient
 
     try:
         return replace(params, W=minimise_arrays(value_and_gradient, params.W, tolerance))

@@ -7,6 +7,7 @@ from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array
 from copi_ref.inference_learning import (
     WEIGHTS_LAST,
+    ConventionName,
     States,
     il_energy,
     il_gradient,
@@ -25,7 +26,7 @@ def infer_to_convergence(
     states: States,
     activation: Activation,
     tolerance: float = 1e-8,
-    convention: str = WEIGHTS_LAST,
+    convention: ConventionName = WEIGHTS_LAST,
 ) -> States:
     """Return states at a minimum of F = ½ Σ_l ‖e_l‖² over the hidden ones, with the output's clamped.
 

@@ -28,7 +28,7 @@ class NotConvergedError(RuntimeError):
 
 
 def minimise_arrays(
-    value_and_gradient: Callable[[tuple[HostArray, ...]], tuple[Any, tuple[HostArray, ...]]],
+    value_and_gradient: Callable[[tuple[HostArray, ...]], tuple[Any, tuple[Array, ...]]],
     start: tuple[Array, ...],
     tolerance: float,
 ) -> tuple[Array, ...]:
@@ -53,7 +53,7 @@ def minimise_arrays(
 
     def flat(point: HostArray) -> tuple[float, HostArray]:
         value, gradient = value_and_gradient(split(point))
-        return float(np.sum(value)), np.concatenate([part.ravel() for part in gradient])
+        return float(np.sum(value)), np.concatenate([np.ravel(part) for part in gradient])
 
     def back(point: HostArray) -> tuple[Array, ...]:
         pairs = zip(split(point), start, strict=True)

@@ -26,7 +26,7 @@ from copi_ref.algorithm import (
     step,
     weight_update,
 )
-from copi_ref.arrays.backend import Array, is_host, is_writable, namespace
+from copi_ref.arrays.backend import Array, HostArray, is_host, is_writable, namespace
 from copi_ref.arrays.moments import mean_square
 from copi_ref.arrays.pieces import pieces
 from copi_ref.arrays.products import apply
@@ -44,13 +44,13 @@ class Scratch:
     """
 
     def __init__(self) -> None:
-        self._places: dict[int, Array] = {}
+        self._places: dict[int, HostArray] = {}
         self.forget()
 
     def forget(self) -> None:
         """Forget E[x²]: the next step's x may come in the same array."""
-        self._x: Array = None
-        self._power: Array = None
+        self._x: Any = None
+        self._power: Any = None
 
     def power(self, x: Array) -> Array:
         """Return E[x²], (…, K), of x (…, N, K)."""

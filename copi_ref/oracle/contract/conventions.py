@@ -3,19 +3,24 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal, get_args
 
-from copi_ref.activations import ACTIVATIONS, Activation, leaky_relu_with
+from copi_ref.activations import ACTIVATIONS, Activation, ActivationName, leaky_relu_with
 from copi_ref.arrays import checks
-from copi_ref.arrays.backend import Array, Namespace
+from copi_ref.arrays.backend import Namespace
 from copi_ref.losses import Loss, half_quadratic
-from copi_ref.oracle.rounding import Tracked, bent, evaluated, smooth
-from copi_ref.task import OUTPUTS
+from copi_ref.oracle.rounding import AnyArray, Tracked, bent, evaluated, smooth
+from copi_ref.task import OUTPUTS, OutputName
 
-CREDITS = ("bp", "fa", "dfa")
-LATERAL_RULES = ("left", "right", "symmetric")
-SAMPLES = {"rows": None, "columns": None}
-REDUCTIONS = {"mean": None, "sum": None}
+CreditName = Literal["bp", "fa", "dfa"]
+LateralRuleName = Literal["left", "right", "symmetric"]
+SamplesName = Literal["rows", "columns"]
+ReductionName = Literal["mean", "sum"]
+
+CREDITS = get_args(CreditName)
+LATERAL_RULES = get_args(LateralRuleName)
+SAMPLES = dict.fromkeys(get_args(SamplesName))
+REDUCTIONS = dict.fromkeys(get_args(ReductionName))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,15 +45,15 @@ class Conventions:
         TypeError, ValueError: a field that is none of these; the message names it.
     """
 
-    samples: str = "rows"
-    lateral_rule: str = "right"
+    samples: SamplesName = "rows"
+    lateral_rule: LateralRuleName = "right"
     loss_factor: float = 2
-    credit: str = "bp"
-    activation: str = "leaky_relu"
+    credit: CreditName = "bp"
+    activation: ActivationName = "leaky_relu"
     slope: float | Fraction = 0.1
     derivative_at_zero: float = 1
-    output: str = "activation"
-    reduction: str = "mean"
+    output: OutputName = "activation"
+    reduction: ReductionName = "mean"
     error_scale: float = 1
     assumes_symmetric_R: bool = False
 
@@ -94,7 +99,7 @@ class Conventions:
         """Whether f′ jumps at 0."""
         return self.activation in ("leaky_relu", "relu")
 
-    def given(self, y: Array) -> Array:
+    def given(self, y: AnyArray) -> AnyArray:
         """Return y = f(a) as δ_L sees it: with what a second evaluation of a smooth f rounds."""
         if self.is_smooth and isinstance(y, Tracked):
             return evaluated(y, _SIZE_AND_SLOPE[self.activation][0][0])
@@ -130,9 +135,9 @@ AS_PRINTED = Conventions()
 
 
 def _bent(
-    f: Callable[[Array, Namespace], Array], steepest: float, of_slope: bool
-) -> Callable[[Array, Namespace], Array]:
-    def either(a: Array, xp: Namespace) -> Array:
+    f: Callable[[AnyArray, Namespace], AnyArray], steepest: float, of_slope: bool
+) -> Callable[[AnyArray, Namespace], AnyArray]:
+    def either(a: AnyArray, xp: Namespace) -> AnyArray:
         return bent(f(a, xp), a, steepest, of_slope) if isinstance(a, Tracked) else f(a, xp)
 
     return either
@@ -145,8 +150,10 @@ _SIZE_AND_SLOPE = {
 """Bounds of f and its slope, and of f′ and its slope."""
 
 
-def _smoothly(f: Callable[[Array, Namespace], Array], size: float, slope: float) -> Callable[[Array, Namespace], Array]:
-    def either(a: Array, xp: Namespace) -> Array:
+def _smoothly(
+    f: Callable[[AnyArray, Namespace], AnyArray], size: float, slope: float
+) -> Callable[[AnyArray, Namespace], AnyArray]:
+    def either(a: AnyArray, xp: Namespace) -> AnyArray:
         if isinstance(a, Tracked):
             return smooth(lambda value: f(value, checks.floating("a", value)), a, size, slope)
         return f(a, xp)

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
-from copi_ref.arrays.backend import Array
 from copi_ref.oracle.contract import pieces as composition
 from copi_ref.oracle.contract.pieces import Inputs, Pieces, Quantities
+from copi_ref.oracle.rounding import AnyArray
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,13 @@ SAMPLES_FIRST = frozenset({"x", "z", "delta", "y0", "target", "a", "y"})
 """Arguments with a sample axis: transposed for implementations whose samples are columns."""
 
 
-def _only(name: str, array: Array) -> Quantities:
+def _only(name: str, array: AnyArray) -> Quantities:
     return {name: array}
 
 
-FUNCTIONS = {
+FunctionName = Literal["copi_update", "sgd_update", "decorrelation_update", "forward", "perturbations", "step"]
+
+FUNCTIONS: dict[str, Function] = {
     function.name: function
     for function in (
         Function(

@@ -8,19 +8,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from copi_ref.arrays.backend import Array
 from copi_ref.credit.backpropagation import backpropagated
 from copi_ref.credit.feedback_alignment import fed_back
 from copi_ref.decorrelation import decorrelation_update
 from copi_ref.learning_rules import copi_update, sgd_update
 from copi_ref.network import Params, decorrelated
 from copi_ref.oracle.contract.conventions import Conventions
-from copi_ref.oracle.rounding import Tracked, kept
+from copi_ref.oracle.rounding import AnyArray, Tracked, kept
 
 Inputs = dict[str, Any]
 """Arguments by name: arrays, tuples of arrays (one a layer), numbers."""
 
-Quantities = dict[str, Array]
+Quantities = dict[str, AnyArray]
 """Results by name, as "ΔW" or "x of layer 2", in the order in which they are computed."""
 
 
@@ -44,15 +43,15 @@ class Pieces:
     """
 
     conventions: Conventions
-    decorrelate: Callable[[Array, Array, int], Array]
-    preactivate: Callable[[Array, Array, Array], Array]
-    activate: Callable[[Array, int, int], Array]
-    output_delta: Callable[[Array, Array, Array], Array]
-    hidden_delta: Callable[..., Array]
-    target_state: Callable[[Array, Array, Array], Array]
-    copi: Callable[[Array, Array, Array], Array]
-    sgd: Callable[[Array, Array], Array]
-    lateral: Callable[[Array, Array], Array]
+    decorrelate: Callable[[AnyArray, AnyArray, int], AnyArray]
+    preactivate: Callable[[AnyArray, AnyArray, AnyArray], AnyArray]
+    activate: Callable[[AnyArray, int, int], AnyArray]
+    output_delta: Callable[[AnyArray, AnyArray, AnyArray], AnyArray]
+    hidden_delta: Callable[..., AnyArray]
+    target_state: Callable[[AnyArray, AnyArray, AnyArray], AnyArray]
+    copi: Callable[[AnyArray, AnyArray, AnyArray], AnyArray]
+    sgd: Callable[[AnyArray, AnyArray], AnyArray]
+    lateral: Callable[[AnyArray, AnyArray], AnyArray]
     step: Callable[["Pieces", Inputs, Quantities], Quantities]
 
     def with_changes(self, **pieces: Any) -> "Pieces":
@@ -64,11 +63,13 @@ def right_pieces(conventions: Conventions) -> Pieces:
     """Return the pieces that the conventions call right: the library's functions."""
     f, loss = conventions.f(), conventions.loss()
 
-    def output_delta(a: Array, y: Array, target: Array) -> Array:
+    def output_delta(a: AnyArray, y: AnyArray, target: AnyArray) -> AnyArray:
         prediction = conventions.given(y) if conventions.output == "activation" else a
         return scaled(loss.perturbation(prediction, a, target, f), conventions.error_scale)
 
-    def hidden_delta(above: Array, a: Array, y: Array, W: Array, R: Array, B: Array, *rest: Any) -> Array:
+    def hidden_delta(
+        above: AnyArray, a: AnyArray, y: AnyArray, W: AnyArray, R: AnyArray, B: AnyArray, *rest: Any
+    ) -> AnyArray:
         if conventions.credit == "bp":
             return backpropagated(above, W, R, a, f)
         return fed_back(above, B, a, f)
@@ -88,12 +89,12 @@ def right_pieces(conventions: Conventions) -> Pieces:
     )
 
 
-def reduced(conventions: Conventions, x: Array, update: Array) -> Array:
+def reduced(conventions: Conventions, x: AnyArray, update: AnyArray) -> AnyArray:
     """Return a mean over samples as it is, or made a sum."""
     return scaled(update, x.shape[-2] if conventions.reduction == "sum" else 1)
 
 
-def scaled(array: Array, factor: float) -> Array:
+def scaled(array: AnyArray, factor: float) -> AnyArray:
     """Return factor · array; 1 costs no rounding."""
     return array if factor == 1 else factor * array
 
@@ -160,7 +161,7 @@ def recovered(quantities: Quantities, inputs: Inputs) -> Quantities:
     return {name: _recovered(name, quantity, inputs) for name, quantity in quantities.items()}
 
 
-def _recovered(name: str, update: Array, inputs: Inputs) -> Array:
+def _recovered(name: str, update: AnyArray, inputs: Inputs) -> AnyArray:
     if not (name.startswith("Δ") and isinstance(update, Tracked)):
         return update
     letter, layer = name[1], int(name.rpartition(" ")[2])

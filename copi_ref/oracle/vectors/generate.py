@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from copi_ref.arrays.backend import Array, HostArray
+from copi_ref.arrays.backend import HostArray
 from copi_ref.learning_rules import fixed_point, oja_update
 from copi_ref.oracle.contract.conventions import AS_PRINTED, Conventions
 from copi_ref.oracle.contract.functions import FUNCTIONS, Function
@@ -74,7 +74,7 @@ def _tolerance(quantity: Tracked) -> dict[str, Any]:
     }
 
 
-def _layered(quantities: Quantities, symbol: str, layers: int, write: Callable[[Array], Any]) -> list[Any]:
+def _layered(quantities: Quantities, symbol: str, layers: int, write: Callable[[Any], Any]) -> list[Any]:
     return [write(quantities[f"{symbol} of layer {layer}"]) for layer in range(1, layers + 1)]
 
 
@@ -104,9 +104,9 @@ def _differs(function: Function, pieces: Any, inputs: Inputs, expected: dict[str
         )
 
 
-def _indistinguishable(right: Tracked) -> Array:
+def _indistinguishable(right: Tracked) -> HostArray:
     rounding = 2 * right.allowance(PRECISIONS["float64"])  # of both
-    return np.maximum(rounding, 1e-6 * np.max(np.abs(right.value)))
+    return np.asarray(np.maximum(rounding, 1e-6 * np.max(np.abs(right.value))))
 
 
 def _case(
@@ -167,7 +167,7 @@ def fractions_of(inputs: Inputs) -> Inputs:
     return {name: fractions(value) for name, value in inputs.items()}
 
 
-def _direct_cases(function: Callable[..., Array], names: tuple[str, ...], result: str) -> Iterator[dict[str, Any]]:
+def _direct_cases(function: Callable[..., Any], names: tuple[str, ...], result: str) -> Iterator[dict[str, Any]]:
     """Cases of an equation that is no part of the contract, so that no mistakes of it are catalogued."""
     for name, layer in layers():
         inputs = {"x": layer["x"], "y": layer["z"], "z": layer["z"], "M": layer["W"]}
@@ -184,7 +184,7 @@ def _oja_cases() -> Iterator[dict[str, Any]]:
 def _fixed_point_cases() -> Iterator[dict[str, Any]]:
     for name, layer in layers():
         arguments = {"x": layer["x"], "z": layer["z"]}
-        exact = fixed_point(*(fractions(value) for value in arguments.values()))
+        exact = np.asarray(fixed_point(*(fractions(value) for value in arguments.values())))
         # E[z xᵀ]/E[x²]: magnitudes of the numerator over the exact denominator, which is a sum of squares.
         numerator, powers = tracked(layer["z"]).mT @ (tracked(layer["x"]) / len(layer["x"])), _powers(layer["x"])
         bound = Tracked(
@@ -261,7 +261,7 @@ def _step_case(
     given = {**inputs, "eta_w": eta_w, "eta_r": eta_r}
     arguments = {key: given[key] for key in function.arguments_given(given)}
 
-    def stepped(write: Callable[[Array], Any], start: Inputs) -> tuple[dict[str, Any], dict[str, Any]]:
+    def stepped(write: Callable[[Any], Any], start: Inputs) -> tuple[dict[str, Any], dict[str, Any]]:
         found = whole_step(pieces, start, {})
         new = {
             letter: [
