@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import copi_ref as copi
+import copi_ref.oracle
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "copi_ref"
@@ -152,6 +153,28 @@ def test_import_loads_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
     loaded = {name.split(".")[0] for name in done.stdout.split()}
     assert not loaded & {"matplotlib", "sklearn", "cupy", "torch", "jax", "scipy", "rich", "pooch", "requests", "tqdm"}
+
+
+PUBLIC = """
+    Params Trace init_params forward fuse fused_forward Fused ACTIVATIONS Activation identity relu leaky_relu
+    leaky_relu_with tanh sigmoid LATERAL_RULES decorrelation_update Whitening safe_eta_r LATERAL_GAINS
+    preserving_gain WEIGHT_RULES copi_update full_update scaled_copi_update sgd_update nlms_update oja_update
+    fixed_point LOSSES Loss quadratic half_quadratic softmax_cross_entropy CREDIT Task backpropagation
+    feedback_alignment direct_feedback_alignment target_propagation_as_printed TargetPropagation
+    DifferenceTargetPropagation GaitProp NodePerturbation InferenceLearning ProximalInferenceLearning
+    init_feedback infer_to_convergence infer_prox_to_convergence NotConvergedError implicit_sgd_layer
+    implicit_sgd_step OPTIMIZERS Plain Momentum Adam plain momentum adam adam_tmlr Recipe State init_state step
+    stack member Dataset fit FitResult evaluate Evaluation NonFiniteError use_backend BackendError __version__
+"""
+OF_THE_ORACLE = """
+    FUNCTIONS PRECISIONS VARIANTS Conventions OracleError Report Result Variant check
+"""
+
+
+def test_public_names_are_what_people_import():
+    """A name that goes, or comes, is a change that users read about: in CHANGELOG.md, and here."""
+    assert copi.__all__ == PUBLIC.split()
+    assert set(copi.oracle.__all__) == set(OF_THE_ORACLE.split())
 
 
 def test_all_names_exist_and_nothing_public_is_missing():
