@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
 
+import pytest
+
 VERDICTS = ("holds", "holds if", "false", "measured")
 
 
@@ -87,6 +89,17 @@ class Claim:
             return [replace(self, supported=not self.supported)]
         return [replace(self, verdict=other) for other in VERDICTS[:3] if other != self.verdict]
 
+    def survivors(self) -> list[str]:
+        """Return the turned verdicts with which the claim's test still passes."""
+        found = []
+        for turned in self.turned():
+            try:
+                turned.test()
+            except AssertionError:
+                continue
+            found.append(turned.verdict)
+        return found
+
 
 LEDGER: dict[str, Claim] = {}
 
@@ -100,12 +113,15 @@ def claim(
     why: str,
     supported: bool | None = None,
     proof: str | None = None,
-) -> Callable[[Callable[[Seen], None]], Callable[[], None]]:
-    """Enter a claim into the ledger; its test takes the place of the function."""
+) -> Callable[[Callable[[Seen], None]], Callable[[str], None]]:
+    """Enter a claim into the ledger; its two tests take the place of the function.
+
+    One holds the verdict that is written down against what is observed; by the other each turned verdict fails.
+    """
     if verdict not in VERDICTS or (verdict == "measured") != (supported is not None):
         raise ValueError(f"verdict is {verdict!r}, supported {supported}: needs one of {VERDICTS}, measured: supported")
 
-    def enter(show: Callable[[Seen], None]) -> Callable[[], None]:
+    def enter(show: Callable[[Seen], None]) -> Callable[[str], None]:
         name = show.__name__
         if name in LEDGER or not name.startswith("test_"):
             raise ValueError(f"{name} is in the ledger already, or is not named test_…")
@@ -115,8 +131,10 @@ def claim(
         )  # fmt: skip
         LEDGER[name] = entry
 
-        def test() -> None:
+        @pytest.mark.parametrize("verdict", ["as written", "turned"])
+        def test(verdict: str) -> None:
             entry.test()
+            assert verdict == "as written" or not entry.survivors()
 
         test.__name__, test.__doc__ = name, says
         return test

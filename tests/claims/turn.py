@@ -5,23 +5,11 @@ import sys
 from page import all_claims
 
 
-def survivors(claim):
-    """Return the turned verdicts with which the claim's test still passes."""
-    found = []
-    for turned in claim.turned():
-        try:
-            turned.test()
-        except AssertionError:
-            continue
-        found.append(turned.verdict)
-    return found
-
-
 def main():
     claims = all_claims()
     bad = 0
     for claim in claims:
-        found = survivors(claim)
+        found = claim.survivors()
         bad += bool(found)
         print(f"{'SURVIVES' if found else 'fails'}  {claim.name}: {claim.verdict}, turned {len(claim.turned())} ways")
     print(f"{len(claims)} claims turned round, {bad} survive")

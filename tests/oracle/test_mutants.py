@@ -10,8 +10,6 @@ from mutants.mutations import TARGETS, mutations
 
 from copi_ref.oracle import Report, check
 
-pytestmark = pytest.mark.xdist_group("mutants")  # on one worker, which judges each once for all tests
-
 _reports: dict[int, Report] = {}
 
 

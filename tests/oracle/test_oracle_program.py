@@ -111,9 +111,7 @@ def test_closing_ends_the_program():
     assert program._process.poll() is not None
 
 
-def cpp(test):
-    """It needs a compiler, and runs on the one worker that compiles."""
-    return pytest.mark.needs("C++")(pytest.mark.xdist_group("C++")(test))
+cpp = pytest.mark.needs("C++")
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,6 @@ from copi_ref.oracle import VARIANTS, vectors
 from copi_ref.oracle.vectors import MANIFEST, SCHEMA, SHIPPED, VectorsError, differences, load
 
 CASES = load()
-pytestmark = pytest.mark.xdist_group("vectors")  # on one worker, which computes them once
 
 
 @pytest.fixture(autouse=True, scope="module")
