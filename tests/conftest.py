@@ -48,6 +48,7 @@ NEEDS = {
     "cifar-10": (data_there("cifar-10-batches-bin"), "COPI_REF_DATA=folder"),
     "mypy": (find_spec("mypy"), 'pip install "copi_ref[dev]"'),
     "C++": (shutil.which("g++") or shutil.which("clang++"), "install a compiler"),
+    "git": (shutil.which("git"), "install git"),
 }
 ABSENT = {name: how for name, (here, how) in NEEDS.items() if not here}
 

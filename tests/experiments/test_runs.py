@@ -328,6 +328,7 @@ def test_damaged_folders_are_refused(tmp_path, monkeypatch):
         read_run(done.folder)
 
 
+@pytest.mark.needs("git")
 def test_a_run_names_its_revision(tmp_path, monkeypatch):
     """In a checkout that of git, elsewhere nothing; another project's repository around it does not count."""
     root = Path(configs.__file__).parents[2]
