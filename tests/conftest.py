@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 # Before NumPy is imported: the workers of pytest-xdist share the cores, and their BLAS threads would fight for them.
-os.environ |= {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("MKL_NUM_THREADS", "1")
 # Before JAX is imported anywhere: without it JAX makes float32 of float64.
 os.environ.setdefault("JAX_ENABLE_X64", "1")
 
