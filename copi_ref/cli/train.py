@@ -17,7 +17,7 @@ from copi_ref.data import DataError, Dataset, load_named
 from copi_ref.data.named import DATA_VARIABLE, FILE_NAMES
 from copi_ref.experiments.config import LARGEST, OVERRIDES, Plan, check_count, surroundings
 from copi_ref.experiments.folder import FinishedRun, RunError, RunFailedError, check
-from copi_ref.experiments.presets import METHODS, PAPER_METHODS, PRESETS, WITHOUT_R, check_eta_r
+from copi_ref.experiments.presets import METHODS, PAPER_METHODS, PRESETS, WITHOUT_R, PresetName, check_eta_r
 from copi_ref.experiments.recorded import run_ensemble_into, run_into
 from copi_ref.experiments.results import write_summary
 from copi_ref.experiments.runner import Run, run_of, summarize
@@ -116,7 +116,7 @@ def _train(options: argparse.Namespace) -> int:
     from copi_ref.figures.training import diagnostics_figure, save, training_figure
 
     load_backend(backend_name())
-    preset = options.preset or ("tmlr" if options.dataset in FILE_NAMES else "demo")
+    preset: PresetName = options.preset or ("tmlr" if options.dataset in FILE_NAMES else "demo")
     dataset = load_named(options.dataset, options.data_dir, options.held_out)
     facts = surroundings(dataset)
     plans = _plans(preset, options)
@@ -146,7 +146,7 @@ def _demo(options: argparse.Namespace) -> int:
     return _train(options)
 
 
-def _plans(preset: str, options: argparse.Namespace) -> list[Plan]:
+def _plans(preset: PresetName, options: argparse.Namespace) -> list[Plan]:
     """Return the runs that were asked for, those of one method beside each other."""
     asked = {name: getattr(options, name) for name in OVERRIDES}
     overrides = {name: value for name, value in asked.items() if value is not None}

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from copi_ref.arrays import checks
 from copi_ref.data.cifar10 import ARCHIVE
@@ -22,7 +22,8 @@ class Source:
     folder: str = ""  # in the data folder
 
 
-SOURCES = {
+SourceName = Literal["mnist", "fashion-mnist", "cifar10"]
+SOURCES: dict[SourceName, Source] = {
     "mnist": Source(
         folder="mnist",
         mirrors=(
@@ -57,7 +58,7 @@ SOURCES = {
 """The archives as their authors published them; `load_mnist` and `load_cifar10` read them as they are."""
 
 
-def fetch(name: str, data_dir: str | Path) -> list[Path]:
+def fetch(name: SourceName, data_dir: str | Path) -> list[Path]:
     """Download a data set's files, where they are not there already, and return their paths.
 
     A file that is there with another MD5 is replaced once the right one has come. What happens, and each mirror that

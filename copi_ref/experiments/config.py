@@ -13,7 +13,7 @@ import numpy as np
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import environment
 from copi_ref.data.dataset import Dataset
-from copi_ref.experiments.presets import WITHOUT_R, Experiment, changed, experiment
+from copi_ref.experiments.presets import WITHOUT_R, Experiment, PresetName, changed, experiment
 from copi_ref.recipe import Recipe
 
 FORMAT = "copi_ref run"
@@ -45,7 +45,7 @@ class Plan:
     """
 
     dataset: str
-    preset: str
+    preset: PresetName
     method: str
     seed: int
     epochs: int

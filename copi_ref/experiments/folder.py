@@ -53,7 +53,7 @@ class FinishedRun:
         return load_params(self.folder / CHECKPOINT)
 
 
-def read_run(folder: Path) -> FinishedRun:
+def read_run(folder: str | Path) -> FinishedRun:
     """Read a finished run.
 
     Raises:
@@ -73,7 +73,7 @@ def read_run(folder: Path) -> FinishedRun:
     return FinishedRun(folder, config, metrics)
 
 
-def find_runs(root: Path) -> list[FinishedRun]:
+def find_runs(root: str | Path) -> list[FinishedRun]:
     """Return all finished runs below a folder, sorted by their place and seed; others are left out.
 
     A run's folder is one whose ``config.json`` is of the format "copi_ref run". One that is other JSON, even a list or
@@ -87,7 +87,7 @@ def find_runs(root: Path) -> list[FinishedRun]:
     return sorted(runs, key=lambda run: (run.folder.parent, run.config["seed"]))
 
 
-def find_failed(root: Path) -> list[FinishedRun]:
+def find_failed(root: str | Path) -> list[FinishedRun]:
     """Return the runs below a folder that left the finite numbers: with their settings, and without metrics.
 
     Which folders are runs, and errors, as `find_runs`.
@@ -96,7 +96,7 @@ def find_failed(root: Path) -> list[FinishedRun]:
     return [FinishedRun(folder, read_config(folder), ()) for folder in ended_badly]
 
 
-def _run_folders(root: Path) -> Iterator[Path]:
+def _run_folders(root: str | Path) -> Iterator[Path]:
     """Yield the folders below `root` that hold a run; what holds clearly none is skipped, as `find_runs` says."""
     for path in sorted(Path(root).rglob(CONFIG)):
         if path.is_dir():

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from copi_ref.arrays import checks
 from copi_ref.credit import CREDIT, ProximalInferenceLearning
@@ -60,7 +60,7 @@ class Experiment:
         return (dataset.features, *self.hidden, dataset.classes)
 
 
-def experiment(preset: str, method: str, dataset: str) -> Experiment:
+def experiment(preset: "PresetName", method: str, dataset: str) -> Experiment:
     """Return the settings of a method under a preset.
 
     Args:
@@ -155,7 +155,8 @@ def _il(dataset: str) -> tuple[Experiment, dict[str, Any]]:
     return Experiment((1024,) * 3 if dataset == "cifar10" else (256, 256), recipe), {"optimizer": adam, "eta_w": 1e-3}
 
 
-PRESETS: dict[str, Callable[[str], tuple[Experiment, dict[str, Any]]]] = {
+PresetName = Literal["demo", "il", "paper", "tmlr"]
+PRESETS: dict[PresetName, Callable[[str], tuple[Experiment, dict[str, Any]]]] = {
     "demo": _demo,
     "il": _il,
     "paper": _paper,

@@ -16,7 +16,7 @@ from copi_ref.arrays import checks
 from copi_ref.arrays.backend import BackendName, backend_name, use_backend
 from copi_ref.data.dataset import Dataset
 from copi_ref.experiments.config import Plan, check_count, surroundings
-from copi_ref.experiments.presets import WITHOUT_R, check_eta_r
+from copi_ref.experiments.presets import WITHOUT_R, PresetName, check_eta_r
 from copi_ref.experiments.recorded import run_into
 
 Load = Callable[[str, Path | None, int | None], Dataset]
@@ -35,7 +35,7 @@ class Sweep:
     """
 
     dataset: str
-    preset: str
+    preset: PresetName
     methods: list[str]
     seeds: int | list[int]
     epochs: int
@@ -157,7 +157,7 @@ class Job:
     folder: Path
     source: str
     data_dir: Path | None
-    backend: str
+    backend: BackendName
     threads: int
     checkpoint_seconds: float
 

@@ -10,6 +10,8 @@ import copi_ref as copi
 from copi_ref import activations, credit, decorrelation, inference_learning, learning_rules, optimizers, recipe, task
 from copi_ref.arrays import backend
 from copi_ref.credit import gait_prop
+from copi_ref.data import fetch
+from copi_ref.experiments import presets
 from copi_ref.oracle import FUNCTIONS, PRECISIONS, rounding
 from copi_ref.oracle.contract import functions
 
@@ -48,6 +50,8 @@ def test_mypy_refuses_what_must_fail_and_nothing_else(script, tmp_path):
         (functions.FunctionName, FUNCTIONS),
         (gait_prop.InverseName, gait_prop.INVERSES),
         (inference_learning.ConventionName, inference_learning.CONVENTIONS),
+        (presets.PresetName, presets.PRESETS),
+        (fetch.SourceName, fetch.SOURCES),
         (learning_rules.WeightRuleName, copi.WEIGHT_RULES),
         (optimizers.BiasCorrection, optimizers.BIAS_CORRECTIONS),
         (recipe.StatesName, recipe.STATES),

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 import copi_ref as copi
 from copi_ref.arrays.array import Array
 from copi_ref.data import load_digits
+from copi_ref.experiments.folder import FinishedRun, find_runs
+from copi_ref.experiments.presets import experiment
 from copi_ref.oracle import Conventions, check
 
 rng = np.random.default_rng(0)
@@ -93,3 +95,9 @@ assert_type(result.state.epoch, int)
 copi.fit(recipe, state, (x, z), epochs=1)  # must fail
 copi.fit(recipe, params, load_digits(), epochs=1)  # must fail
 copi.fit(recipe, state, load_digits(), epochs="1")  # must fail
+
+# --- experiments ------------------------------------------------------------------------------------------------------
+
+assert_type(find_runs("results"), list[FinishedRun])
+experiment("tmlr", "copi-bp", "mnist")
+experiment("tmlrr", "copi-bp", "mnist")  # must fail
