@@ -56,9 +56,10 @@ class BackendError(RuntimeError):
     """The array library that was asked for is unknown, not installed, or has no device to run on."""
 
 
-def backend_name() -> str:
+def backend_name() -> BackendName:
     """Name of the backend on which new arrays are made now; an empty environment variable counts as unset."""
-    return _chosen.get() or os.environ.get(ENVIRONMENT_VARIABLE) or "numpy"
+    name = _chosen.get() or os.environ.get(ENVIRONMENT_VARIABLE) or "numpy"
+    return cast(BackendName, name)  # `load_backend` refuses others
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Argument checks in one style: the argument's name, what came, what is needed."""
 
+from collections.abc import Mapping
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any, TypeGuard
@@ -91,7 +92,7 @@ def is_exact(array: Array) -> TypeGuard[HostArray]:
     return isinstance(array, np.ndarray) and array.dtype == object
 
 
-def choice(name: str, value: Any, table: dict[str, Any]) -> Any:
+def choice(name: str, value: Any, table: Mapping[Any, Any]) -> Any:
     """Return ``table[value]``.
 
     Raises:

@@ -10,7 +10,7 @@ from functools import lru_cache
 from importlib import import_module
 from itertools import product
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import BackendName, backend_name, use_backend
@@ -264,7 +264,7 @@ def _outcome_of(future: Any, job: Job) -> Outcome:
 def run_job(job: Job, load: Load) -> Outcome:
     """Do a job in this process."""
     try:
-        with use_backend(cast(BackendName, job.backend)):
+        with use_backend(job.backend):
             dataset = loaded(load, job.source, job.data_dir, job.plan.held_out)
             # After the data, which may bring a library with threads of its own. Not taken back at the end: another
             # thread of a Dask worker may be in the middle of a run.
