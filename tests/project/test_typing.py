@@ -18,6 +18,12 @@ from copi_ref.oracle.contract import functions
 HERE = Path(__file__).parent
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """One for all scripts: most of the time goes into NumPy's types."""
+    return tmp_path_factory.mktemp("mypy")
+
+
 @pytest.mark.needs("mypy")
 @pytest.mark.parametrize(
     "script",
@@ -27,11 +33,11 @@ HERE = Path(__file__).parent
         pytest.param("typed_jax", marks=pytest.mark.needs("jax")),
     ],
 )
-def test_mypy_refuses_what_must_fail_and_nothing_else(script, tmp_path):
+def test_mypy_refuses_what_must_fail_and_nothing_else(script, cache):
     from mypy import api
 
     path = HERE / f"{script}.py"
-    said, errors, _ = api.run(["--strict", "--config-file=", f"--cache-dir={tmp_path}", str(path)])
+    said, errors, _ = api.run(["--strict", "--config-file=", f"--cache-dir={cache}", str(path)])
     refused = {int(line) for line in re.findall(rf"{script}\.py:(\d+): error", said)}
     lines = path.read_text().splitlines()
     assert refused == {number for number, line in enumerate(lines, start=1) if line.endswith("# must fail")}, said
