@@ -24,6 +24,8 @@ EQUIVALENT = (
     ("relu", "a <= 0, 0 * _one(a), a", "both branches of f are 0 at 0"),
     ("relu", "0 / _one(a)", "0/1 = 0 · 1"),
     ("relu", "0 * a,", "0 · a = 0"),
+    ("step", "reversed(range(len(R)))", "one entry a layer, as in W"),
+    ("step", "reversed(range(len(memory)))", "one entry a layer, as in W"),
 )
 """Function, what it has after the mutation, and why results are the same; that they are, exact arithmetic says."""
 
