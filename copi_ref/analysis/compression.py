@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from copi_ref.activations import Activation, leaky_relu
-from copi_ref.analysis.linear_maps import LINEAR_MAPS
+from copi_ref.analysis.linear_maps import LINEAR_MAPS, LinearMapName
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array, namespace
 from copi_ref.arrays.moments import mean_outer
@@ -50,7 +50,7 @@ def responses(params: Params, y0: Array, activation: Activation = leaky_relu) ->
     return Responses(C, tuple(ax))
 
 
-def compress(params: Params, responses: Responses, removed: int, formula: str = "diagonal") -> Params:
+def compress(params: Params, responses: Responses, removed: int, formula: LinearMapName = "diagonal") -> Params:
     """Return the network without its hidden layers 2 … removed + 1.
 
     W_2 … W_{removed+2}, and all between them, become M with a_{removed+2} ≈ M x_2. The first layer stays, "never

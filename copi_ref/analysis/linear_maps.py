@@ -1,6 +1,7 @@
 """The linear map z ≈ M x that comes closest, from second moments (App. B): without an inverse, or with one."""
 
 from collections.abc import Callable
+from typing import Literal
 
 from copi_ref.analysis.diagnostics import condition_of_moment
 from copi_ref.analysis.spectrum import power_on_range
@@ -78,7 +79,8 @@ def pseudo_inverse_map(zx: Array, C: Array) -> Array:
     return zx @ power_on_range(C, -1)
 
 
-LINEAR_MAPS: dict[str, Callable[[Array, Array], Array]] = {
+LinearMapName = Literal["diagonal", "inverse", "pseudo-inverse"]
+LINEAR_MAPS: dict[LinearMapName, Callable[[Array, Array], Array]] = {
     "diagonal": lambda zx, C: diagonal_map(zx, namespace(C).linalg.diagonal(C)),
     "inverse": inverse_map,
     "pseudo-inverse": pseudo_inverse_map,

@@ -1,6 +1,7 @@
 """Receptive fields: what each unit answers to, by its correlation with the decorrelated input (§3.2, Fig. 3B)."""
 
 from collections.abc import Callable
+from typing import Literal
 
 from copi_ref.activations import Activation, leaky_relu
 from copi_ref.analysis.linear_maps import diagonal_map
@@ -34,7 +35,8 @@ def correlation(yx: Array, y_power: Array, x_power: Array) -> Array:
     return yx / y_size / x_size
 
 
-MEASURES: dict[str, Callable[[Array, Array, Array], Array]] = {
+MeasureName = Literal["correlation", "moment", "linear"]
+MEASURES: dict[MeasureName, Callable[[Array, Array, Array], Array]] = {
     "correlation": correlation,
     "moment": lambda yx, y_power, x_power: yx,
     "linear": lambda yx, y_power, x_power: diagonal_map(yx, x_power),
@@ -48,7 +50,7 @@ on outshine the others; "correlation" treats all alike.
 
 
 def receptive_fields(
-    params: Params, y0: Array, activation: Activation = leaky_relu, measure: str = "correlation"
+    params: Params, y0: Array, activation: Activation = leaky_relu, measure: MeasureName = "correlation"
 ) -> tuple[Array, ...]:
     """Return the receptive fields of all units: each y_l against the decorrelated input x_1 = R_1 y_0 over all samples.
 

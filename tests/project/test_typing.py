@@ -8,12 +8,14 @@ import pytest
 
 import copi_ref as copi
 from copi_ref import activations, credit, decorrelation, inference_learning, learning_rules, optimizers, recipe, task
+from copi_ref.analysis import linear_maps, receptive_fields
 from copi_ref.arrays import backend
 from copi_ref.credit import gait_prop
 from copi_ref.data import fetch
 from copi_ref.experiments import presets
 from copi_ref.oracle import FUNCTIONS, PRECISIONS, rounding
 from copi_ref.oracle.contract import functions
+from copi_ref.oracle.inputs import strategies
 
 HERE = Path(__file__).parent
 
@@ -56,6 +58,9 @@ def test_mypy_refuses_what_must_fail_and_nothing_else(script, cache):
         (functions.FunctionName, FUNCTIONS),
         (gait_prop.InverseName, gait_prop.INVERSES),
         (inference_learning.ConventionName, inference_learning.CONVENTIONS),
+        (linear_maps.LinearMapName, linear_maps.LINEAR_MAPS),
+        (receptive_fields.MeasureName, receptive_fields.MEASURES),
+        (strategies.KindName, strategies.KINDS),
         (presets.PresetName, presets.PRESETS),
         (fetch.SourceName, fetch.SOURCES),
         (learning_rules.WeightRuleName, copi.WEIGHT_RULES),

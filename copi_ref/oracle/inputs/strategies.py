@@ -14,7 +14,7 @@ Everything is NumPy; rows are samples. Needs Hypothesis (`pip install "copi_ref[
 
 import itertools
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from hypothesis import strategies as st
@@ -23,7 +23,8 @@ from hypothesis.extra.numpy import arrays
 from copi_ref.arrays.backend import HostArray
 from copi_ref.network import Params
 
-KINDS = ("ordinary", "whole", "rank-deficient", "badly scaled", "a dead input", "constant")
+KindName = Literal["ordinary", "whole", "rank-deficient", "badly scaled", "a dead input", "constant"]
+KINDS: tuple[KindName, ...] = ("ordinary", "whole", "rank-deficient", "badly scaled", "a dead input", "constant")
 """What batches look like."""
 
 
@@ -56,7 +57,9 @@ def entries(shape: tuple[int, ...], dtype: Any = "float64") -> st.SearchStrategy
 
 
 @st.composite
-def batches(draw: st.DrawFn, samples: int, features: int, dtype: Any = "float64", kind: str | None = None) -> HostArray:
+def batches(
+    draw: st.DrawFn, samples: int, features: int, dtype: Any = "float64", kind: KindName | None = None
+) -> HostArray:
     """Batches (N, K) of one of the `KINDS`, or of any."""
     chosen = draw(st.sampled_from(KINDS)) if kind is None else kind
     if chosen not in KINDS:
