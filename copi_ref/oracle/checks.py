@@ -1,7 +1,7 @@
 """`check`: run an implementation on every case, compare, and say what is wrong."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -61,12 +61,13 @@ def check(
     format_ = _checked(conventions, precision, expected, only, seed)
     caller = Caller(implementation, conventions, format_, _usable(xp, format_, device), device)
     results: list[Result] = []
+    diagnoses: list[Diagnosis] = []
     # Whatever somebody's numbers do to the reference is a verdict; and code that overflows on its way may be right.
     with np.errstate(all="ignore"):
         for function in FUNCTIONS.values():
             if not only or function.name in only:
                 passed = {name for name in FUNCTIONS if {r.status for r in results if r.check == name} == {PASSED}}
-                found = _check_function(caller, function, seed, passed)
+                found = _check_function(caller, function, seed, passed, diagnoses)
                 results += _as_expected(found, expected.get(function.name))
     return Report(tuple(results), conventions, precision, library_name(caller), only)
 
@@ -119,8 +120,13 @@ def _as_expected(results: list[Result], reason: str | None) -> list[Result]:
 # --- one function -----------------------------------------------------------------------------------------------------
 
 
-def _check_function(caller: Caller, function: Function, seed: int, passed: set[str]) -> list[Result]:
-    """Return a result for each tier that has cases, the exact one first; `passed` are functions found to be right."""
+def _check_function(
+    caller: Caller, function: Function, seed: int, passed: set[str], diagnoses: list[Diagnosis]
+) -> list[Result]:
+    """Return a result for each tier that has cases, the exact one first.
+
+    `passed` are functions found to be right, `diagnoses` those of the others, to which this one's is added.
+    """
     if not caller.has(function.name):
         return [Result(function.name, "", function.equation, NOT_IMPLEMENTED)]
     cases = draw_cases(function, caller.conventions, caller.precision, seed)
@@ -128,7 +134,9 @@ def _check_function(caller: Caller, function: Function, seed: int, passed: set[s
         return [Result(function.name, "", function.equation, NOT_CHECKED)]
     outcomes = [run_case(caller, function, case) for case in cases]
     leak = _leak(caller, function, outcomes[0])
-    diagnosis = leak or _diagnosis(caller, function, outcomes)
+    diagnosis = leak or _diagnosis(caller, function, outcomes, diagnoses)
+    if diagnosis is not None:
+        diagnoses.append(diagnosis)
     tiers = {tier: [one for one in outcomes if one.case.tier == tier] for tier in (EXACT, ROUNDING)}
     planned = Counter(tier for _, tier, _ in kinds(function, caller.precision))
     results = [
@@ -139,7 +147,7 @@ def _check_function(caller: Caller, function: Function, seed: int, passed: set[s
     if leak:
         results[0] = replace(results[0], status=FAILED, diagnosis=leak.says, variant=leak.name)
     if function.name == "step" and tiers[ROUNDING] and not is_narrow(caller.precision):
-        results.append(_steps(caller, seed, passed))
+        results.append(_steps(caller, seed, passed, diagnoses))
     return results
 
 
@@ -155,7 +163,9 @@ def _leak(caller: Caller, function: Function, first: Outcome) -> Diagnosis | Non
     return None
 
 
-def _diagnosis(caller: Caller, function: Function, outcomes: list[Outcome]) -> Diagnosis | None:
+def _diagnosis(
+    caller: Caller, function: Function, outcomes: list[Outcome], before: Sequence[Diagnosis]
+) -> Diagnosis | None:
     """Name the variant that explains every value that came, unless the first failure is a verdict already."""
     failed = [outcome for outcome in outcomes if outcome.failed]
     if not failed:
@@ -164,10 +174,8 @@ def _diagnosis(caller: Caller, function: Function, outcomes: list[Outcome]) -> D
         return Diagnosis("verdict", _with_hint(caller, function, failed[0]))
     if _differs_from_itself(caller, function, failed[0]):
         return Diagnosis("not-deterministic", "not deterministic: two calls with the same arguments have two results")
-    # Failed ones first: they refute most candidates at once.
-    ordered = failed + [outcome for outcome in outcomes if not outcome.failed]
-    observations = [outcome.observation for outcome in ordered if outcome.observation is not None]
-    return diagnose(function, caller.conventions, caller.precision, observations)
+    observations = [outcome.observation for outcome in outcomes if outcome.observation is not None]
+    return diagnose(function, caller.conventions, caller.precision, observations, before)
 
 
 def _differs_from_itself(caller: Caller, function: Function, failed: Outcome) -> bool:
@@ -221,8 +229,9 @@ def _result(
 def _with_failure(
     result: Result, caller: Caller, function: Function, failed: Outcome, diagnosis: Diagnosis | None
 ) -> Result:
-    if diagnosis is None:
-        diagnosis = Diagnosis("", f"matches no catalogued variant; {failed.verdict or failed.worst}")
+    if diagnosis is None or not diagnosis.name:
+        says = f"matches no catalogued variant; {failed.verdict or failed.worst}"
+        diagnosis = replace(diagnosis or Diagnosis("", ""), says=says)
     element = f": {failed.worst}" if failed.worst else ""
     return replace(
         result,
@@ -231,6 +240,8 @@ def _with_failure(
         allowed=failed.worst.allowed if failed.worst else result.allowed,
         diagnosis=str(diagnosis),
         variant=diagnosis.name,
+        notes=diagnosis.notes,
+        is_consequence=diagnosis.is_consequence,
         where=f"On the case {failed.case.name!r}{element}",
         reproducer=reproducer(caller, function, failed.case, failed.worst),
     )
@@ -245,7 +256,7 @@ def _if_sharp(result: Result, precision: Precision) -> Result:
     )
 
 
-def _steps(caller: Caller, seed: int, passed: set[str]) -> Result:
+def _steps(caller: Caller, seed: int, passed: set[str], diagnoses: list[Diagnosis]) -> Result:
     """Return the result of several steps in a row, each from the implementation's own weights."""
     trajectory = run_trajectory(caller, seed, passed)
     step = FUNCTIONS["step"]
@@ -256,7 +267,7 @@ def _steps(caller: Caller, seed: int, passed: set[str]) -> Result:
         return replace(result, skipped=trajectory.skipped)
     name, outcome = failed
     mine = [one for of, one in trajectory.outcomes if of == name]
-    diagnosis = _diagnosis(caller, FUNCTIONS[name], mine[::-1])
+    diagnosis = _diagnosis(caller, FUNCTIONS[name], mine, diagnoses)
     result = _result(caller, FUNCTIONS[name], "steps", mine, diagnosis)
     at = f"{outcome.worst.quantity} at {outcome.case.name}" if outcome.worst else f"{name} at {outcome.case.name}"
     says = f"{result.diagnosis}; first in {at}"

@@ -1,6 +1,7 @@
 """What an implementation chose where COPI leaves a choice; the defaults are Algorithm 1 as printed."""
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from typing import Any, Literal, get_args
@@ -168,28 +169,26 @@ ALTERNATIVES: dict[str, tuple[Any, ...]] = {
     "output": tuple(OUTPUTS),
     "activation": tuple(ACTIVATIONS),
     "slope": (0.1, 0.01, 0.2, 0.25, 0.3, 0.125, 0.5),
-    "derivative_at_zero": (1, 0, 0.5, "slope"),
+    "derivative_at_zero": (1, 0, 0.5, "slope", "midpoint"),
     "credit": CREDITS,
     "error_scale": (1, 10, 20, 100, 1000),
 }
 """What else people choose, field by field: where a result that does not fit is looked for first."""
 
-
-def neighbours(conventions: Conventions, depth: int = 1) -> Iterator[tuple[dict[str, Any], Conventions]]:
-    """Yield the conventions that differ in `depth` fields, with what differs."""
-    yield from _neighbours(conventions, depth, list(ALTERNATIVES), {})
+_OF_SLOPE: dict[Any, Callable[[Any], Any]] = {"slope": lambda slope: slope, "midpoint": lambda slope: (1 + slope) / 2}
 
 
-def _neighbours(
-    conventions: Conventions, depth: int, names: list[str], changed: dict[str, Any]
-) -> Iterator[tuple[dict[str, Any], Conventions]]:
-    if depth == 0:
-        yield changed, replace(conventions, **changed)
-        return
-    for at, name in enumerate(names):
-        if name == "slope" and changed.get("activation", conventions.activation) != "leaky_relu":
-            continue
-        for value in ALTERNATIVES[name]:
-            resolved = changed.get("slope", conventions.slope) if value == "slope" else value
-            if resolved != getattr(conventions, name):
-                yield from _neighbours(conventions, depth - 1, names[at + 1 :], {**changed, name: resolved})
+def combined(
+    conventions: Conventions, depth: int, alternatives: Mapping[str, Iterable[Any]] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield what else may be chosen in `depth` fields at once, by field."""
+    table = ALTERNATIVES if alternatives is None else alternatives
+    for names in itertools.combinations(table, depth):
+        for values in itertools.product(*(table[name] for name in names)):
+            changed = dict(zip(names, values, strict=True))
+            if changed.get("derivative_at_zero") in _OF_SLOPE:
+                slope = changed.get("slope", conventions.slope)
+                changed["derivative_at_zero"] = _OF_SLOPE[changed["derivative_at_zero"]](slope)
+            no_slope = "slope" in changed and changed.get("activation", conventions.activation) != "leaky_relu"
+            if not no_slope and all(value != getattr(conventions, name) for name, value in changed.items()):
+                yield changed

@@ -117,7 +117,7 @@ def _worst(actual: Quantities, expected: dict[str, Tracked], precision: Precisio
     """Return the worst element of the first quantity that diverges, or of all if none does."""
     worst: Element | None = None
     for name, value in expected.items():
-        element = _worst_of(name, actual[name], value, precision, tier)
+        element = worst_of(name, actual[name], value, precision, tier)
         if element.failed:
             return element
         if worst is None or element.ratio > worst.ratio:
@@ -125,7 +125,8 @@ def _worst(actual: Quantities, expected: dict[str, Tracked], precision: Precisio
     return worst
 
 
-def _worst_of(name: str, actual: HostArray, expected: Tracked, precision: Precision, tier: str) -> Element:
+def worst_of(name: str, actual: HostArray, expected: Tracked, precision: Precision, tier: str) -> Element:
+    """Return the element of a quantity whose error is largest in units of its allowance."""
     error = np.abs(actual - expected.value)
     allowed = expected.allowance(precision)
     if by_equality(tier, precision) and expected.is_exact(precision.bits):

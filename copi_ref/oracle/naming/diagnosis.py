@@ -1,102 +1,150 @@
-"""Which mistake is it: other conventions, the catalogue, and factors that were fitted are held against what came."""
+"""Which mistake is it: what explains every number that came, the simplest first."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-import numpy as np
-
-from copi_ref.oracle.contract.conventions import Conventions, neighbours
+from copi_ref.oracle.contract.conventions import Conventions
 from copi_ref.oracle.contract.functions import Function
 from copi_ref.oracle.contract.pieces import Pieces, right_pieces
-from copi_ref.oracle.inputs.cases import relative_allowance
-from copi_ref.oracle.inputs.drawing import EXACT
 from copi_ref.oracle.judging.comparison import Observation
-from copi_ref.oracle.naming.catalogue import STEP_VARIANTS, VARIANTS, Variant
-from copi_ref.oracle.naming.explaining import Diagnosis, differs, explains
+from copi_ref.oracle.naming.candidates import several_conventions, singles
+from copi_ref.oracle.naming.coarse import coarser
+from copi_ref.oracle.naming.evidence import Evidence
+from copi_ref.oracle.naming.explaining import Candidate, Diagnosis, in_turn, joined
 from copi_ref.oracle.naming.factors import FAMILIES, fitted
-from copi_ref.oracle.naming.leaks import kept_arguments
-from copi_ref.oracle.rounding import PRECISIONS, Precision
+from copi_ref.oracle.naming.locating import located
+from copi_ref.oracle.naming.pairs import Alive, alive, two_at_once
+from copi_ref.oracle.naming.places import facts
+from copi_ref.oracle.naming.rules import Partial, in_one_place, in_two_places, same_as
+from copi_ref.oracle.naming.terms import as_terms
+from copi_ref.oracle.rounding import Precision
 
 
 def diagnose(
-    function: Function, conventions: Conventions, precision: Precision, observations: list[Observation]
-) -> Diagnosis | None:
-    """Return what reproduces all observations, or None."""
+    function: Function,
+    conventions: Conventions,
+    precision: Precision,
+    observations: list[Observation],
+    before: Sequence[Diagnosis] = (),
+) -> Diagnosis:
+    """Return what reproduces all observations, given in the order of the calls; a nameless one if nothing does.
+
+    `before` are the diagnoses of functions that were called before: what is wrong there may be all, or be in it too.
+    """
+    evidence = Evidence(function, precision, observations)
     right = right_pieces(conventions)
-    if kept := kept_arguments(function, right, precision, observations):
-        return kept
-    for candidate in _candidates(function, right, precision, observations):
-        if candidate.pieces is None or (
-            explains(function, candidate.pieces, precision, observations)
-            and differs(function, candidate.pieces, precision, observations)
-        ):
-            return candidate
+    candidates = list(singles(function, conventions))
+    families = _families(evidence, right)
+    found = (
+        _consequence(evidence, right, before)
+        or _one(evidence, right, candidates)
+        or _one(evidence, right, families)
+        or next(coarser(precision, observations), None)
+        or _one(evidence, right, several_conventions(evidence, conventions), at_most=1)
+        or _besides(evidence, right, before, candidates)
+    )
+    if found:
+        return found
+    partials = list(_partials(evidence, right, [*candidates, *families]))
+    return (
+        _in_places(evidence, right, partials)
+        or _two(evidence, right, candidates)
+        or Diagnosis("", "", notes=located(evidence, partials))
+    )
+
+
+_FITTED = 6
+"""Observations, the smallest that fail, to which numbers are fitted: then they have to fit all."""
+
+
+def _families(evidence: Evidence, base: Pieces) -> list[Candidate]:
+    fits = (fitted(family, evidence, base, evidence.failing[:_FITTED]) for family in FAMILIES)
+    return [candidate for candidate in fits if candidate is not None]
+
+
+def _one(
+    evidence: Evidence, base: Pieces, candidates: Iterable[Candidate], at_most: int | None = None
+) -> Diagnosis | None:
+    """The first that explains everything, and which others would."""
+    found: list[Candidate] = []
+    for candidate in candidates:
+        pieces = candidate.change(base)
+        if pieces is not None and evidence.explained_by(pieces):
+            found.append(candidate)
+            if len(found) == at_most:
+                break
+    return found[0].diagnosis(same_as(found[1:])) if found else None
+
+
+# --- with what is known of the functions before -----------------------------------------------------------------------
+
+
+def _known(before: Sequence[Diagnosis]) -> list[Diagnosis]:
+    return [one for one in before if one.change is not None and not one.is_consequence]
+
+
+def _consequence(evidence: Evidence, right: Pieces, before: Sequence[Diagnosis]) -> Diagnosis | None:
+    """What was found before comes to all of it."""
+    known = _known(before)
+    base = in_turn([one.change for one in known if one.change])(right) if known else None
+    if base is None or not evidence.explained_by(base):
+        return None
+    name = " + ".join(one.name for one in known)
+    return Diagnosis(name, f"comes of what is above: {'; '.join(map(str, known))}", is_consequence=True)
+
+
+def _besides(
+    evidence: Evidence, right: Pieces, before: Sequence[Diagnosis], candidates: Sequence[Candidate]
+) -> Diagnosis | None:
+    """Another mistake besides what was found before."""
+    known = _known(before)
+    base = in_turn([one.change for one in known if one.change])(right) if known else None
+    if base is None:
+        return None
+    mistakes = [candidate for candidate in candidates if not candidate.is_convention]
+    found = _one(evidence, base, mistakes) or _one(evidence, base, _families(evidence, base))
+    if found is None:
+        return None
+    return Diagnosis(found.name, f"{found}, besides what is above", found.change)
+
+
+# --- in some places, and two at once ----------------------------------------------------------------------------------
+
+
+def _in_places(evidence: Evidence, right: Pieces, partials: Sequence[Partial]) -> Diagnosis | None:
+    """A mistake in some cases or layers only, or two that each have their place."""
+    known = facts(evidence)
+    found = in_one_place(evidence, known, partials)
+    if found:
+        return found
+    kinds = {name.partition(" ")[0] for _, name in evidence.wrong}
+    formulas = [partial for kind in ("ΔW", "ΔR") if kind in kinds for partial in as_terms(evidence, right, kind)]
+    everywhere = next((one for one in formulas if evidence.wrong <= one.hits(evidence)), None)
+    if everywhere is not None:
+        return everywhere.candidate.diagnosis(everywhere=False)
+    return in_two_places(evidence, known, [*partials, *formulas])
+
+
+def _partials(evidence: Evidence, right: Pieces, candidates: Sequence[Candidate]) -> Iterator[Partial]:
+    """Those that give something wrong, looked at on all observations."""
+    for candidate in candidates:
+        pieces = candidate.change(right)
+        if pieces is not None:
+            fit = evidence.fit(pieces, evidence.few)
+            if evidence.wrong & fit.gives & fit.changes:
+                yield Partial(candidate, evidence.fit(pieces, evidence.order))
+
+
+def _two(evidence: Evidence, right: Pieces, candidates: Sequence[Candidate]) -> Diagnosis | None:
+    """Two at once, made one on top of the other; the second may have fitted numbers."""
+    possible = alive(evidence, right, candidates)
+    return two_at_once(evidence, possible) or _with_numbers(evidence, possible)
+
+
+def _with_numbers(evidence: Evidence, candidates: Sequence[Alive]) -> Diagnosis | None:
+    for one in candidates:
+        for family in FAMILIES:
+            other = fitted(family, evidence, one.pieces, evidence.failing[:2])
+            pieces = other.change(one.pieces) if other else None
+            if other and pieces and evidence.explained_by(pieces):
+                return joined(one.candidate, other)
     return None
-
-
-def _candidates(
-    function: Function, right: Pieces, precision: Precision, observations: list[Observation]
-) -> Iterator[Diagnosis]:
-    # What `perturbations` sees of f is f′ alone: another f is no likelier there than a wrong f′.
-    of_f = {"activation", "slope"} if function.name == "perturbations" else set()
-    conventions = [*_other_conventions(right.conventions, depth=1)]
-    yield from (candidate for fields, candidate in conventions if not fields & of_f)
-    for variant in _in_order(function):
-        changed = variant.change(right)
-        if changed is not None:
-            yield Diagnosis(variant.name, variant.says, changed)
-    yield from (candidate for fields, candidate in conventions if fields & of_f)
-    for family in FAMILIES:
-        yield from fitted(family, function, right, observations)
-    yield from _coarser(precision, observations)
-    yield from (candidate for _, candidate in _other_conventions(right.conventions, depth=2))
-
-
-def _in_order(function: Function) -> list[Variant]:
-    """Mistakes of a whole step first where a step is looked at: some are those of an equation in other words."""
-    return sorted(VARIANTS.values(), key=lambda variant: function.name == "step" and variant not in STEP_VARIANTS)
-
-
-def _other_conventions(conventions: Conventions, depth: int) -> Iterator[tuple[set[str], Diagnosis]]:
-    """Yield the fields that differ, and what they say."""
-    for changed, other in neighbours(conventions, depth):
-        if other.credit == "bp" or conventions.credit == other.credit:  # feedback weights can't be made up
-            text = ", ".join(f"{name}={value!r}" for name, value in changed.items())
-            yield (
-                set(changed),
-                Diagnosis(
-                    text, f"matches {text}: pass it in Conventions, if that is what you mean", right_pieces(other)
-                ),
-            )
-
-
-def _coarser(precision: Precision, observations: list[Observation]) -> Iterator[Diagnosis]:
-    """Say that errors are those of a coarser format, if all are, and most inputs show some."""
-    names = list(PRECISIONS)  # the finest first; TF32 is a way to compute in float32
-    for name in names[names.index(precision.name) + 1 :]:
-        if name == "tf32" and precision.name != "float32":
-            continue
-        if _is_of(PRECISIONS[name], precision, observations):
-            says = f"errors are as large as {name} makes them: is something computed in it?"
-            if name == "tf32":
-                says += " Pass precision='tf32', if that is what you mean"
-            yield Diagnosis(f"precision-{name}", says)
-
-
-_TOO_COARSE = 0.25
-"""An error, or an allowance, of more than this share of a quantity is no rounding, or would take any mistake for it."""
-
-
-def _is_of(coarser: Precision, precision: Precision, observations: list[Observation]) -> bool:
-    """Whether all errors are those of a format, and at least half of the inputs show some."""
-    shows: dict[int, bool] = {}  # by observation, of those that can say something
-    for number, one in enumerate(observations):
-        for name, actual in one.actual.items():
-            expected = one.expected[name]
-            error = np.abs(actual - expected.value)
-            if np.any(error > _TOO_COARSE * np.max(np.abs(expected.value))):
-                return False
-            if one.case.tier != EXACT and relative_allowance(expected, coarser) <= _TOO_COARSE:
-                if np.any(error > expected.allowance(coarser)):
-                    return False
-                shows[number] = shows.get(number, False) or bool(np.any(error > expected.allowance(precision)))
-    return any(shows.values()) and 2 * sum(shows.values()) >= len(shows)

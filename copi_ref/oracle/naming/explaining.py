@@ -1,5 +1,6 @@
-"""Whether a mistake explains what came: its pieces have to give every observation, but for rounding."""
+"""What a diagnosis is, and a candidate for one: a change of the right pieces, with its words."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,36 +11,84 @@ from copi_ref.oracle.contract.pieces import Pieces, Quantities
 from copi_ref.oracle.judging.comparison import Observation
 from copi_ref.oracle.rounding import Precision, Tracked
 
+Change = Callable[[Pieces], Pieces | None]
+"""What a mistake makes of pieces; None where it has no meaning."""
+
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """A mistake that explains what came: its name, what it is in words, and the pieces that make it, if any do."""
+    """What explains what came, or what is known of it.
+
+    Args:
+        name: of the mistake, or of the two that come together, joined by " + "; "" if none fits.
+        says: what it is, in words.
+        change: that makes it everywhere; None if it shows in some places only, or can't be made of pieces.
+        bracketed: whether the name is shown in front of the words.
+        notes: where it is wrong, a sentence each, if no name fits.
+        is_consequence: whether mistakes of functions looked at before come to all of it.
+    """
 
     name: str
     says: str
-    pieces: Pieces | None = None
+    change: Change | None = None
+    bracketed: bool = False
+    notes: tuple[str, ...] = ()
+    is_consequence: bool = False
 
     def __str__(self) -> str:
-        named = self.pieces is not None and self.name not in self.says
-        return f"[{self.name}] {self.says}" if named else self.says
+        return f"[{self.name}] {self.says}" if self.bracketed else self.says
 
 
-def explains(function: Function, pieces: Pieces, precision: Precision, observations: list[Observation]) -> bool:
-    """Whether the pieces give what was observed, on every case, but for rounding."""
-    return all(fits(function, pieces, precision, one) for one in observations)
+@dataclass(frozen=True)
+class Candidate:
+    """What may explain it.
+
+    Args:
+        name: of the mistake, or the conventions.
+        says: what it is, in words.
+        change: what it makes of pieces.
+        is_convention: no mistake, but another choice: it comes before any mistake, since it replaces all pieces.
+    """
+
+    name: str
+    says: str
+    change: Change
+    is_convention: bool = False
+
+    def diagnosis(self, more: str = "", everywhere: bool = True) -> Diagnosis:
+        """As a diagnosis, with `more` behind its words."""
+        change = self.change if everywhere else None
+        if self.is_convention:
+            says = f"matches {self.name}{more}: pass it in Conventions, if that is what you mean"
+            return Diagnosis(self.name, says, change)
+        return Diagnosis(self.name, self.says + more, change, bracketed=self.name not in self.says)
+
+    def __str__(self) -> str:
+        return f"matches {self.name}" if self.is_convention else f"[{self.name}] {self.says}"
 
 
-def differs(function: Function, pieces: Pieces, precision: Precision, observations: list[Observation]) -> bool:
-    """Whether the pieces give something else than the right ones in what was observed to be wrong."""
-    for one in observations:
-        found = evaluated(function, pieces, one) or {}
-        for name, actual in one.actual.items():
-            expected = one.expected[name]
-            allowed = expected.allowance(precision)
-            wrong = np.abs(actual - expected.value) > allowed
-            if name in found and np.any(wrong & (np.abs(found[name] - expected.value) > allowed)):
-                return True
-    return False
+def in_turn(changes: Sequence[Change]) -> Change:
+    """Return all changes as one, made one on top of the other."""
+
+    def change(pieces: Pieces) -> Pieces | None:
+        changed: Pieces | None = pieces
+        for one in changes:
+            changed = one(changed) if changed is not None else None
+        return changed
+
+    return change
+
+
+def joined(
+    first: Candidate, second: Candidate, wheres: tuple[str, str] = ("", ""), everywhere: bool = True
+) -> Diagnosis:
+    """Two that come together, each with where it shows."""
+    says = f"{first}{wheres[0]}; and {second}{wheres[1]}"
+    change = in_turn((first.change, second.change)) if everywhere else None
+    return Diagnosis(f"{first.name} + {second.name}", says, change)
+
+
+# --- for leaks, until merged ---
 
 
 def fits(function: Function, pieces: Pieces, precision: Precision, one: Observation) -> bool:

@@ -1,17 +1,17 @@
 """Mistakes with numbers in them: the numbers are fitted by least squares, then have to explain everything."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from copi_ref.arrays.backend import HostArray
-from copi_ref.oracle.contract.functions import Function
 from copi_ref.oracle.contract.pieces import Pieces
-from copi_ref.oracle.judging.comparison import Observation
 from copi_ref.oracle.naming.catalogue.lateral import lateral_terms
-from copi_ref.oracle.naming.explaining import Diagnosis, evaluated
+from copi_ref.oracle.naming.evidence import Evidence
+from copi_ref.oracle.naming.explaining import Candidate
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,14 @@ class Family:
         terms: what each number multiplies.
         change: ``(pieces, numbers) -> pieces``.
         right: the right numbers.
+        says: what is said of a number that is not right.
     """
 
     name: str
     terms: tuple[str, ...]
     change: Callable[[Pieces, Any], Pieces]
     right: Callable[[Pieces], tuple[float, ...]] = lambda p: (1.0,)
+    says: str = "{term} has the factor {number}"
 
 
 def _two_sided(p: Pieces, above: float, below: float) -> Callable[..., Any]:
@@ -121,9 +123,17 @@ FAMILIES = (
     ),
     Family(
         "added-decay",
-        ("−W besides the decay −W diag(E[x²])",),
+        ("−W",),
         lambda p, k: p.with_changes(copi=lambda x, z, W: p.copi(x, z, W) - k[0] * W),
         lambda p: (0.0,),
+        "an extra decay −{number} W in ΔW, as from E[x²] + {number}",
+    ),
+    Family(
+        "added-lateral-decay",
+        ("R", "I"),
+        lambda p, k: p.with_changes(lateral=lambda x, R: p.lateral(x, R) - k[0] * R + k[1] * np.eye(len(R))),
+        lambda p: (0.0,),
+        "a term with {term} and the factor {number} is in ΔR: R decays, or is pulled to I",
     ),
     Family(
         "target-factors",
@@ -141,38 +151,65 @@ def _part(p: Pieces, a: HostArray, y: HostArray, t: HostArray, target: bool) -> 
     return np.asarray(with_target if target else of_both - with_target)
 
 
-def fitted(family: Family, function: Function, right: Pieces, observations: list[Observation]) -> Iterator[Diagnosis]:
-    """Yield the member of the family that fits best by least squares; whether it fits is seen like any other."""
+def fitted(family: Family, evidence: Evidence, base: Pieces, numbers: Sequence[int]) -> Candidate | None:
+    """Return the member of the family that fits best by least squares; whether it fits is seen like any other.
+
+    Fitted are the kinds of quantities that are wrong in these observations, and that the numbers have an effect on.
+    """
     points = [np.zeros(len(family.terms)), *np.eye(len(family.terms))]
-    columns: list[list[HostArray]] = [[] for _ in points]
-    wanted = []
-    for one in observations:
-        values = [evaluated(function, family.change(right, point), one) for point in points]
-        if any(value is None for value in values):
-            return
-        for name, actual in one.actual.items():
-            scale = 1 / (np.max(one.expected[name].magnitude) or 1)
-            wanted.append((actual * scale).ravel())
-            for column, value in zip(columns, values, strict=True):
-                column.append((np.asarray(value[name]) * scale).ravel())  # type: ignore[index]
-    came, at_zero, *at_one = (np.concatenate(column) for column in (wanted, *columns))
+    kinds = {name.partition(" ")[0] for at, name in evidence.wrong if at in numbers}
+    rows = [_rows(family, evidence, base, points, at, kinds) for at in numbers]
+    if not rows or any(row is None for row in rows):
+        return None
+    came, at_zero, *at_one = np.concatenate([row for row in rows if row is not None], axis=1)
     design = np.stack([column - at_zero for column in at_one], axis=1)
     if not np.isfinite(np.column_stack([design, came - at_zero])).all():
-        return
-    right_numbers = np.resize(family.right(right), len(family.terms))  # all 1, mostly
-    used = np.abs(design).max(axis=0) > 0
+        return None
+    right_numbers = np.resize(family.right(base), len(family.terms))  # all 1, mostly
+    used = np.abs(design).max(axis=0, initial=0) > 0
+    concerned = (np.abs(design) > 0).any(axis=1)
     if not used.any():
-        return
-    numbers = right_numbers.astype(float)
-    offset = came - at_zero - design[:, ~used] @ numbers[~used]
-    numbers[used] = np.linalg.lstsq(design[:, used], offset, rcond=None)[0]
-    numbers = np.where(np.abs(numbers) < 1e-12, 0.0, numbers)
-    terms = ", ".join(
-        f"{term} has the factor {number:.4g}"
-        for term, number, wanted_, matters in zip(family.terms, numbers, right_numbers, used, strict=True)
-        if matters and not np.isclose(number, wanted_, rtol=1e-3, atol=0)
+        return None
+    solved = right_numbers.astype(float)
+    offset = came - at_zero - design[:, ~used] @ solved[~used]
+    solved[used] = np.linalg.lstsq(design[np.ix_(concerned, used)], offset[concerned], rcond=None)[0]
+    solved = np.array([_nearest_simple(number) for number in solved])
+    off = [
+        (term, number)
+        for term, number, wanted, matters in zip(family.terms, solved, right_numbers, used, strict=True)
+        if matters and not np.isclose(number, wanted, rtol=1e-3, atol=0)
+    ]
+    if not off:  # right to three digits: no mistake that a factor would explain
+        return None
+    shown = ", ".join(f"{number:.4g}" for number in solved)
+    says = ", ".join(family.says.format(term=term, number=f"{number:.4g}") for term, number in off)
+    return Candidate(f"{family.name}({shown})", says, lambda p: family.change(p, solved))
+
+
+def _rows(
+    family: Family, evidence: Evidence, base: Pieces, points: list[HostArray], at: int, kinds: set[str]
+) -> HostArray | None:
+    """Return what came of an observation, and what each point of the family gives, on the scale of its magnitude."""
+    one = evidence.observations[at]
+    values = [evidence.evaluated(family.change(base, point), at) for point in points]
+    if any(value is None for value in values):
+        return None
+    names = [name for name in one.actual if name.partition(" ")[0] in kinds]
+    scales = [1 / (np.max(one.expected[name].magnitude) or 1) for name in names]
+    columns = [one.actual, *(value or {} for value in values)]
+    return np.stack(
+        [
+            np.concatenate(
+                [(np.asarray(column[name]) * scale).ravel() for name, scale in zip(names, scales, strict=True)]
+            )
+            for column in columns
+        ]
     )
-    if not terms:  # right to three digits: no mistake that a factor would explain
-        return
-    shown = ", ".join(f"{number:.4g}" for number in numbers)
-    yield Diagnosis(f"{family.name}({shown})", terms, family.change(right, numbers))
+
+
+def _nearest_simple(number: float) -> float:
+    """A whole number or a short decimal or a simple fraction, where rounding may have moved it away from that."""
+    for simple in (float(Fraction(number).limit_denominator(64)), float(f"{number:.3g}")):
+        if abs(number - simple) <= 1e-6 * abs(simple):
+            return simple
+    return 0.0 if abs(number) < 1e-12 else number

@@ -40,6 +40,8 @@ class Result:
         diagnosis: what is wrong, in words; the name of a variant first, in brackets, if one matches.
         variant: the name of the matching variant of the catalogue, or the conventions that fit, or "".
         reproducer: Python code that shows the first failure.
+        notes: where it is wrong, a sentence each, if it is none of the known mistakes.
+        is_consequence: whether mistakes of functions before come to all that is wrong here.
     """
 
     check: str
@@ -55,6 +57,8 @@ class Result:
     diagnosis: str = ""
     variant: str = ""
     reproducer: str = ""
+    notes: tuple[str, ...] = ()
+    is_consequence: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,10 +98,9 @@ class Report:
 
     @property
     def diagnosis(self) -> str:
-        """That of the first failed result; or why nothing else is wrong and it is still not ok; or ""."""
-        failed = self._first_failed()
-        if failed:
-            return f"{failed.check}: {failed.diagnosis}"
+        """What is wrong with each function that failed, consequences of others left out; or why it is not ok; or ""."""
+        if self._causes():
+            return "; ".join(f"{result.check}: {result.diagnosis}" for result in self._causes())
         if self.missing:
             statuses = {result.check: result.status for result in self.results}
             listed = ", ".join(f"{name} ({statuses[name]})" for name in self.missing)
@@ -112,15 +115,14 @@ class Report:
 
     @property
     def variant(self) -> str:
-        """Name of the catalogued variant that the first failed result is, or the conventions that fit it, or ""."""
-        failed = self._first_failed()
-        return failed.variant if failed else ""
+        """Name of the catalogued variant, or the conventions that fit, or ""; of several functions, joined by " + "."""
+        return " + ".join(dict.fromkeys(result.variant for result in self._causes() if result.variant))
 
     def summary(self) -> str:
         """Return the report as text, at most one screen; its first line is the verdict."""
         differing = ", ".join(f"{name}={value!r}" for name, value in self.conventions.differing().items())
         lines = [
-            "copi_ref: OK" if self.ok else f"copi_ref: FAILED: {self.diagnosis}",
+            *self._verdict(),
             f"{self.library} {self.precision}, conventions: {differing or 'Algorithm 1 as printed'}",
             "",
             f"{'check':21} {'tier':9} {'status':17} {'cases':>5}  {'worst error':>11}  {'catches':>8}",
@@ -162,6 +164,31 @@ class Report:
             "conventions": self.conventions.as_dict(),
             "results": [{name: _finite(value) for name, value in asdict(result).items()} for result in self.results],
         }
+
+    def _causes(self) -> list[Result]:
+        """The first failed result of each function, without those that come of another's, and each name once."""
+        causes: list[Result] = []
+        for result in self.results:
+            seen = any(
+                result.check == one.check or (result.variant and result.variant == one.variant) for one in causes
+            )
+            # A step contains all that is above: if that has no name, its own numbers tell nothing more.
+            follows = result.is_consequence or (result.check == "step" and not result.variant)
+            if result.status == FAILED and not seen and not (follows and causes):
+                causes.append(result)
+        return causes
+
+    def _verdict(self) -> list[str]:
+        """The verdict, with a line for each function that is wrong, and what is known of the place."""
+        causes = self._causes()
+        if not causes:
+            return ["copi_ref: OK" if self.ok else f"copi_ref: FAILED: {self.diagnosis}"]
+        lines: list[str] = []
+        for result in causes:
+            lead = "copi_ref: FAILED: " if not lines else "                  "
+            lines.append(f"{lead}{result.check}: {result.diagnosis}")
+            lines += [f"    {note}" for note in result.notes]
+        return lines
 
     def _first_failed(self) -> Result | None:
         return next((result for result in self.results if result.status == FAILED), None)

@@ -1,0 +1,61 @@
+"""What may explain a wrong result: other conventions and the catalogue."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from copi_ref.oracle.contract.conventions import ALTERNATIVES, Conventions, combined
+from copi_ref.oracle.contract.functions import Function
+from copi_ref.oracle.contract.pieces import Pieces, right_pieces
+from copi_ref.oracle.naming.catalogue import STEP_VARIANTS, VARIANTS
+from copi_ref.oracle.naming.evidence import Evidence
+from copi_ref.oracle.naming.explaining import Candidate
+
+DEEPEST = 4
+"""Conventions that may differ at once."""
+
+
+def singles(function: Function, conventions: Conventions) -> Iterator[Candidate]:
+    """Yield every other convention, and every catalogued mistake, likely ones first."""
+    # What `perturbations` sees of f is f′ alone: another f is no likelier there than a wrong f′.
+    of_f = {"activation", "slope"} if function.name == "perturbations" else set()
+    others = [(changed, convention(changed)) for changed in combined(conventions, 1) if _can_be(conventions, changed)]
+    yield from (candidate for changed, candidate in others if not changed.keys() & of_f)
+    yield from mistakes(function)
+    yield from (candidate for changed, candidate in others if changed.keys() & of_f)
+
+
+def mistakes(function: Function) -> list[Candidate]:
+    """Mistakes of a whole step first where a step is looked at: some are those of an equation in other words."""
+    in_order = sorted(VARIANTS.values(), key=lambda variant: function.name == "step" and variant not in STEP_VARIANTS)
+    return [Candidate(variant.name, variant.says, variant.change) for variant in in_order]
+
+
+def several_conventions(evidence: Evidence, conventions: Conventions) -> Iterator[Candidate]:
+    """Yield conventions that differ in two to `DEEPEST` fields, of those that alone change something."""
+    alive = {
+        name: values
+        for name, values in ALTERNATIVES.items()
+        if any(
+            evidence.fit(right_pieces(replace(conventions, **changed)), evidence.few).changes
+            for changed in combined(conventions, 1, {name: values})
+            if _can_be(conventions, changed)
+        )
+    }
+    for depth in range(2, DEEPEST + 1):
+        yield from map(convention, combined(conventions, depth, alive))
+
+
+def convention(changed: dict[str, Any]) -> Candidate:
+    """Another choice in some fields; it has no use for pieces that were changed before."""
+
+    def change(pieces: Pieces) -> Pieces:
+        return right_pieces(replace(pieces.conventions, **changed))
+
+    name = ", ".join(f"{field}={value!r}" for field, value in changed.items())
+    return Candidate(name, name, change, is_convention=True)
+
+
+def _can_be(conventions: Conventions, changed: dict[str, Any]) -> bool:
+    """Whether it can be tried: feedback weights can't be made up."""
+    return changed.get("credit", "bp") in ("bp", conventions.credit)

@@ -1,0 +1,128 @@
+"""What came beside what is right, cell by cell: a cell is one quantity of one case, as ΔW of layer 2 of the third."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from copi_ref.arrays.backend import HostArray
+from copi_ref.oracle.contract.functions import Function
+from copi_ref.oracle.contract.pieces import Pieces, Quantities
+from copi_ref.oracle.judging.comparison import Observation, worst_of
+from copi_ref.oracle.rounding import Precision, Tracked
+
+Cell = tuple[int, str]
+"""The number of the observation, and the name of the quantity."""
+
+_FEW = 8
+"""Observations that fail, and as many that don't, on which candidates are tried first: the smallest."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How a candidate's numbers compare with those that came.
+
+    Args:
+        gives: cells where they are the same, but for rounding.
+        changes: cells where they are not the right ones.
+    """
+
+    gives: frozenset[Cell]
+    changes: frozenset[Cell]
+
+
+class Evidence:
+    """All observations of a function, in the order of the calls.
+
+    Args:
+        function: that was called.
+        precision: in which it computes.
+        observations: what came of each call that returned numbers.
+    """
+
+    def __init__(self, function: Function, precision: Precision, observations: list[Observation]):
+        self.function, self.precision, self.observations = function, precision, observations
+        self.cells: frozenset[Cell] = frozenset(
+            (at, name) for at, one in enumerate(observations) for name in one.actual
+        )
+        self.wrong: frozenset[Cell] = frozenset(cell for cell in self.cells if self._is_wrong(cell))
+        by_size = sorted(range(len(observations)), key=self.size)
+        self.failing = [at for at in by_size if any(at == one for one, _ in self.wrong)]
+        passing = [at for at in by_size if at not in self.failing]
+        self.few = [*self.failing[:_FEW], *passing[:_FEW]]
+        self.order = [*self.failing, *passing]
+
+    def _is_wrong(self, cell: Cell) -> bool:
+        one, name = self.observations[cell[0]], cell[1]
+        return worst_of(name, one.actual[name], one.expected[name], self.precision, one.case.tier).failed
+
+    def size(self, at: int) -> int:
+        """How many numbers there are in what came."""
+        return sum(array.size for array in self.observations[at].actual.values())
+
+    def of(self, numbers: Iterable[int]) -> frozenset[Cell]:
+        """The cells of some observations."""
+        chosen = {*numbers}
+        return frozenset(cell for cell in self.cells if cell[0] in chosen)
+
+    def explained_by(self, pieces: Pieces) -> bool:
+        """Whether the pieces give everything that came, and something that is wrong."""
+        changes = False
+        for at in self.order:
+            found = self.evaluated(pieces, at)
+            if found is None or not all(self._gives(found, (at, name)) for name in self.observations[at].actual):
+                return False
+            changes = changes or any(
+                (at, name) in self.wrong and self._changes(found, (at, name)) for name in self.observations[at].actual
+            )
+            if not changes and at in self.failing[-1:]:
+                return False
+        return changes
+
+    def fit(self, pieces: Pieces, numbers: Iterable[int]) -> Fit:
+        """Compare what the pieces give with some observations."""
+        gives, changes = set(), set()
+        for at in numbers:
+            found = self.evaluated(pieces, at) or {}
+            for name in self.observations[at].actual:
+                if self._gives(found, (at, name)):
+                    gives.add((at, name))
+                if self._changes(found, (at, name)):
+                    changes.add((at, name))
+        return Fit(frozenset(gives), frozenset(changes))
+
+    def evaluated(self, pieces: Pieces, at: int) -> Quantities | None:
+        """Return what the pieces give for the inputs of an observation; None where they have no meaning."""
+        one = self.observations[at]
+        try:
+            return self.function.expected(pieces, one.case.inputs, one.actual)
+        except (np.linalg.LinAlgError, ValueError, ZeroDivisionError, FloatingPointError):
+            return None
+
+    def agrees(self, value: HostArray, cell: Cell) -> bool:
+        """Whether a value is the one that came, but for rounding."""
+        one, name = self.observations[cell[0]], cell[1]
+        actual, expected = one.actual[name], one.expected[name]
+        if value.shape != actual.shape or not np.isfinite(value).all():
+            return False
+        return bool(np.all(np.abs(actual - value) <= _allowed(expected, value, self.precision)))
+
+    def _gives(self, found: Quantities, cell: Cell) -> bool:
+        return cell[1] in found and self.agrees(np.asarray(found[cell[1]]), cell)
+
+    def _changes(self, found: Quantities, cell: Cell) -> bool:
+        if cell[1] not in found:
+            return True
+        value, expected = np.asarray(found[cell[1]]), self.observations[cell[0]].expected[cell[1]]
+        if value.shape != expected.shape:
+            return True
+        return not np.all(np.abs(value - expected.value) <= expected.allowance(self.precision))
+
+
+def _allowed(expected: Tracked, value: HostArray, precision: Precision) -> float:
+    """Return how far a variant's own rounding may be: its magnitude is not known, so that of the right one scales."""
+    size = float(np.max(expected.magnitude))
+    relative = float(np.max(expected.allowance(precision))) / size if size else precision.unit
+    if relative > 2.0**-6:  # too coarse to tell variants apart: one rounding of an exact result
+        return 2 * precision.unit * float(np.max(np.abs(value)))
+    return 4 * relative * (size + float(np.max(np.abs(value))))
