@@ -175,7 +175,24 @@ def _diagnosis(
     if _differs_from_itself(caller, function, failed[0]):
         return Diagnosis("not-deterministic", "not deterministic: two calls with the same arguments have two results")
     observations = [outcome.observation for outcome in outcomes if outcome.observation is not None]
-    return diagnose(function, caller.conventions, caller.precision, observations, before)
+    found = diagnose(function, caller.conventions, caller.precision, observations, before)
+    return _if_symmetric(caller, function, found)
+
+
+def _if_symmetric(caller: Caller, function: Function, found: Diagnosis) -> Diagnosis:
+    """Say so if all is right where R is symmetric."""
+    uses_R = "R" in function.arguments
+    if caller.conventions.assumes_symmetric_R or not uses_R or found.is_consequence:
+        return found
+    symmetric = replace(caller.conventions, assumes_symmetric_R=True)
+    cases = draw_cases(function, symmetric, caller.precision, seed=0)
+    if any(run_case(replace(caller, conventions=symmetric), function, case).failed for case in cases):
+        return found
+    text = "assumes_symmetric_R=True"
+    if not found.name:
+        says = f"matches {text}: pass it in Conventions, if your R is symmetric"
+        return Diagnosis(text, says)
+    return replace(found, says=f"{found.says} (right where R is symmetric: then pass {text} in Conventions)")
 
 
 def _differs_from_itself(caller: Caller, function: Function, failed: Outcome) -> bool:

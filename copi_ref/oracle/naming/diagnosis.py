@@ -37,7 +37,7 @@ def diagnose(
     found = (
         _consequence(evidence, right, before)
         or _one(evidence, right, candidates)
-        or _one(evidence, right, families)
+        or _one(evidence, right, families, at_most=1)
         or next(coarser(precision, observations), None)
         or _one(evidence, right, several_conventions(evidence, conventions), at_most=1)
         or _besides(evidence, right, before, candidates)
@@ -57,8 +57,7 @@ _FITTED = 6
 
 
 def _families(evidence: Evidence, base: Pieces) -> list[Candidate]:
-    fits = (fitted(family, evidence, base, evidence.failing[:_FITTED]) for family in FAMILIES)
-    return [candidate for candidate in fits if candidate is not None]
+    return [one for family in FAMILIES for one in fitted(family, evidence, base, evidence.failing[:_FITTED])]
 
 
 def _one(
@@ -101,7 +100,7 @@ def _besides(
     if base is None:
         return None
     mistakes = [candidate for candidate in candidates if not candidate.is_convention]
-    found = _one(evidence, base, mistakes) or _one(evidence, base, _families(evidence, base))
+    found = _one(evidence, base, mistakes) or _one(evidence, base, _families(evidence, base), at_most=1)
     if found is None:
         return None
     return Diagnosis(found.name, f"{found}, besides what is above", found.change)
@@ -143,8 +142,8 @@ def _two(evidence: Evidence, right: Pieces, candidates: Sequence[Candidate]) -> 
 def _with_numbers(evidence: Evidence, candidates: Sequence[Alive]) -> Diagnosis | None:
     for one in candidates:
         for family in FAMILIES:
-            other = fitted(family, evidence, one.pieces, evidence.failing[:2])
-            pieces = other.change(one.pieces) if other else None
-            if other and pieces and evidence.explained_by(pieces):
-                return joined(one.candidate, other)
+            for other in fitted(family, evidence, one.pieces, evidence.failing[:2]):
+                pieces = other.change(one.pieces)
+                if pieces is not None and evidence.explained_by(pieces):
+                    return joined(one.candidate, other)
     return None

@@ -1,6 +1,6 @@
 """Mistakes with numbers in them: the numbers are fitted by least squares, then have to explain everything."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from copi_ref.arrays.backend import HostArray
-from copi_ref.oracle.contract.pieces import Pieces
+from copi_ref.oracle.contract.pieces import Inputs, Pieces, Quantities
 from copi_ref.oracle.naming.catalogue.lateral import lateral_terms
 from copi_ref.oracle.naming.evidence import Evidence
 from copi_ref.oracle.naming.explaining import Candidate
@@ -71,6 +71,18 @@ def _affine_slope(p: Pieces, k: Any) -> dict[str, Any]:
     return _in_slopes(p, factor)
 
 
+def _shrinking(p: Pieces, letter: str, share: float) -> Callable[..., Quantities]:
+    """A step after which a share of the old weights is missing, whatever the rate."""
+
+    def step(pieces: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+        found, eta = dict(p.step(pieces, inputs, own)), inputs["eta_w" if letter == "W" else "eta_r"]
+        for layer, A in enumerate(inputs[letter], start=1):
+            found[f"Δ{letter} of layer {layer}"] = found[f"Δ{letter} of layer {layer}"] - share / eta * A
+        return found
+
+    return step
+
+
 FAMILIES = (
     Family(
         "weight-factors",
@@ -129,11 +141,32 @@ FAMILIES = (
         "an extra decay −{number} W in ΔW, as from E[x²] + {number}",
     ),
     Family(
-        "added-lateral-decay",
-        ("R", "I"),
-        lambda p, k: p.with_changes(lateral=lambda x, R: p.lateral(x, R) - k[0] * R + k[1] * np.eye(len(R))),
+        "pulled-to-identity",
+        ("R − I",),
+        lambda p, k: p.with_changes(lateral=lambda x, R: p.lateral(x, R) - k[0] * (R - np.eye(len(R)))),
         lambda p: (0.0,),
-        "a term with {term} and the factor {number} is in ΔR: R decays, or is pulled to I",
+        "ΔR has an extra −{number} (R − I): R is pulled to the identity",
+    ),
+    Family(
+        "added-lateral-decay",
+        ("R",),
+        lambda p, k: p.with_changes(lateral=lambda x, R: p.lateral(x, R) - k[0] * R),
+        lambda p: (0.0,),
+        "ΔR has an extra −{number} R: R decays",
+    ),
+    Family(
+        "decay-without-rate",
+        ("W",),
+        lambda p, k: p.with_changes(step=_shrinking(p, "W", k[0])),
+        lambda p: (0.0,),
+        "the new W has an extra −{number} W, which η_W does not multiply",
+    ),
+    Family(
+        "lateral-decay-without-rate",
+        ("R",),
+        lambda p, k: p.with_changes(step=_shrinking(p, "R", k[0])),
+        lambda p: (0.0,),
+        "the new R has an extra −{number} R, which η_R does not multiply",
     ),
     Family(
         "target-factors",
@@ -151,8 +184,8 @@ def _part(p: Pieces, a: HostArray, y: HostArray, t: HostArray, target: bool) -> 
     return np.asarray(with_target if target else of_both - with_target)
 
 
-def fitted(family: Family, evidence: Evidence, base: Pieces, numbers: Sequence[int]) -> Candidate | None:
-    """Return the member of the family that fits best by least squares; whether it fits is seen like any other.
+def fitted(family: Family, evidence: Evidence, base: Pieces, numbers: Sequence[int]) -> Iterator[Candidate]:
+    """Yield members of the family that fit best by least squares; whether they fit is seen like any other.
 
     Fitted are the kinds of quantities that are wrong in these observations, and that the numbers have an effect on.
     """
@@ -160,30 +193,38 @@ def fitted(family: Family, evidence: Evidence, base: Pieces, numbers: Sequence[i
     kinds = {name.partition(" ")[0] for at, name in evidence.wrong if at in numbers}
     rows = [_rows(family, evidence, base, points, at, kinds) for at in numbers]
     if not rows or any(row is None for row in rows):
-        return None
+        return
     came, at_zero, *at_one = np.concatenate([row for row in rows if row is not None], axis=1)
     design = np.stack([column - at_zero for column in at_one], axis=1)
     if not np.isfinite(np.column_stack([design, came - at_zero])).all():
-        return None
+        return
     right_numbers = np.resize(family.right(base), len(family.terms))  # all 1, mostly
     used = np.abs(design).max(axis=0, initial=0) > 0
     concerned = (np.abs(design) > 0).any(axis=1)
     if not used.any():
-        return None
+        return
     solved = right_numbers.astype(float)
     offset = came - at_zero - design[:, ~used] @ solved[~used]
     solved[used] = np.linalg.lstsq(design[np.ix_(concerned, used)], offset[concerned], rcond=None)[0]
-    solved = np.array([_nearest_simple(number) for number in solved])
+    # Numbers as people write them first: rounding has moved the fitted ones a little away.
+    for member in dict.fromkeys((tuple(map(_nearest_simple, solved)), tuple(map(float, solved)))):
+        candidate = _member(family, member, right_numbers, used)
+        if candidate is not None:
+            yield candidate
+
+
+def _member(family: Family, numbers: tuple[float, ...], right: HostArray, used: HostArray) -> Candidate | None:
+    """Return the family with these numbers; None if they are right to three digits: no mistake would be explained."""
     off = [
         (term, number)
-        for term, number, wanted, matters in zip(family.terms, solved, right_numbers, used, strict=True)
+        for term, number, wanted, matters in zip(family.terms, numbers, right, used, strict=True)
         if matters and not np.isclose(number, wanted, rtol=1e-3, atol=0)
     ]
-    if not off:  # right to three digits: no mistake that a factor would explain
+    if not off:
         return None
-    shown = ", ".join(f"{number:.4g}" for number in solved)
+    shown = ", ".join(f"{number:.4g}" for number in numbers)
     says = ", ".join(family.says.format(term=term, number=f"{number:.4g}") for term, number in off)
-    return Candidate(f"{family.name}({shown})", says, lambda p: family.change(p, solved))
+    return Candidate(f"{family.name}({shown})", says, lambda p: family.change(p, numbers))
 
 
 def _rows(
@@ -208,8 +249,8 @@ def _rows(
 
 
 def _nearest_simple(number: float) -> float:
-    """A whole number or a short decimal or a simple fraction, where rounding may have moved it away from that."""
-    for simple in (float(Fraction(number).limit_denominator(64)), float(f"{number:.3g}")):
-        if abs(number - simple) <= 1e-6 * abs(simple):
+    """A whole number, a simple fraction or a short decimal, if it is one but for a thousandth."""
+    for simple in (float(Fraction(number).limit_denominator(16)), float(f"{number:.1g}"), float(f"{number:.3g}")):
+        if abs(number - simple) <= 1e-3 * abs(simple):
             return simple
     return 0.0 if abs(number) < 1e-12 else number

@@ -97,11 +97,11 @@ class _Basis:
 
 
 def as_terms(evidence: Evidence, right: Pieces, kind: str) -> Iterator[Partial]:
-    """Yield formulas of at most two terms, or of two besides the right ones, that give every ΔW, or every ΔR."""
+    """Yield the simplest formula of at most two terms, or of two besides the right ones, that gives every ΔW or ΔR."""
     basis = _basis(evidence, right, kind)
     if basis is None:
         return
-    for start, prefix in ((basis.right, _right_formula(evidence, right, kind) + " "), (np.zeros_like(basis.right), "")):
+    for start, prefix in ((np.zeros_like(basis.right), ""), (basis.right, _right_formula(evidence, right, kind) + " ")):
         for chosen in _promising(basis, start):
             solved = np.linalg.lstsq(basis.columns[:, chosen], basis.came - start, rcond=None)[0]
             numbers = [_simple(number) for number in solved]
@@ -226,7 +226,8 @@ def _given(evidence: Evidence, basis: _Basis, found: HostArray) -> set[Cell]:
 
 def _written(numbers: list[Fraction | float | None], names: list[str], continued: bool) -> str:
     parts = []
-    for at, (number, name) in enumerate(zip(numbers, names, strict=True)):
+    ordered = sorted(zip(numbers, names, strict=True), key=lambda one: float(one[0] or 0) < 0)
+    for at, (number, name) in enumerate(ordered):
         sign = "−" if float(number or 0) < 0 else "+"
         size = abs(number or 0)
         factor = "" if size == 1 else f"{size} " if isinstance(size, Fraction) else f"{size:.4g} "
