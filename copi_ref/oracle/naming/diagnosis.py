@@ -1,6 +1,7 @@
 """Which mistake is it: what explains every number that came, the simplest first."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from copi_ref.oracle.contract.conventions import Conventions
 from copi_ref.oracle.contract.functions import Function
@@ -31,6 +32,14 @@ def diagnose(
     `before` are the diagnoses of functions that were called before: what is wrong there may be all, or be in it too.
     """
     evidence = Evidence(function, precision, observations)
+    found = _found(evidence, conventions, before)
+    ours = "a fault of copi_ref itself, in trying mistakes; please report it"
+    faults = tuple(f"{ours}: {fault}" for fault in sorted(evidence.faults))
+    return replace(found, notes=(*found.notes, *faults))
+
+
+def _found(evidence: Evidence, conventions: Conventions, before: Sequence[Diagnosis]) -> Diagnosis:
+    function, precision, observations = evidence.function, evidence.precision, evidence.observations
     right = right_pieces(conventions)
     candidates = list(singles(function, conventions))
     families = _families(evidence, right)

@@ -42,6 +42,7 @@ class Evidence:
 
     def __init__(self, function: Function, precision: Precision, observations: list[Observation]):
         self.function, self.precision, self.observations = function, precision, observations
+        self.faults: set[str] = set()
         self.cells: frozenset[Cell] = frozenset(
             (at, name) for at, one in enumerate(observations) for name in one.actual
         )
@@ -97,6 +98,10 @@ class Evidence:
         try:
             return self.function.expected(pieces, one.case.inputs, one.actual)
         except (np.linalg.LinAlgError, ValueError, ZeroDivisionError, FloatingPointError):
+            return None
+        except Exception as error:
+            # Ours, in a formula that is tried: it must not take the report away from the user.
+            self.faults.add(f"{type(error).__name__}: {error}")
             return None
 
     def agrees(self, value: HostArray, cell: Cell) -> bool:

@@ -206,6 +206,8 @@ def fitted(family: Family, evidence: Evidence, base: Pieces, numbers: Sequence[i
     solved = right_numbers.astype(float)
     offset = came - at_zero - design[:, ~used] @ solved[~used]
     solved[used] = np.linalg.lstsq(design[np.ix_(concerned, used)], offset[concerned], rcond=None)[0]
+    if not np.isfinite(solved).all():
+        return
     # Numbers as people write them first: rounding has moved the fitted ones a little away.
     for member in dict.fromkeys((tuple(map(_nearest_simple, solved)), tuple(map(float, solved)))):
         candidate = _member(family, member, right_numbers, used)
