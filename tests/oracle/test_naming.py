@@ -1,0 +1,254 @@
+"""What a wrong result is called: one of two mistakes, in some places only, a sum of terms; and where it is else."""
+
+import functools
+import types
+
+import numpy as np
+import pytest
+from implementations import OfPieces, quietly, right, wrong
+from mutants import plain
+
+from copi_ref import oracle
+from copi_ref.oracle import VARIANTS, Conventions
+from copi_ref.oracle.contract.pieces import right_pieces
+from copi_ref.oracle.naming import candidates
+
+check = functools.partial(oracle.check, xp=np)
+
+
+def with_one(**functions):
+    """An implementation that has these functions only."""
+    return types.SimpleNamespace(**functions)
+
+
+def both(first, second, **conventions):
+    """An implementation that makes two catalogued mistakes at once."""
+    pieces = VARIANTS[second].change(VARIANTS[first].change(right_pieces(Conventions(**conventions))))
+    return OfPieces(pieces)
+
+
+# --- two at once ------------------------------------------------------------------------------------------------------
+
+PAIRS = [
+    ("weight-decay-variance", "lateral-diagonal"),
+    ("weight-n-minus-1", "delta-sign"),
+    ("forward-R-transposed", "delta-no-R"),
+    ("weight-no-decay", "step-R-frozen"),
+    ("delta-over-outputs", "lateral-sign"),
+]
+
+
+@pytest.mark.parametrize(("first", "second"), PAIRS)
+def test_two_mistakes_in_one_step_are_both_named(first, second):
+    report = quietly(check, both(first, second, slope=0.2), conventions=Conventions(slope=0.2), only=("step",))
+    assert set(report.variant.split(" + ")) == {first, second}, report.diagnosis
+    assert all(VARIANTS[name].says in report.diagnosis for name in (first, second))
+
+
+def test_a_mistake_and_another_convention_are_both_named():
+    left = Conventions(lateral_rule="left")
+    report = check(wrong(VARIANTS["weight-no-decay"], left), only=("step",))
+    assert set(report.variant.split(" + ")) == {"weight-no-decay", "lateral_rule='left'"}
+
+
+def test_a_mistake_with_a_factor_besides_is_named_with_it():
+    def step(W, R, y0, target, eta_w, eta_r):
+        x, a, y = plain.forward(W, [r.T for r in R], y0)
+        deltas = plain.perturbations(W, R, x, a, y, target)
+        return (
+            [w + eta_w * plain.copi_update(u, v + 0.25 * d, w) for w, u, v, d in zip(W, x, a, deltas, strict=True)],
+            [r + eta_r * plain.decorrelation_update(u, r) for r, u in zip(R, x, strict=True)],
+        )
+
+    report = check(with_one(step=step))
+    assert report.variant == "forward-R-transposed + target-factors(1, 0.25)"
+    assert "δ in z has the factor 0.25" in report.diagnosis
+
+
+def test_mistakes_of_two_functions_are_both_in_the_verdict():
+    report = check(
+        with_one(copi_update=lambda x, z, W: z.T @ x / len(x), decorrelation_update=lambda x, R: R @ plain_c_off(x))
+    )
+    assert report.variant == "weight-no-decay + lateral-sign"
+    lines = report.summary().splitlines()
+    assert lines[0].startswith("copi_ref: FAILED: copi_update: [weight-no-decay]")
+    assert lines[1].strip().startswith("decorrelation_update: [lateral-sign]")
+
+
+def plain_c_off(x):
+    C = x.T @ x / len(x)
+    return C - np.diag(np.diag(C))
+
+
+def test_what_follows_from_another_function_is_said_once():
+    report = quietly(check, wrong(VARIANTS["forward-no-R"], Conventions()))
+    assert report.variant == "forward-no-R"
+    assert report.diagnosis.count("forward-no-R") == 1
+    assert any("comes of what is above" in result.diagnosis for result in report.results)
+
+
+def test_what_a_step_adds_to_another_functions_mistake_is_named():
+    pieces = VARIANTS["delta-sign"].change(right_pieces(Conventions()))
+    more = VARIANTS["step-R-frozen"].change(pieces)
+    mixed = with_one(perturbations=OfPieces(pieces).perturbations, step=OfPieces(more).step)
+    report = check(mixed)
+    assert report.variant == "delta-sign + step-R-frozen"
+    assert "besides what is above" in report.diagnosis
+
+
+# --- in some places only ----------------------------------------------------------------------------------------------
+
+
+def test_a_mistake_for_one_sample_only_is_named_with_that():
+    def copi_update(x, z, W):
+        return z.T @ x / len(x) - W * (np.sum(x * x) if len(x) == 1 else (x * x).mean(axis=0))
+
+    report = check(with_one(copi_update=copi_update))
+    assert report.variant == "weight-decay-total-power"
+    assert "where N = 1" in report.diagnosis
+
+
+def test_a_mistake_in_the_last_layer_only_is_named_with_that():
+    def step(W, R, y0, target, eta_w, eta_r):
+        x, a, y = plain.forward(W, R, y0)
+        deltas = plain.perturbations(W, R, x, a, y, target)
+        last = len(W) - 1
+        new_W = [
+            w + eta_w * (plain.sgd_update(u, d) if at == last else plain.copi_update(u, v + d, w))
+            for at, (w, u, v, d) in enumerate(zip(W, x, a, deltas, strict=True))
+        ]
+        return new_W, [r + eta_r * plain.decorrelation_update(u, r) for r, u in zip(R, x, strict=True)]
+
+    report = check(with_one(step=step))
+    assert report.variant == "step-sgd"
+    assert "in the last layer" in report.diagnosis
+
+
+# --- as a formula -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda x, R, right: right - 0.1 * (R - np.eye(len(R))), "extra −0.1 (R − I)"),
+        (lambda x, R, right: right - 0.01 * R, "extra −0.01 R"),
+        (lambda x, R, right: 2 * right + 0.5 * plain_c_off(x), "ΔR = 1/2 C_off − 2 R C_off"),
+        (lambda x, R, right: right + 0.125 * R.T, "ΔR = −R C_off + 1/8 Rᵀ"),
+    ],
+)
+def test_a_wrong_lateral_update_is_said_as_a_formula(change, says):
+    report = check(with_one(decorrelation_update=lambda x, R: change(x, R, plain.decorrelation_update(x, R))))
+    assert says in report.diagnosis
+
+
+def test_an_epsilon_is_said_as_a_number():
+    report = check(with_one(copi_update=lambda x, z, W: plain.copi_update(x, z, W) - 1e-8 * W))
+    assert report.variant == "added-decay(1e-08)"
+    assert "E[x²] + 1e-08" in report.diagnosis
+
+
+def test_a_decay_that_the_rate_does_not_multiply_is_named():
+    def step(W, R, y0, target, eta_w, eta_r):
+        new_W, new_R = plain.step(W, R, y0, target, eta_w, eta_r)
+        return [new - 0.001 * old for new, old in zip(new_W, W, strict=True)], new_R
+
+    report = check(with_one(step=step))
+    assert report.variant == "decay-without-rate(0.001)"
+
+
+# --- conventions ------------------------------------------------------------------------------------------------------
+
+FAR = [
+    {"loss_factor": 1, "slope": 0.01, "derivative_at_zero": 0.01},
+    {"lateral_rule": "left", "loss_factor": 1, "output": "pre-activation", "error_scale": 1000},
+    {"lateral_rule": "left", "loss_factor": 1, "slope": 0.01},
+]
+
+
+@pytest.mark.parametrize("mine", FAR, ids=str)
+def test_conventions_that_differ_in_up_to_four_fields_are_recognised(mine):
+    report = check(right(Conventions(**mine)), only=("step",))
+    assert report.variant == ", ".join(f"{name}={value!r}" for name, value in _in_order(mine))
+
+
+def _in_order(fields):
+    order = list(Conventions().as_dict())
+    return sorted(fields.items(), key=lambda field: order.index(field[0]))
+
+
+@pytest.mark.parametrize("rule", ["left", "symmetric"])
+def test_code_that_takes_R_to_be_symmetric_is_told_so(rule):
+    def decorrelation_update(x, R):
+        return -(plain_c_off(x) @ R.T + (R @ plain_c_off(x) if rule == "symmetric" else 0)) / (
+            2 if rule == "symmetric" else 1
+        )
+
+    report = check(with_one(decorrelation_update=decorrelation_update), conventions=Conventions(lateral_rule=rule))
+    assert "assumes_symmetric_R=True" in report.diagnosis
+
+
+def test_a_wrong_rule_is_not_excused_by_symmetry():
+    report = check(with_one(decorrelation_update=lambda x, R: R @ plain_c_off(x)))
+    assert "symmetric" not in report.diagnosis
+
+
+# --- formats ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_factor_is_not_taken_for_a_coarser_format():
+    def perturbations(W, R, x, a, y, target):
+        return [plain.df(one) * delta for one, delta in zip(a, plain.perturbations(W, R, x, a, y, target), strict=True)]
+
+    report = check(with_one(perturbations=perturbations), precision="float32")
+    assert "precision" not in report.diagnosis
+    report = check(with_one(sgd_update=lambda x, d: plain.sgd_update(x, d) * np.float32(1.001)), precision="float32")
+    assert report.variant == "sgd-factor(1.001)"
+
+
+# --- where no name fits -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda A: np.sin(A), "nothing that came is beyond ±1"),
+        (
+            lambda A: np.where(np.arange(A.shape[1]) == A.shape[1] - 1, A**2, A),
+            "only entries in the last column are wrong",
+        ),
+        (lambda A: np.where(A < 0, A**3, A), "only entries where the right value is negative are wrong"),
+        (lambda A: np.rint(A), "all that came are whole numbers"),
+    ],
+)
+def test_what_has_no_name_is_located(change, says):
+    report = check(with_one(copi_update=lambda x, z, W: change(plain.copi_update(x, z, W))))
+    assert report.variant == ""
+    assert says in "\n".join(report.summary().splitlines()[:8])
+
+
+def test_cases_that_fail_have_in_common_what_is_said():
+    def copi_update(x, z, W):
+        return np.tanh(plain.copi_update(x, z, W)) if W.shape[0] == W.shape[1] else plain.copi_update(x, z, W)
+
+    report = check(with_one(copi_update=copi_update))
+    assert "wrong where W is square, right elsewhere" in report.summary()
+
+
+def test_quantities_that_are_right_are_said():
+    def step(W, R, y0, target, eta_w, eta_r):
+        new_W, new_R = plain.step(W, R, y0, target, eta_w, eta_r)
+        return new_W, [np.cbrt(one) for one in new_R]
+
+    report = check(with_one(step=step))
+    assert "wrong: ΔR; always right: ΔW" in report.summary()
+
+
+def test_a_fault_of_the_oracles_own_is_reported_as_one(monkeypatch):
+    def fails(*arguments):
+        raise TypeError("too few arguments")
+
+    broken = oracle.Variant("broken", "breaks", lambda p: p.with_changes(copi=fails))
+    monkeypatch.setitem(candidates.VARIANTS, "broken", broken)
+    report = check(with_one(copi_update=lambda x, z, W: np.sin(W)))
+    assert not report.ok
+    assert "a fault of copi_ref itself" in report.summary()
