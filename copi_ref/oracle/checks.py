@@ -138,7 +138,7 @@ def _check_function(
     if diagnosis is not None:
         diagnoses.append(diagnosis)
     tiers = {tier: [one for one in outcomes if one.case.tier == tier] for tier in (EXACT, ROUNDING)}
-    planned = Counter(tier for _, tier, _ in kinds(function, caller.precision))
+    planned = Counter(kind.tier for kind in kinds(function, caller.precision))
     results = [
         replace(_result(caller, function, tier, mine, diagnosis), skipped=planned[tier] - len(mine))
         for tier, mine in tiers.items()

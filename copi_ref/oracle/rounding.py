@@ -12,6 +12,7 @@ docs/tolerances.md has the derivation.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -60,7 +61,7 @@ PrecisionName = Literal["float64", "float32", "tf32", "float16", "bfloat16"]
 PRECISIONS: dict[str, Precision] = {
     precision.name: precision
     for precision in (
-        Precision("float64", "float64", 53, 2.0**-53, 0.0, 24, 2.0**-1022, 2.0**1023, 1e-10),
+        Precision("float64", "float64", 53, 2.0**-53, 0.0, 48, 2.0**-1022, 2.0**1023, 1e-10),
         Precision("float32", "float32", 24, 2.0**-24, 0.0, 24, 2.0**-126, 2.0**127, 1e-4),
         # 10 stored bits of a factor, possibly cut off instead of rounded; sums in float32.
         Precision("tf32", "float32", 24, 2.0**-24, 2.0**-10, 11, 2.0**-126, 2.0**127, None),
@@ -86,6 +87,7 @@ class Tracked:
         products: how many factors of matrix products were rounded on the way (for TF32).
         quantum: every exact value and partial sum is a multiple of this power of two; 0 if there is none.
         largest: max M / quantum over all operations so far: below 2^p nothing is rounded in p bits.
+        parts: values are whole numbers of quantum / parts: 10 for an f′ of 1 and 1/10, else 1.
     """
 
     value: HostArray
@@ -94,6 +96,7 @@ class Tracked:
     products: int = 0
     quantum: float = 0.0
     largest: float = 0.0
+    parts: int = 1
 
     __array_ufunc__ = None  # so that NumPy leaves `array * tracked` to this class
     __hash__ = None  # type: ignore[assignment]
@@ -172,7 +175,10 @@ class Tracked:
         magnitude = multiply(self.magnitude, other.magnitude)
         roundings += self.roundings + other.roundings
         products += self.products + other.products
-        return _made(value, magnitude, roundings, products, self.quantum * other.quantum, self, other)
+        quantum = self.quantum * other.quantum
+        if self.parts * other.parts > 1:  # a tenth of a number is whole where that is a multiple of 10
+            value, quantum = _if_whole(value, quantum)
+        return _made(value, magnitude, roundings, products, quantum, self, other)
 
     def allowance(self, precision: Precision) -> HostArray:
         """Return the error that a correct implementation may have, element by element; infinite if M says nothing.
@@ -200,6 +206,15 @@ def _made(
     size = float(np.max(magnitude)) / quantum if quantum else np.inf
     largest = max(size, *(parent.largest for parent in parents))
     return Tracked(value, magnitude, roundings, products, quantum, largest)
+
+
+def _if_whole(value: HostArray, quantum: float) -> tuple[HostArray, float]:
+    """Return what are whole numbers of a quantum, but for the rounding of 1/10 and the like; else a quantum of 0."""
+    if not quantum or not np.max(np.abs(value)) < 2.0**32 * quantum:
+        return value, 0.0
+    whole = np.rint(value / quantum)
+    # Of parts of up to 1000 none comes so near to a whole number.
+    return (whole * quantum, quantum) if np.all(np.abs(value / quantum - whole) < 2.0**-16) else (value, 0.0)
 
 
 def tracked(array: Any) -> Tracked:
@@ -268,17 +283,27 @@ class TrackedNamespace:
         return TrackedNamespace.where(x.value >= y.value, x, y)
 
 
-def bent(f: Tracked, a: Tracked, steepest: float, of_slope: bool) -> Tracked:
+def bent(f: Tracked, a: Tracked, steepest: float, slope: Fraction | None, of_slope: bool) -> Tracked:
     """Return f(a), or f′(a), of a leaky ReLU with what every way of writing it may round.
 
     With α a + β ``|a|``, α = (1 + s)/2 and β = (1 − s)/2, both branches have an error of 3u max(1, ``|s|``) ``|a|``,
     even where the branch itself is a; and α + β sign(a) an error of about u max(1, ``|s|``) in f′. So
     M = max(1, ``|s|``) M_a and c = c_a + 2 for f, M = max(1, ``|s|``) and c = 2 for f′, whatever the branch.
+
+    A slope p/q is rounded, but p/q of a multiple of q is a whole number, and f(a) is exact where all of it is that.
     """
     magnitude = steepest * (np.ones_like(a.magnitude) if of_slope else a.magnitude)
-    return replace(
+    found = replace(
         f, magnitude=magnitude, roundings=2 if of_slope else a.roundings + 2, products=0 if of_slope else a.products
     )
+    if slope is None or not np.any(a.value < 0):
+        return found
+    if of_slope:
+        return replace(found, quantum=1.0, largest=a.largest, parts=slope.denominator) if np.all(a.value) else found
+    value, quantum = _if_whole(f.value, a.quantum)
+    # p a comes before its division by q in some ways of writing it
+    size = max(1, abs(slope.numerator)) * float(np.max(magnitude)) / quantum if quantum else np.inf
+    return replace(found, value=value, quantum=quantum, largest=max(a.largest, size))
 
 
 def kept(expected: Any, own: Any) -> Any:

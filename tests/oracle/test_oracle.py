@@ -291,7 +291,7 @@ def test_a_small_relative_error_is_caught(name, precision, error):
 def test_a_check_that_is_not_sharp_fails_itself(monkeypatch):
     """Cases are drawn sharp, so the bound is made stricter after they were drawn."""
     strict = dataclasses.replace(PRECISIONS["float64"], limit=1e-17)
-    monkeypatch.setattr("copi_ref.oracle.inputs.cases._sharpness", lambda expected, precision: 0.0)
+    monkeypatch.setattr("copi_ref.oracle.inputs.cases.sharpness", lambda expected, precision: 0.0)
     monkeypatch.setitem(PRECISIONS, "float64", strict)
     report = check(plain, only=("copi_update",))
     assert [result.status for result in report.results] == ["failed", "failed"]

@@ -88,7 +88,12 @@ class Conventions:
             return kinked
         steepest = max(1.0, abs(float(self.slope)))
         at_most = max(steepest, abs(float(self.derivative_at_zero)))
-        return replace(kinked, f=_bent(base.f, steepest, False), f_prime=_bent(kinked.f_prime, at_most, True))
+        fraction = None if self.slope_is_dyadic else self.slope_below
+        return replace(
+            kinked,
+            f=_bent(base.f, steepest, fraction, of_slope=False),
+            f_prime=_bent(kinked.f_prime, at_most, fraction, of_slope=True),
+        )
 
     @property
     def is_smooth(self) -> bool:
@@ -99,6 +104,21 @@ class Conventions:
     def has_kink(self) -> bool:
         """Whether f′ jumps at 0."""
         return self.activation in ("leaky_relu", "relu")
+
+    @property
+    def slope_below(self) -> Fraction | None:
+        """f′ below 0 as a fraction with a denominator of up to 1000; None where it is none."""
+        if self.is_smooth:
+            return None
+        slope = {"relu": Fraction(0), "identity": Fraction(1)}.get(self.activation, Fraction(float(self.slope)))
+        near = slope.limit_denominator(1000)
+        return near if float(near) == float(slope) else None
+
+    @property
+    def slope_is_dyadic(self) -> bool:
+        """Whether f′ is exact below 0: no fraction, or one of a power of two."""
+        slope = self.slope_below
+        return slope is not None and slope.denominator & (slope.denominator - 1) == 0
 
     def given(self, y: AnyArray) -> AnyArray:
         """Return y = f(a) as δ_L sees it: with what a second evaluation of a smooth f rounds."""
@@ -136,10 +156,10 @@ AS_PRINTED = Conventions()
 
 
 def _bent(
-    f: Callable[[AnyArray, Namespace], AnyArray], steepest: float, of_slope: bool
+    f: Callable[[AnyArray, Namespace], AnyArray], steepest: float, slope: Fraction | None, *, of_slope: bool
 ) -> Callable[[AnyArray, Namespace], AnyArray]:
     def either(a: AnyArray, xp: Namespace) -> AnyArray:
-        return bent(f(a, xp), a, steepest, of_slope) if isinstance(a, Tracked) else f(a, xp)
+        return bent(f(a, xp), a, steepest, slope, of_slope) if isinstance(a, Tracked) else f(a, xp)
 
     return either
 

@@ -12,7 +12,9 @@ import numpy as np
 from copi_ref.oracle.contract.conventions import Conventions
 from copi_ref.oracle.contract.functions import Function
 from copi_ref.oracle.contract.pieces import Inputs, Quantities, right_pieces
-from copi_ref.oracle.inputs.drawing import EXACT, ROUNDING, Draw, Drawing, layer_kinds, network_kinds
+from copi_ref.oracle.inputs.drawing import EXACT, ROUNDING, Drawing, Kind
+from copi_ref.oracle.inputs.layers import layer_kinds
+from copi_ref.oracle.inputs.networks import network_kinds
 from copi_ref.oracle.rounding import Precision, Tracked, tracked
 
 _TRIES = 60
@@ -35,12 +37,11 @@ class Case:
     strided: bool = False
 
 
-_STRIDED = ("many samples", "three layers")
 _OF_NETWORKS = ("forward", "perturbations", "step")
 
 
-def kinds(function: Function, precision: Precision) -> list[tuple[str, str, Draw]]:
-    """Return the name, the tier and how to draw each case of a function."""
+def kinds(function: Function, precision: Precision) -> list[Kind]:
+    """Return each kind of case of a function."""
     return list(network_kinds(function, precision) if function.name in _OF_NETWORKS else layer_kinds(precision))
 
 
@@ -48,15 +49,16 @@ def draw_cases(function: Function, conventions: Conventions, precision: Precisio
     """Return all cases of a function; a tier without any is one that the conventions or the precision don't allow."""
     layered = function.name in _OF_NETWORKS
     cases = []
-    for number, (name, tier, draw) in enumerate(kinds(function, precision)):
+    for number, kind in enumerate(kinds(function, precision)):
         rng = np.random.default_rng([seed, number, sum(map(ord, function.name))])
-        if tier == EXACT and conventions.is_smooth and function.name != "forward" and layered:
+        if kind.tier == EXACT and conventions.is_smooth and function.name != "forward" and layered:
             continue
-        if tier == ROUNDING and precision.unit > 2.0**-11 and function.name == "step":
+        if kind.tier == ROUNDING and precision.unit > 2.0**-11 and function.name == "step":
             continue  # so coarse that the allowance of a whole step would say nothing
+        if kind.fine and precision.limit is None:
+            continue
         try:
-            inputs = _sharp(function, conventions, precision, tier, rng, draw)
-            cases.append(Case(name, tier, inputs, strided=name in _STRIDED))
+            cases.append(Case(kind.name, kind.tier, _sharp(function, conventions, precision, kind, rng), kind.strided))
         except NoCaseError:
             continue
     return cases
@@ -101,29 +103,39 @@ def _finite(inputs: Inputs) -> bool:
 
 
 def _sharp(
-    function: Function, conventions: Conventions, precision: Precision, tier: str, rng: np.random.Generator, draw: Draw
+    function: Function, conventions: Conventions, precision: Precision, kind: Kind, rng: np.random.Generator
 ) -> Inputs:
     """Draw until the allowance is below the limit, and the case exact, or no pre-activation undecided."""
     pieces = right_pieces(conventions)
-    for attempt in range(_TRIES):
+    limit = kind.looseness * (precision.limit or (np.inf if kind.tier == EXACT else 0.5))
+    for attempt in range(kind.first, _TRIES):
         with np.errstate(over="ignore", invalid="ignore"):  # beyond float16, say: drawn again
-            inputs = draw(Drawing(rng, conventions, precision, tier, attempt))
+            inputs = kind.draw(Drawing(rng, conventions, precision, kind.tier, attempt))
         if not _finite(inputs):
             continue
         expected = function.expected(pieces, with_tracked(inputs), {})
         if overflows(inputs, expected, precision):
             continue
-        if tier == EXACT:
+        if kind.tier == EXACT:
             if conventions.is_smooth and "y0" in inputs and len(inputs["W"]) > 1:
                 break  # what f rounded is in the second layer
             good = _is_exact(inputs, expected, conventions, precision)
-            limit = precision.limit or np.inf
-        else:
+        if function.name in ("forward", "perturbations"):
+            expected = as_compared(function, conventions, precision, inputs)
+        if kind.tier == ROUNDING:
             good = not undecided(expected, conventions, precision)
-            limit = precision.limit or 0.5
-        if good and _says_something(function, inputs, expected) and _sharpness(expected, precision) <= limit:
+        if good and _says_something(function, inputs, expected) and sharpness(expected, precision) <= limit:
             return inputs
-    raise NoCaseError(f"{function.name}: no {tier} case in {precision.name}")
+    raise NoCaseError(f"{function.name}: no {kind.tier} case in {precision.name}")
+
+
+def as_compared(
+    function: Function, conventions: Conventions, precision: Precision, inputs: Inputs
+) -> dict[str, Tracked]:
+    """Return what is expected of an implementation that is right: from its own values before, so nothing compounds."""
+    pieces = right_pieces(conventions)
+    own = {name: precision.representable(value) for name, value in function.expected(pieces, inputs, {}).items()}
+    return function.expected(pieces, with_tracked(inputs), with_tracked(own))
 
 
 def _says_something(function: Function, inputs: Inputs, expected: dict[str, Tracked]) -> bool:
@@ -132,7 +144,7 @@ def _says_something(function: Function, inputs: Inputs, expected: dict[str, Trac
     return alone or any(bool(np.any(quantity.value)) for quantity in expected.values())
 
 
-def _sharpness(expected: dict[str, Tracked], precision: Precision) -> float:
+def sharpness(expected: dict[str, Tracked], precision: Precision) -> float:
     """Return the smallest relative error that is caught in every quantity; of a step, only new weights are seen."""
     updates = [quantity for name, quantity in expected.items() if name.startswith("Δ")]
     return max(relative_allowance(quantity, precision) for quantity in updates or expected.values())
@@ -146,4 +158,5 @@ def _is_exact(inputs: Inputs, expected: dict[str, Tracked], conventions: Convent
     exact = [q for name, q in expected.items() if not (conventions.is_smooth and name.startswith("y"))]
     pre = [quantity.value for name, quantity in expected.items() if name.startswith("a of layer")]
     on_kink = conventions.has_kink and any(bool(np.any(a == 0)) for a in (*pre, *inputs.get("a", ())))
-    return not on_kink and all(quantity.is_exact(precision.bits) for quantity in exact)
+    in_format = all(bool(np.all(precision.representable(one.value) == one.value)) for one in exact)
+    return not on_kink and in_format and all(quantity.is_exact(precision.bits) for quantity in exact)

@@ -9,12 +9,22 @@ from copi_ref.oracle.calling.calling import Caller
 from copi_ref.oracle.contract.conventions import Conventions
 from copi_ref.oracle.contract.functions import FUNCTIONS
 from copi_ref.oracle.contract.pieces import Inputs, Quantities, right_pieces
-from copi_ref.oracle.inputs.cases import Case, undecided, with_tracked
-from copi_ref.oracle.inputs.drawing import ROUNDING, Drawing, network, rounded_trace
+from copi_ref.oracle.inputs.cases import Case, sharpness, undecided, with_tracked
+from copi_ref.oracle.inputs.drawing import ROUNDING, Drawing
+from copi_ref.oracle.inputs.networks import completed, real_network, rounded_trace
 from copi_ref.oracle.judging.comparison import Outcome, run_case
-from copi_ref.oracle.rounding import Precision
+from copi_ref.oracle.rounding import Precision, Tracked
 
-STEPS = 5
+BATCHES = (7, 7, 12, 3, 7)
+"""Samples at each step: more, and fewer, than before, so that a number that is kept from an earlier step shows."""
+
+EQUAL_RATES = 3
+"""The step at which both rates are the same, as the paper has them."""
+
+FIRST_SIGNED = 3
+"""The step from which on inputs have both signs, in float64 and float32: those before are as sharp as can be."""
+
+_DRAWS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +45,9 @@ def run_trajectory(caller: Caller, seed: int, passed: set[str]) -> Trajectory:
     weights, rng = _first_weights(caller.conventions, caller.precision, seed)
     outcomes: list[tuple[str, Outcome]] = []
     skipped = 0
-    for number in range(1, STEPS + 1):
-        inputs = _next_batch(weights, caller.conventions, caller.precision, rng)
+    for number, samples in enumerate(BATCHES, start=1):
+        signed = number >= FIRST_SIGNED and caller.precision.limit is not None
+        inputs = _next_batch(weights, samples, signed, number == EQUAL_RATES, caller, rng)
         if _at_a_kink(caller, inputs):
             skipped += 1
         else:
@@ -58,8 +69,11 @@ def _calls(caller: Caller, inputs: Inputs, passed: set[str]) -> list[tuple[str, 
 
 
 def _at_a_kink(caller: Caller, inputs: Inputs) -> bool:
-    expected = FUNCTIONS["step"].expected(right_pieces(caller.conventions), with_tracked(inputs), {})
-    return undecided(expected, caller.conventions, caller.precision) > 0
+    return undecided(_expected(caller, inputs), caller.conventions, caller.precision) > 0
+
+
+def _expected(caller: Caller, inputs: Inputs) -> dict[str, Tracked]:
+    return FUNCTIONS["step"].expected(right_pieces(caller.conventions), with_tracked(inputs), {})
 
 
 def _after(caller: Caller, inputs: Inputs, outcome: Outcome) -> Inputs:
@@ -81,27 +95,51 @@ def _first_weights(conventions: Conventions, precision: Precision, seed: int) ->
     """Return the weights with which several steps start, and the generator that draws their batches."""
     rng = np.random.default_rng([seed, 77])
     drawing = Drawing(rng, conventions, precision, ROUNDING, 0)
-    first = network(drawing, FUNCTIONS["step"], (3, 5, 2), 7, kink=False)
+    first = completed(drawing, FUNCTIONS["step"], real_network(drawing, (3, 5, 2), 7, deep=precision.limit is not None), (1.0, 1.0))
     return {name: first[name] for name in ("W", "R", "B") if name in first}, rng
 
 
-def _next_batch(weights: Inputs, conventions: Conventions, precision: Precision, rng: np.random.Generator) -> Inputs:
+def _next_batch(
+    weights: Inputs, samples: int, signed: bool, equal_rates: bool, caller: Caller, rng: np.random.Generator
+) -> Inputs:
+    """Return weights with a batch and rates: the sharpest of some, away from kinks."""
+    drawn = []
+    for _ in range(_DRAWS):
+        inputs = _drawn_batch(weights, samples, signed, equal_rates, caller, rng)
+        expected = _expected(caller, inputs)
+        kinks = undecided(expected, caller.conventions, caller.precision)
+        if not kinks and sharpness(expected, caller.precision) <= (caller.precision.limit or 0.5) / 2:
+            return inputs
+        drawn.append((kinks, sharpness(expected, caller.precision), len(drawn), inputs))
+    return min(drawn)[-1]
+
+
+def _drawn_batch(
+    weights: Inputs, samples: int, signed: bool, equal_rates: bool, caller: Caller, rng: np.random.Generator
+) -> Inputs:
     """Return weights with a batch and rates, so that updates are as large as they may be and steps don't run away.
 
     Rates are powers of two for which no update is more than an eighth of the largest W or a 32nd of the largest R: once
     inputs are decorrelated, ΔR is a small difference of large numbers, and its check no longer sharp.
     """
+    precision = caller.precision
+    y0 = rng.uniform(0.25, 1.5, size=(samples, 3))
+    if signed:
+        y0[::2, 1] *= -1 / 4
+        y0[1::3] *= -1
     inputs = weights | {
-        "y0": precision.representable(rng.uniform(0.25, 1.5, size=(7, 3))),
-        "target": precision.representable(rng.uniform(2, 4, size=(7, 2))),  # far from y: y* − y cancels little
+        "y0": precision.representable(y0),
+        "target": precision.representable(rng.uniform(2, 4, size=(samples, 2))),  # far from y: y* − y cancels little
         "eta_w": 1.0,
         "eta_r": 1.0,
     }
-    found = FUNCTIONS["step"].expected(right_pieces(conventions), inputs, {})
-    inputs["eta_w"], inputs["eta_r"] = (_rate(letter, inputs, found, share) for letter, share in (("W", 8), ("R", 32)))
-    if inputs["eta_w"] == inputs["eta_r"]:
-        inputs["eta_r"] /= 2  # so that a swap shows
-    return inputs
+    found = FUNCTIONS["step"].expected(right_pieces(caller.conventions), inputs, {})
+    eta_w, eta_r = (_rate(letter, inputs, found, share) for letter, share in (("W", 8), ("R", 32)))
+    if equal_rates:
+        eta_w = eta_r = min(eta_w, eta_r)
+    elif eta_w == eta_r:
+        eta_r /= 2  # so that a swap shows
+    return inputs | {"eta_w": eta_w, "eta_r": eta_r}
 
 
 def _rate(letter: str, inputs: Inputs, found: Quantities, share: int) -> float:
