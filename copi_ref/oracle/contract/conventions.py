@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
+from functools import cache
 from typing import Any, Literal, get_args
 
 from copi_ref.activations import ACTIVATIONS, Activation, ActivationName, leaky_relu_with
@@ -75,25 +76,7 @@ class Conventions:
 
     def f(self) -> Activation:
         """Return the activation, with the slope and the f′(0) that were chosen."""
-        if self.activation == "identity":
-            return ACTIVATIONS["identity"]
-        if self.is_smooth:
-            base, (of_f, of_f_prime) = ACTIVATIONS[self.activation], _SIZE_AND_SLOPE[self.activation]
-            f, f_prime = _smoothly(base.f, *of_f), _smoothly(base.f_prime, *of_f_prime)
-            return Activation(base.name, f, f_prime, rational=False)
-        base = leaky_relu_with(self.slope) if self.activation == "leaky_relu" else ACTIVATIONS["relu"]
-        at_zero = _plain(self.derivative_at_zero)
-        kinked = replace(base, f_prime=lambda a, xp: xp.where(a == 0, at_zero * a**0, base.f_prime(a, xp)))
-        if self.activation == "relu":  # exact in every way of writing it
-            return kinked
-        steepest = max(1.0, abs(float(self.slope)))
-        at_most = max(steepest, abs(float(self.derivative_at_zero)))
-        fraction = None if self.slope_is_dyadic else self.slope_below
-        return replace(
-            kinked,
-            f=_bent(base.f, steepest, fraction, of_slope=False),
-            f_prime=_bent(kinked.f_prime, at_most, fraction, of_slope=True),
-        )
+        return _activation(self)
 
     @property
     def is_smooth(self) -> bool:
@@ -153,6 +136,29 @@ def _plain(number: Any) -> Any:
 
 AS_PRINTED = Conventions()
 """Algorithm 1 as the paper prints it."""
+
+
+@cache  # a search for names asks for it thousands of times
+def _activation(conventions: Conventions) -> Activation:
+    if conventions.activation == "identity":
+        return ACTIVATIONS["identity"]
+    if conventions.is_smooth:
+        base, (of_f, of_f_prime) = ACTIVATIONS[conventions.activation], _SIZE_AND_SLOPE[conventions.activation]
+        f, f_prime = _smoothly(base.f, *of_f), _smoothly(base.f_prime, *of_f_prime)
+        return Activation(base.name, f, f_prime, rational=False)
+    base = leaky_relu_with(conventions.slope) if conventions.activation == "leaky_relu" else ACTIVATIONS["relu"]
+    at_zero = _plain(conventions.derivative_at_zero)
+    kinked = replace(base, f_prime=lambda a, xp: xp.where(a == 0, at_zero * a**0, base.f_prime(a, xp)))
+    if conventions.activation == "relu":  # exact in every way of writing it
+        return kinked
+    steepest = max(1.0, abs(float(conventions.slope)))
+    at_most = max(steepest, abs(float(conventions.derivative_at_zero)))
+    fraction = None if conventions.slope_is_dyadic else conventions.slope_below
+    return replace(
+        kinked,
+        f=_bent(base.f, steepest, fraction, of_slope=False),
+        f_prime=_bent(kinked.f_prime, at_most, fraction, of_slope=True),
+    )
 
 
 def _bent(

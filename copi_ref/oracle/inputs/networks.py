@@ -47,10 +47,14 @@ def _whole_kinds(function: Function) -> Iterator[Kind]:
     large = sized(3, 4, 2, N=4, scale=2.0**12, rates=(2.0**-22, 2.0**-22))
     yield Kind("large whole numbers, small equal rates", EXACT, large, LOOSE, fine=True)
     yield Kind("three layers of whole numbers", EXACT, sized(3, 5, 4, 2, N=8), LOOSE, first=12)
-    yield Kind("as many samples as units", EXACT, sized(4, 4, 4, 4, N=4), LOOSE, first=12)  # a guess at the layout, or at B
+    yield Kind(
+        "as many samples as units", EXACT, sized(4, 4, 4, 4, N=4), LOOSE, first=12
+    )  # a guess at the layout, or at B
     yield Kind("four layers of whole numbers", EXACT, sized(3, 2, 3, 2, 4, N=2), LOOSE, first=24)
     yield Kind("six layers of whole numbers", EXACT, sized(2, 3, 2, 3, 2, 3, 2, N=2), LOOSE, fine=True, first=40)
-    yield Kind("eight layers of whole numbers", EXACT, sized(2, 3, 2, 3, 2, 3, 2, 3, 2, N=2), LOOSE, fine=True, first=40)
+    yield Kind(
+        "eight layers of whole numbers", EXACT, sized(2, 3, 2, 3, 2, 3, 2, 3, 2, N=2), LOOSE, fine=True, first=40
+    )
 
 
 def _real_kinds(function: Function, precision: Precision) -> Iterator[Kind]:
@@ -155,7 +159,9 @@ def real_network(
     factor = 2.0 ** np.floor(np.log2(d.precision.tiny) / 2) if isinstance(scale, str) else scale
     inputs = {"W": W, "R": R, "y0": y0 * factor, "target": d.rng.uniform(-2, 2, size=(N, sizes[-1])) * factor}
     return {
-        name: tuple(map(d.precision.representable, value)) if isinstance(value, list) else d.precision.representable(value)
+        name: tuple(map(d.precision.representable, value))
+        if isinstance(value, list)
+        else d.precision.representable(value)
         for name, value in inputs.items()
     }
 

@@ -95,7 +95,9 @@ def _first_weights(conventions: Conventions, precision: Precision, seed: int) ->
     """Return the weights with which several steps start, and the generator that draws their batches."""
     rng = np.random.default_rng([seed, 77])
     drawing = Drawing(rng, conventions, precision, ROUNDING, 0)
-    first = completed(drawing, FUNCTIONS["step"], real_network(drawing, (3, 5, 2), 7, deep=precision.limit is not None), (1.0, 1.0))
+    first = completed(
+        drawing, FUNCTIONS["step"], real_network(drawing, (3, 5, 2), 7, deep=precision.limit is not None), (1.0, 1.0)
+    )
     return {name: first[name] for name in ("W", "R", "B") if name in first}, rng
 
 

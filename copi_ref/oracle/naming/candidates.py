@@ -11,17 +11,27 @@ from copi_ref.oracle.naming.catalogue import STEP_VARIANTS, VARIANTS
 from copi_ref.oracle.naming.evidence import Evidence
 from copi_ref.oracle.naming.explaining import Candidate
 
+_USED = {
+    "copi_update": {"copi"},
+    "sgd_update": {"sgd"},
+    "decorrelation_update": {"lateral"},
+    "forward": {"decorrelate", "preactivate", "activate"},
+    "perturbations": {"output_delta", "hidden_delta"},
+}
+"""The pieces that functions are made of; a step has all."""
+
 DEEPEST = 4
 """Conventions that may differ at once."""
 
 
 def singles(function: Function, conventions: Conventions) -> Iterator[Candidate]:
-    """Yield every other convention, and every catalogued mistake, likely ones first."""
+    """Yield every other convention, and every catalogued mistake that the function can have, likely ones first."""
     # What `perturbations` sees of f is f′ alone: another f is no likelier there than a wrong f′.
     of_f = {"activation", "slope"} if function.name == "perturbations" else set()
     others = [(changed, convention(changed)) for changed in combined(conventions, 1) if _can_be(conventions, changed)]
     yield from (candidate for changed, candidate in others if not changed.keys() & of_f)
-    yield from mistakes(function)
+    right = right_pieces(conventions)
+    yield from (mistake for mistake in mistakes(function) if _concerns(function, mistake.change(right), right))
     yield from (candidate for changed, candidate in others if changed.keys() & of_f)
 
 
@@ -29,6 +39,13 @@ def mistakes(function: Function) -> list[Candidate]:
     """Mistakes of a whole step first where a step is looked at: some are those of an equation in other words."""
     in_order = sorted(VARIANTS.values(), key=lambda variant: function.name == "step" and variant not in STEP_VARIANTS)
     return [Candidate(variant.name, variant.says, variant.change) for variant in in_order]
+
+
+def _concerns(function: Function, pieces: Pieces | None, right: Pieces) -> bool:
+    """Whether a piece is another that the function is made of."""
+    if pieces is None or function.name not in _USED:
+        return pieces is not None
+    return any(getattr(pieces, name) is not getattr(right, name) for name in _USED[function.name])
 
 
 def several_conventions(evidence: Evidence, conventions: Conventions) -> Iterator[Candidate]:

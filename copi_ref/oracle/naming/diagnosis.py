@@ -13,7 +13,7 @@ from copi_ref.oracle.naming.evidence import Evidence
 from copi_ref.oracle.naming.explaining import Candidate, Diagnosis, in_turn, joined
 from copi_ref.oracle.naming.factors import FAMILIES, fitted
 from copi_ref.oracle.naming.locating import located
-from copi_ref.oracle.naming.pairs import Alive, alive, two_at_once
+from copi_ref.oracle.naming.pairs import Tried, alive, looked_at, two_at_once
 from copi_ref.oracle.naming.places import facts
 from copi_ref.oracle.naming.rules import Partial, in_one_place, in_two_places, same_as
 from copi_ref.oracle.naming.terms import as_terms
@@ -53,10 +53,12 @@ def _found(evidence: Evidence, conventions: Conventions, before: Sequence[Diagno
     )
     if found:
         return found
-    partials = list(_partials(evidence, right, [*candidates, *families]))
+    tried = looked_at(evidence, right, candidates)
+    partials = list(_partials(evidence, [*tried, *looked_at(evidence, right, families)]))
     return (
         _in_places(evidence, right, partials)
-        or _two(evidence, right, candidates)
+        or two_at_once(evidence, alive(evidence, tried))
+        or _with_numbers(evidence, alive(evidence, tried))
         or Diagnosis("", "", notes=located(evidence, partials))
     )
 
@@ -132,23 +134,15 @@ def _in_places(evidence: Evidence, right: Pieces, partials: Sequence[Partial]) -
     return in_two_places(evidence, known, [*partials, *formulas])
 
 
-def _partials(evidence: Evidence, right: Pieces, candidates: Sequence[Candidate]) -> Iterator[Partial]:
+def _partials(evidence: Evidence, tried: Sequence[Tried]) -> Iterator[Partial]:
     """Those that give something wrong, looked at on all observations."""
-    for candidate in candidates:
-        pieces = candidate.change(right)
-        if pieces is not None:
-            fit = evidence.fit(pieces, evidence.few)
-            if evidence.wrong & fit.gives & fit.changes:
-                yield Partial(candidate, evidence.fit(pieces, evidence.order))
+    for one in tried:
+        if evidence.wrong & one.fit.gives & one.fit.changes:
+            yield Partial(one.candidate, evidence.fit(one.pieces, evidence.order))
 
 
-def _two(evidence: Evidence, right: Pieces, candidates: Sequence[Candidate]) -> Diagnosis | None:
-    """Two at once, made one on top of the other; the second may have fitted numbers."""
-    possible = alive(evidence, right, candidates)
-    return two_at_once(evidence, possible) or _with_numbers(evidence, possible)
-
-
-def _with_numbers(evidence: Evidence, candidates: Sequence[Alive]) -> Diagnosis | None:
+def _with_numbers(evidence: Evidence, candidates: Sequence[Tried]) -> Diagnosis | None:
+    """Two at once, of which the second has fitted numbers."""
     for one in candidates:
         for family in FAMILIES:
             for other in fitted(family, evidence, one.pieces, evidence.failing[:2]):

@@ -9,7 +9,7 @@ from copi_ref.arrays.backend import HostArray
 from copi_ref.oracle.contract.functions import Function
 from copi_ref.oracle.contract.pieces import Pieces, Quantities
 from copi_ref.oracle.judging.comparison import Observation, worst_of
-from copi_ref.oracle.rounding import Precision, Tracked
+from copi_ref.oracle.rounding import Precision
 
 Cell = tuple[int, str]
 """The number of the observation, and the name of the quantity."""
@@ -46,6 +46,7 @@ class Evidence:
         self.cells: frozenset[Cell] = frozenset(
             (at, name) for at, one in enumerate(observations) for name in one.actual
         )
+        self._bounds = {(at, name): _bounds(observations[at], name, precision) for at, name in self.cells}
         self.wrong: frozenset[Cell] = frozenset(cell for cell in self.cells if self._is_wrong(cell))
         by_size = sorted(range(len(observations)), key=self.size)
         self.failing = [at for at in by_size if any(at == one for one, _ in self.wrong)]
@@ -106,28 +107,52 @@ class Evidence:
 
     def agrees(self, value: HostArray, cell: Cell) -> bool:
         """Whether a value is the one that came, but for rounding."""
-        one, name = self.observations[cell[0]], cell[1]
-        actual, expected = one.actual[name], one.expected[name]
-        if value.shape != actual.shape or not np.isfinite(value).all():
+        bounds = self._bounds[cell]
+        if value.shape != bounds.actual.shape:
             return False
-        return bool(np.all(np.abs(actual - value) <= _allowed(expected, value, self.precision)))
+        largest = float(np.abs(value).max())  # infinite or NaN: not what came, which is finite
+        return largest < np.inf and float(np.abs(bounds.actual - value).max()) <= bounds.allowed(largest)
 
     def _gives(self, found: Quantities, cell: Cell) -> bool:
         return cell[1] in found and self.agrees(np.asarray(found[cell[1]]), cell)
 
     def _changes(self, found: Quantities, cell: Cell) -> bool:
+        bounds = self._bounds[cell]
         if cell[1] not in found:
             return True
-        value, expected = np.asarray(found[cell[1]]), self.observations[cell[0]].expected[cell[1]]
-        if value.shape != expected.shape:
-            return True
-        return not np.all(np.abs(value - expected.value) <= expected.allowance(self.precision))
+        value = np.asarray(found[cell[1]])
+        return value.shape != bounds.right.shape or not (np.abs(value - bounds.right) <= bounds.allowance).all()
 
 
-def _allowed(expected: Tracked, value: HostArray, precision: Precision) -> float:
-    """Return how far a variant's own rounding may be: its magnitude is not known, so that of the right one scales."""
-    size = float(np.max(expected.magnitude))
-    relative = float(np.max(expected.allowance(precision))) / size if size else precision.unit
-    if relative > 2.0**-6:  # too coarse to tell variants apart: one rounding of an exact result
-        return 2 * precision.unit * float(np.max(np.abs(value)))
-    return 4 * relative * (size + float(np.max(np.abs(value))))
+@dataclass(frozen=True, eq=False)
+class _Bounds:
+    """What a cell is compared with, again and again.
+
+    Args:
+        actual: what came.
+        right: what is right.
+        allowance: how far rounding may move that.
+        size: the largest magnitude.
+        relative: the largest allowance, as a part of it.
+        unit: of the format.
+    """
+
+    actual: HostArray
+    right: HostArray
+    allowance: HostArray
+    size: float
+    relative: float
+    unit: float
+
+    def allowed(self, largest: float) -> float:
+        """How far a variant's own rounding may be: its magnitude is not known, so that of the right one scales."""
+        if self.relative > 2.0**-6:  # too coarse to tell variants apart: one rounding of an exact result
+            return 2 * self.unit * largest
+        return 4 * self.relative * (self.size + largest)
+
+
+def _bounds(one: Observation, name: str, precision: Precision) -> _Bounds:
+    expected = one.expected[name]
+    allowance, size = expected.allowance(precision), float(np.max(expected.magnitude))
+    relative = float(np.max(allowance)) / size if size else precision.unit
+    return _Bounds(one.actual[name], expected.value, allowance, size, relative, precision.unit)

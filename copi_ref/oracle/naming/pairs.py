@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from copi_ref.oracle.contract.pieces import Pieces
-from copi_ref.oracle.naming.evidence import Cell, Evidence
+from copi_ref.oracle.naming.evidence import Evidence, Fit
 from copi_ref.oracle.naming.explaining import Candidate, Diagnosis, joined
 
 _MOST = 40_000
@@ -13,35 +13,34 @@ _MOST = 40_000
 
 
 @dataclass(frozen=True)
-class Alive:
-    """A candidate that changes something, and nothing that is right.
+class Tried:
+    """A candidate with what it gives in the few observations that are looked at first.
 
     Args:
         candidate: itself.
         pieces: that it makes of the right ones.
-        gives: cells, among the few observations looked at, where it gives what came.
-        changes: cells there where it does not give what is right.
+        fit: with these observations.
     """
 
     candidate: Candidate
     pieces: Pieces
-    gives: frozenset[Cell]
-    changes: frozenset[Cell]
+    fit: Fit
 
 
-def alive(evidence: Evidence, right: Pieces, candidates: Sequence[Candidate]) -> list[Alive]:
-    """Return the candidates that may be one of two."""
-    found = []
-    for candidate in candidates:
-        pieces = candidate.change(right)
-        if pieces is not None:
-            fit = evidence.fit(pieces, evidence.few)
-            if fit.changes and fit.changes <= evidence.wrong:
-                found.append(Alive(candidate, pieces, fit.gives, fit.changes))
-    return found
+def looked_at(evidence: Evidence, right: Pieces, candidates: Sequence[Candidate]) -> list[Tried]:
+    """Try candidates on a few observations."""
+    made = ((candidate, candidate.change(right)) for candidate in candidates)
+    return [
+        Tried(candidate, pieces, evidence.fit(pieces, evidence.few)) for candidate, pieces in made if pieces is not None
+    ]
 
 
-def two_at_once(evidence: Evidence, candidates: Sequence[Alive]) -> Diagnosis | None:
+def alive(evidence: Evidence, tried: Sequence[Tried]) -> list[Tried]:
+    """Return those that may be one of two: they change something, and nothing that is right."""
+    return [one for one in tried if one.fit.changes and one.fit.changes <= evidence.wrong]
+
+
+def two_at_once(evidence: Evidence, candidates: Sequence[Tried]) -> Diagnosis | None:
     """Return two mistakes that give everything when one is made on top of the other."""
     for first, second in itertools.islice(_possible(evidence, candidates), _MOST):
         pieces = second.candidate.change(first.pieces)
@@ -50,12 +49,13 @@ def two_at_once(evidence: Evidence, candidates: Sequence[Alive]) -> Diagnosis | 
     return None
 
 
-def _possible(evidence: Evidence, candidates: Sequence[Alive]) -> Iterator[tuple[Alive, Alive]]:
+def _possible(evidence: Evidence, candidates: Sequence[Tried]) -> Iterator[tuple[Tried, Tried]]:
     """Yield pairs, in both orders, that are not refuted by what each does where the other does nothing."""
     wrong = evidence.wrong & evidence.of(evidence.few)
     for one, other in itertools.combinations(candidates, 2):
-        neither = wrong - one.changes - other.changes
-        alone = (one.changes - other.changes - one.gives) | (other.changes - one.changes - other.gives)
+        its, others = one.fit, other.fit
+        neither = wrong - its.changes - others.changes
+        alone = (its.changes - others.changes - its.gives) | (others.changes - its.changes - others.gives)
         if not neither and not alone:
             # Conventions replace all pieces, so they come first.
             if not other.candidate.is_convention:
