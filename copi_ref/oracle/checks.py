@@ -10,16 +10,19 @@ import numpy as np
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import BackendError, Namespace, default_namespace, from_numpy
 from copi_ref.oracle.calling.calling import REARRANGED, Caller, Rearranged
+from copi_ref.oracle.calling.fresh import fresh_copies
 from copi_ref.oracle.contract.conventions import AS_PRINTED, SAMPLES, Conventions
 from copi_ref.oracle.contract.functions import FUNCTIONS, Function, FunctionName
 from copi_ref.oracle.inputs.cases import draw_cases, kinds
 from copi_ref.oracle.inputs.drawing import EXACT, ROUNDING, is_narrow
 from copi_ref.oracle.judging.comparison import Outcome, catches, run_case
+from copi_ref.oracle.judging.replaying import Replay, size
 from copi_ref.oracle.judging.trajectory import run_trajectory
 from copi_ref.oracle.naming.diagnosis import diagnose
 from copi_ref.oracle.naming.explaining import Diagnosis
+from copi_ref.oracle.naming.leaks import Finding, leak, not_steady, shown_by_copies, without_copies
 from copi_ref.oracle.report.report import EXPECTED_FAILURE, FAILED, NOT_CHECKED, NOT_IMPLEMENTED, PASSED, Report, Result
-from copi_ref.oracle.report.reproducer import library_name, reproducer
+from copi_ref.oracle.report.reproducer import element_shown, library_name, overwriting, reproducer
 from copi_ref.oracle.rounding import PRECISIONS, Precision, PrecisionName
 
 
@@ -59,7 +62,8 @@ def check(
     """
     expected = dict(expected_failures or {})
     format_ = _checked(conventions, precision, expected, only, seed)
-    caller = Caller(implementation, conventions, format_, _usable(xp, format_, device), device)
+    fresh = fresh_copies(implementation)
+    caller = Caller(implementation, conventions, format_, _usable(xp, format_, device), device, fresh)
     results: list[Result] = []
     # Whatever somebody's numbers do to the reference is a verdict; and code that overflows on its way may be right.
     with np.errstate(all="ignore"):
@@ -126,59 +130,41 @@ def _check_function(caller: Caller, function: Function, seed: int, passed: set[s
     cases = draw_cases(function, caller.conventions, caller.precision, seed)
     if not cases:
         return [Result(function.name, "", function.equation, NOT_CHECKED)]
+    start = len(caller.history)
     outcomes = [run_case(caller, function, case) for case in cases]
-    leak = _leak(caller, function, outcomes[0])
-    diagnosis = leak or _diagnosis(caller, function, outcomes)
+    if all(outcome.is_stub for outcome in outcomes):
+        return [Result(function.name, "", function.equation, NOT_IMPLEMENTED)]
+    found = leak(caller, function, outcomes, [*range(start, start + len(outcomes))])
+    found = found or _diagnosis(caller, function, outcomes)
     tiers = {tier: [one for one in outcomes if one.case.tier == tier] for tier in (EXACT, ROUNDING)}
     planned = Counter(tier for _, tier, _ in kinds(function, caller.precision))
     results = [
-        replace(_result(caller, function, tier, mine, diagnosis), skipped=planned[tier] - len(mine))
+        replace(_result(caller, function, tier, mine, found), skipped=planned[tier] - len(mine))
         for tier, mine in tiers.items()
         if mine
     ]
-    if leak:
-        results[0] = replace(results[0], status=FAILED, diagnosis=leak.says, variant=leak.name)
+    if found and not any(outcome.failed for outcome in outcomes):
+        results[0] = _with_leak(results[0], caller, function, found)
     if function.name == "step" and tiers[ROUNDING] and not is_narrow(caller.precision):
         results.append(_steps(caller, seed, passed))
     return results
 
 
-def _leak(caller: Caller, function: Function, first: Outcome) -> Diagnosis | None:
-    """Say that the first call shows something else after others, though it was right."""
-    if first.failed or first.answer is None:
-        return None
-    if not caller.still_says(function, first.case.inputs, first.answer):
-        return Diagnosis("state-leak", "state leaks between calls: a later call overwrites what an earlier returned")
-    if run_case(caller, function, first.case).failed:
-        says = "state leaks between calls: the first inputs, given again after others, have another result"
-        return Diagnosis("state-leak", says)
-    return None
-
-
-def _diagnosis(caller: Caller, function: Function, outcomes: list[Outcome]) -> Diagnosis | None:
+def _diagnosis(caller: Caller, function: Function, outcomes: list[Outcome]) -> Finding | None:
     """Name the variant that explains every value that came, unless the first failure is a verdict already."""
     failed = [outcome for outcome in outcomes if outcome.failed]
     if not failed:
         return None
     if failed[0].verdict is not None:
-        return Diagnosis("verdict", _with_hint(caller, function, failed[0]))
-    if _differs_from_itself(caller, function, failed[0]):
-        return Diagnosis("not-deterministic", "not deterministic: two calls with the same arguments have two results")
+        return Finding(Diagnosis("verdict", _with_hint(caller, function, failed[0])))
     # Failed ones first: they refute most candidates at once.
     ordered = failed + [outcome for outcome in outcomes if not outcome.failed]
     observations = [outcome.observation for outcome in ordered if outcome.observation is not None]
-    return diagnose(function, caller.conventions, caller.precision, observations)
-
-
-def _differs_from_itself(caller: Caller, function: Function, failed: Outcome) -> bool:
-    """Whether two more calls, one after the other, have results that differ by more than rounding."""
-    twice = [run_case(caller, function, failed.case).observation for _ in range(2)]
-    if twice[0] is None or twice[1] is None:
-        return False
-    return any(
-        bool(np.any(np.abs(twice[0].actual[name] - twice[1].actual[name]) > expected.allowance(caller.precision)))
-        for name, expected in twice[0].expected.items()
-    )
+    unsteady = not_steady(caller, function, failed[0])
+    named = None if unsteady else diagnose(function, caller.conventions, caller.precision, observations)
+    if named:
+        return Finding(named)
+    return without_copies(caller, function, outcomes) or (Finding(unsteady) if unsteady else None)
 
 
 def _with_hint(caller: Caller, function: Function, failed: Outcome) -> str:
@@ -199,9 +185,7 @@ def _with_hint(caller: Caller, function: Function, failed: Outcome) -> str:
 # --- results ----------------------------------------------------------------------------------------------------------
 
 
-def _result(
-    caller: Caller, function: Function, tier: str, outcomes: list[Outcome], diagnosis: Diagnosis | None
-) -> Result:
+def _result(caller: Caller, function: Function, tier: str, outcomes: list[Outcome], found: Finding | None) -> Result:
     elements = [outcome.worst for outcome in outcomes if outcome.worst is not None]
     worst = max(elements, key=lambda element: element.ratio, default=None)
     result = Result(
@@ -214,16 +198,28 @@ def _result(
         allowed=worst.allowed if worst else 0.0,
         catches=catches(outcomes, caller.precision),
     )
-    failed = next((outcome for outcome in outcomes if outcome.failed), None)
-    return _with_failure(result, caller, function, failed, diagnosis) if failed else _if_sharp(result, caller.precision)
+    failed = [outcome for outcome in outcomes if outcome.failed]
+    if not failed:
+        return _if_sharp(result, caller.precision)
+    return _with_failure(result, caller, function, _smallest(function, failed, found), found)
 
 
-def _with_failure(
-    result: Result, caller: Caller, function: Function, failed: Outcome, diagnosis: Diagnosis | None
-) -> Result:
-    if diagnosis is None:
-        diagnosis = Diagnosis("", f"matches no catalogued variant; {failed.verdict or failed.worst}")
-    element = f": {failed.worst}" if failed.worst else ""
+def _smallest(function: Function, failed: list[Outcome], found: Finding | None) -> Replay:
+    """Return the failure of the fewest numbers, with the earlier calls that it takes where these are known.
+
+    Where a mistake has a name, its numbers say more than the infinity that it makes of one sample.
+    """
+    mine = {id(outcome.case) for outcome in failed}
+    shown = [one for one in (found.replays if found else ()) if id(one.case) in mine]
+    shown = shown or [Replay((), outcome) for outcome in failed]
+    if not (found and found.diagnosis.name == "verdict"):
+        shown = [one for one in shown if one.outcome.worst] or shown
+    return min(shown, key=lambda one: size(function, one.case.inputs))
+
+
+def _with_failure(result: Result, caller: Caller, function: Function, shown: Replay, found: Finding | None) -> Result:
+    failed = shown.outcome
+    diagnosis = found.diagnosis if found else Diagnosis("", f"matches no catalogued variant; {_what(caller, failed)}")
     return replace(
         result,
         status=FAILED,
@@ -231,9 +227,22 @@ def _with_failure(
         allowed=failed.worst.allowed if failed.worst else result.allowed,
         diagnosis=str(diagnosis),
         variant=diagnosis.name,
-        where=f"On the case {failed.case.name!r}{element}",
-        reproducer=reproducer(caller, function, failed.case, failed.worst),
+        where=f"On the case {failed.case.name!r}: {_what(caller, failed)}",
+        reproducer=reproducer(caller, function, failed.case, failed, shown.earlier),
     )
+
+
+def _what(caller: Caller, failed: Outcome) -> str:
+    return element_shown(caller, failed.case, failed.worst) if failed.worst else str(failed.verdict)
+
+
+def _with_leak(result: Result, caller: Caller, function: Function, found: Finding) -> Result:
+    """Fail a check all of whose results were right when they came."""
+    if found.overwritten_by is None and found.replays:
+        return _with_failure(result, caller, function, found.replays[0], found)
+    code = overwriting(caller, function, found.replays[0], found.overwritten_by) if found.overwritten_by else ""
+    diagnosis = found.diagnosis
+    return replace(result, status=FAILED, diagnosis=str(diagnosis), variant=diagnosis.name, reproducer=code)
 
 
 def _if_sharp(result: Result, precision: Precision) -> Result:
@@ -247,6 +256,7 @@ def _if_sharp(result: Result, precision: Precision) -> Result:
 
 def _steps(caller: Caller, seed: int, passed: set[str]) -> Result:
     """Return the result of several steps in a row, each from the implementation's own weights."""
+    start = len(caller.history)
     trajectory = run_trajectory(caller, seed, passed)
     step = FUNCTIONS["step"]
     outcomes = [outcome for name, outcome in trajectory.outcomes if name == "step"]
@@ -255,9 +265,10 @@ def _steps(caller: Caller, seed: int, passed: set[str]) -> Result:
         result = _result(caller, step, "steps", outcomes, None)
         return replace(result, skipped=trajectory.skipped)
     name, outcome = failed
-    mine = [one for of, one in trajectory.outcomes if of == name]
-    diagnosis = _diagnosis(caller, FUNCTIONS[name], mine[::-1])
-    result = _result(caller, FUNCTIONS[name], "steps", mine, diagnosis)
+    mine = {at: one for at, (of, one) in enumerate(trajectory.outcomes, start=start) if of == name}
+    found = shown_by_copies(caller, FUNCTIONS[name], [*mine.values()], [*mine])
+    found = found or _diagnosis(caller, FUNCTIONS[name], [*mine.values()][::-1])
+    result = _result(caller, FUNCTIONS[name], "steps", [*mine.values()], found)
     at = f"{outcome.worst.quantity} at {outcome.case.name}" if outcome.worst else f"{name} at {outcome.case.name}"
     says = f"{result.diagnosis}; first in {at}"
     return replace(result, check="step", diagnosis=says, skipped=trajectory.skipped)

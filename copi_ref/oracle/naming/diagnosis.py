@@ -13,7 +13,6 @@ from copi_ref.oracle.judging.comparison import Observation
 from copi_ref.oracle.naming.catalogue import STEP_VARIANTS, VARIANTS, Variant
 from copi_ref.oracle.naming.explaining import Diagnosis, differs, explains
 from copi_ref.oracle.naming.factors import FAMILIES, fitted
-from copi_ref.oracle.naming.leaks import kept_arguments
 from copi_ref.oracle.rounding import PRECISIONS, Precision
 
 
@@ -22,8 +21,6 @@ def diagnose(
 ) -> Diagnosis | None:
     """Return what reproduces all observations, or None."""
     right = right_pieces(conventions)
-    if kept := kept_arguments(function, right, precision, observations):
-        return kept
     for candidate in _candidates(function, right, precision, observations):
         if candidate.pieces is None or (
             explains(function, candidate.pieces, precision, observations)

@@ -1,64 +1,305 @@
-"""State that leaks between calls: which arguments of another call explain a wrong result."""
+"""State that leaks between calls: which results are a matter of it, after which calls, and what was kept."""
 
 import itertools
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
+from copi_ref.oracle.calling.calling import Call, Caller
 from copi_ref.oracle.contract.functions import Function
-from copi_ref.oracle.contract.pieces import Inputs, Pieces, Quantities, after_forward, forward, perturbations
-from copi_ref.oracle.judging.comparison import Observation
-from copi_ref.oracle.naming.explaining import Diagnosis, agrees, fits
-from copi_ref.oracle.rounding import Precision
+from copi_ref.oracle.contract.pieces import Inputs, right_pieces
+from copi_ref.oracle.inputs.cases import Case
+from copi_ref.oracle.judging.comparison import Outcome, run_case
+from copi_ref.oracle.judging.replaying import Replay, replay, shortest, size
+from copi_ref.oracle.naming.explaining import Diagnosis
+from copi_ref.oracle.naming.kept import what_was_kept
+from copi_ref.oracle.naming.kept_terms import Pair
+
+_ENOUGH = 6
+"""Wrong results of which the earlier calls are looked for: what explains them all is no chance."""
+
+_NAME, _RANDOM = "state-leak", "not-deterministic"
+_KEPT = "state is kept from call to call"
 
 
-def kept_arguments(
-    function: Function, right: Pieces, precision: Precision, observations: list[Observation]
-) -> Diagnosis | None:
-    """Say which arguments were taken from another call, if that explains a wrong result."""
-    one = next((one for one in observations if not fits(function, right, precision, one)), None)
-    if one is None:
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """What is wrong, and which calls show it where it takes several.
+
+    Args:
+        diagnosis: what it is in words.
+        replays: failures with the earlier calls that they take.
+        overwritten_by: a call that writes over what the replay before it returned.
+    """
+
+    diagnosis: Diagnosis
+    replays: tuple[Replay, ...] = ()
+    overwritten_by: Call | None = None
+
+
+def leak(caller: Caller, function: Function, outcomes: list[Outcome], before: list[int]) -> Finding | None:
+    """Say which state explains results; where no new copy shows it, by what a later call does to the first result.
+
+    `before` has, for each outcome, how many calls had been made.
+    """
+    return (
+        shown_by_copies(caller, function, outcomes, before)
+        or _overwritten(caller, function, outcomes)
+        or _another_again(caller, function, outcomes, before[0])
+    )
+
+
+def shown_by_copies(caller: Caller, function: Function, outcomes: list[Outcome], before: list[int]) -> Finding | None:
+    """Say which state explains wrong results that a new copy gets right; None if none does, or no copy can be had."""
+    replays: list[Replay] = []
+    for tried, number in enumerate(_small_of_each_tier_first(outcomes, function)):
+        if len(replays) == _ENOUGH or (tried == _ENOUGH / 2 and not replays) or caller.has_ended:
+            break
+        alone = replay(caller, function, outcomes[number].case)
+        if alone is None or alone.outcome.failed:
+            continue
+        found = shortest(caller, function, outcomes[number].case, tuple(caller.history[: before[number]]))
+        replays += [found] if found else []
+    if not replays or _is_random(caller, function, replays[0]):
         return None
-    for other in observations:
-        if other is not one:
-            for what, found in _with_arguments_of(other.case.inputs, function, right, one):
-                if agrees(found, one, precision):
-                    return Diagnosis("state-leak", f"state leaks between calls: {what} of another call is used")
+    return Finding(_diagnosis(caller, function, replays, outcomes), tuple(replays))
+
+
+def _overwritten(caller: Caller, function: Function, outcomes: list[Outcome]) -> Finding | None:
+    """Say that a later call writes over what the first has returned."""
+    first = outcomes[0]
+    if first.answer is None or first.failed or caller.still_says(function, first.case.inputs, first.answer):
+        return None
+    says = "state leaks between calls: a later call overwrites what an earlier returned"
+    again = run_case(caller, function, first.case)
+    for other in outcomes[1:]:
+        run_case(caller, function, other.case)
+        if again.answer and not caller.still_says(function, first.case.inputs, again.answer):
+            later = Call(function, other.case.inputs, other.case.strided)
+            return Finding(Diagnosis(_NAME, says), (Replay((), again),), overwritten_by=later)
+    return Finding(Diagnosis(_NAME, says), ())
+
+
+def _another_again(caller: Caller, function: Function, outcomes: list[Outcome], start: int) -> Finding | None:
+    """Say that the first call, which was right, is not when it is made again after the others."""
+    first = outcomes[0]
+    if first.failed or first.answer is None or caller.has_ended:
+        return None
+    earlier = tuple(caller.history)
+    again = run_case(caller, function, first.case)
+    if not again.failed:
+        return None
+    if caller.has_ended:
+        return Finding(Diagnosis("verdict", str(again.verdict)), (Replay((), again),))
+    if found := shortest(caller, function, first.case, earlier):
+        return Finding(_diagnosis(caller, function, [found], []), (found,))
+    if kept := without_copies(caller, function, outcomes):
+        return kept
+    says = f"{_KEPT}: the first inputs, given again after others, have another result; {_outside(caller)}"
+    return Finding(Diagnosis(_NAME, says), (Replay(earlier[start:], again),))
+
+
+def _outside(caller: Caller) -> str:
+    if caller.fresh.make is None:
+        return "no new copy could be made to try it on"
+    return f"it is so {caller.fresh.words} too: it is kept in a module, a class or a closure"
+
+
+def without_copies(caller: Caller, function: Function, outcomes: list[Outcome]) -> Finding | None:
+    """Say what was kept if that explains all that is wrong, where copies share the state or there are none."""
+    right = right_pieces(caller.conventions)
+    for choose in _CHOICES:
+        replays = [
+            Replay((Call(function, one.inputs, one.strided),), outcome)
+            for number, outcome in enumerate(outcomes)
+            if outcome.failed
+            for one in [choose(function, [other.case for other in outcomes[:number]], outcome.case)]
+            if one is not None and outcome.observation is not None
+        ]
+        if len(replays) == sum(outcome.failed for outcome in outcomes):
+            pairs = [Pair(one.earlier[0].inputs, one.outcome.observation) for one in replays if one.outcome.observation]
+            if kept := what_was_kept(function, right, caller.precision, pairs):
+                return Finding(Diagnosis(_NAME, f"{_KEPT}: {kept}; {_outside(caller)}"), tuple(replays))
     return None
 
 
-def _with_arguments_of(
-    other: Inputs, function: Function, right: Pieces, one: Observation
-) -> Iterator[tuple[str, Quantities]]:
-    """Yield what would have come if some arguments had been those of another call."""
-    inputs = one.case.inputs
-    names = [name for name in function.arguments if _same_shape(inputs[name], other[name])]
-    for count in range(1, min(len(names) + 1, len(function.arguments))):
-        for kept in itertools.combinations(names, count):
-            found = function.expected(right, inputs | {name: other[name] for name in kept}, one.actual)
-            yield " and ".join(kept), found
-            if function.name == "step":
-                yield " and ".join(kept), _added_to(other, kept, inputs, found)
-    if function.name == "step" and {"W", "R"} <= {*names}:
-        states = forward(right, inputs, {})
-        layers = range(1, len(inputs["W"]) + 1)
-        a, y = ([states[f"{symbol} of layer {layer}"] for layer in layers] for symbol in "ay")
-        deltas = perturbations(right, {**inputs, "a": a, "y": y, "W": other["W"], "R": other["R"]}, {})
-        yield "W and R in the backward pass", after_forward(right, inputs, states, deltas)
+def _first(function: Function, earlier: list[Case], now: Case) -> Case | None:
+    return earlier[0] if earlier else None
 
 
-def _added_to(other: Inputs, kept: tuple[str, ...], inputs: Inputs, found: Quantities) -> Quantities:
-    """Return updates as they are recovered if kept weights are also what they were added to."""
-    moved = dict(found)
-    for letter, eta in (("W", inputs["eta_w"]), ("R", inputs["eta_r"])):
-        if letter in kept:
-            for layer, (old, now) in enumerate(zip(other[letter], inputs[letter], strict=True), start=1):
-                moved[f"Δ{letter} of layer {layer}"] = found[f"Δ{letter} of layer {layer}"] + (old - now) / eta
-    return moved
+def _first_alike(function: Function, earlier: list[Case], now: Case) -> Case | None:
+    return next((one for one in earlier if _weights(function, one.inputs) == _weights(function, now.inputs)), None)
 
 
-def _same_shape(mine: Any, other: Any) -> bool:
-    if isinstance(mine, tuple):
-        return len(mine) == len(other) and all(map(_same_shape, mine, other))
-    return isinstance(mine, np.ndarray) and mine.shape == other.shape
+def _last_alike(function: Function, earlier: list[Case], now: Case) -> Case | None:
+    return _first_alike(function, earlier[::-1], now)
+
+
+def _last(function: Function, earlier: list[Case], now: Case) -> Case | None:
+    return earlier[-1] if earlier else None
+
+
+def _first_of_run(function: Function, earlier: list[Case], now: Case) -> Case | None:
+    """The first since there was a call with other shapes."""
+    alike = itertools.takewhile(
+        lambda one: _weights(function, one.inputs) == _weights(function, now.inputs), earlier[::-1]
+    )
+    return next(iter([*alike][::-1]), None)
+
+
+_CHOICES = (_first_alike, _last_alike, _first_of_run, _first, _last)
+"""Which earlier call may have left something, where no new copy shows it."""
+
+
+def not_steady(caller: Caller, function: Function, failed: Outcome) -> Diagnosis | None:
+    """Say that results of the same arguments differ: by state, if more calls or new copies show it, or by chance."""
+    copies = [replay(caller, function, failed.case) for _ in range(2)]
+    if copies[0] and copies[1] and differ(caller, copies[0].outcome, copies[1].outcome):
+        return Diagnosis(_RANDOM, "not deterministic: two calls with the same arguments have two results")
+    again = [run_case(caller, function, failed.case) for _ in range(3)]
+    if not differ(caller, again[0], again[1]):
+        return None
+    if factor := _shrinks(again):
+        says = f"the same call, made again and again, changes by {factor:.3g} of the change before"
+        return Diagnosis(_NAME, f"{_KEPT}: {says} (momentum, or a running average)")
+    if copies[0] and copies[1]:
+        return Diagnosis(_NAME, f"{_KEPT}: the same call, made again, has another result, and {caller.fresh.words} not")
+    return Diagnosis(_RANDOM, "not deterministic: two calls with the same arguments have two results")
+
+
+def _shrinks(again: list[Outcome]) -> float:
+    """The factor from one change to the next, if it is the same for all numbers; 0 if there is none."""
+    results = [one.observation.actual for one in again if one.observation]
+    if len(results) < 3:
+        return 0.0
+    values = [np.concatenate([np.ravel(one) for one in result.values()]) for result in results]
+    before, after = values[1] - values[0], values[2] - values[1]
+    factor = float(after @ before / (before @ before))
+    close = np.allclose(after, factor * before, rtol=1e-3, atol=1e-6 * float(np.max(np.abs(values))))
+    return factor if close and 1e-3 < abs(factor) < 2 else 0.0
+
+
+def _small_of_each_tier_first(outcomes: list[Outcome], function: Function) -> list[int]:
+    """Numbers of what is wrong."""
+    wrong = [number for number, one in enumerate(outcomes) if one.failed]
+    ordered = sorted(wrong, key=lambda number: size(function, outcomes[number].case.inputs))
+    first = {outcomes[number].case.tier: number for number in reversed(ordered)}
+    return [*first.values(), *(number for number in ordered if number not in first.values())]
+
+
+def _is_random(caller: Caller, function: Function, one: Replay) -> bool:
+    """Whether the same calls in another new copy have another result."""
+    again = replay(caller, function, one.case, one.earlier)
+    return again is not None and differ(caller, again.outcome, one.outcome)
+
+
+def differ(caller: Caller, one: Outcome, other: Outcome) -> bool:
+    """Whether results of the same arguments differ by more than rounding."""
+    if one.observation is None or other.observation is None:
+        return (one.observation is None) != (other.observation is None)
+    actual = other.observation.actual
+    return any(
+        bool(np.any(np.abs(value - actual[name]) > one.observation.expected[name].allowance(caller.precision)))
+        for name, value in one.observation.actual.items()
+        if name in actual
+    )
+
+
+# --- in words ---------------------------------------------------------------------------------------------------------
+
+
+def _diagnosis(caller: Caller, function: Function, replays: list[Replay], outcomes: list[Outcome]) -> Diagnosis:
+    pairs = [
+        Pair(one.earlier[0].inputs, one.outcome.observation)
+        for one in replays
+        if len(one.earlier) == 1 and one.earlier[0].function is function and one.outcome.observation is not None
+    ]
+    kept = what_was_kept(function, right_pieces(caller.conventions), caller.precision, pairs)
+    shown = replays[0]
+    verdict = f": {shown.outcome.verdict}" if shown.outcome.verdict else ""
+    says = [
+        f"{_KEPT}: {kept}" if kept else _KEPT,
+        f"right {caller.fresh.words}, wrong {after_words(function, shown.case.inputs, shown.earlier)}{verdict}",
+    ]
+    if shared := _shared(function, outcomes):
+        says.append(f"wrong {shared}")
+    return Diagnosis(_NAME, "; ".join(says) if kept else f"{says[0]}: {'; '.join(says[1:])}")
+
+
+def after_words(function: Function, inputs: Inputs, earlier: tuple[Call, ...]) -> str:
+    """Say after which earlier calls."""
+    if len(earlier) > 1:
+        same = all(call.inputs is inputs for call in earlier)
+        return f"after {len(earlier)} {'calls with the same arguments' if same else 'earlier calls'}"
+    (call,) = earlier
+    if call.function is not function:
+        return f"after a call of {call.function.name}"
+    if _shapes(function, call.inputs) == _shapes(function, inputs):
+        return f"after another call with the same shapes (N = {_samples(inputs)})"
+    if _samples(call.inputs) != _samples(inputs):
+        return f"after a call with N = {_samples(call.inputs)}"
+    return "after a call with other layers"
+
+
+def _shared(function: Function, outcomes: list[Outcome]) -> str:
+    """Say which calls of a function are wrong, by what came before them, if something says it."""
+    wrong = {number for number, one in enumerate(outcomes) if one.failed}
+    inputs = [one.case.inputs for one in outcomes]
+    for words, holds in _RELATIONS.items():
+        if wrong == {now for now in range(len(inputs)) if holds(function, inputs[:now], inputs[now])}:
+            return words
+    return ""
+
+
+_RELATIONS: dict[str, Callable[[Function, list[Inputs], Inputs], bool]] = {
+    "is every call but the first": lambda function, earlier, now: bool(earlier),
+    "are calls with the shapes of an earlier one": lambda function, earlier, now: any(
+        _shapes(function, one) == _shapes(function, now) for one in earlier
+    ),
+    "are calls with fewer samples than an earlier one": lambda function, earlier, now: any(
+        _samples(one) > _samples(now) for one in earlier
+    ),
+    "are calls with another N than the first": lambda function, earlier, now: (
+        bool(earlier) and _samples(earlier[0]) != _samples(now)
+    ),
+    "are calls with other shapes than the first": lambda function, earlier, now: (
+        bool(earlier) and _shapes(function, earlier[0]) != _shapes(function, now)
+    ),
+    "are calls whose layers have other shapes than those of the first": lambda function, earlier, now: (
+        bool(earlier) and _weights(function, earlier[0]) != _weights(function, now)
+    ),
+    "are calls whose layers have the shapes of an earlier call's": lambda function, earlier, now: any(
+        _weights(function, one) == _weights(function, now) for one in earlier
+    ),
+    "are calls with a layer of the same shape as in an earlier one": lambda function, earlier, now: any(
+        mine == other
+        for one in earlier
+        for mine, other in zip(_weights(function, one), _weights(function, now), strict=False)
+    ),
+    "are calls with fewer samples than an earlier one with such layers": lambda function, earlier, now: any(
+        _samples(one) > _samples(now) and _weights(function, one) == _weights(function, now) for one in earlier
+    ),
+}
+"""Calls that may be wrong, by what came before them."""
+
+
+def _shapes(function: Function, inputs: Inputs) -> list[tuple[int, ...]]:
+    return [
+        np.shape(one)
+        for name in function.arguments_given(inputs)
+        for one in (inputs[name] if isinstance(inputs[name], tuple) else (inputs[name],))
+    ]
+
+
+def _weights(function: Function, inputs: Inputs) -> list[tuple[int, ...]]:
+    """The shapes of layers, the lowest first."""
+    if function.name == "sgd_update":  # it gets no weights
+        return [(inputs["delta"].shape[1], inputs["x"].shape[1])]
+    weights = inputs["W" if "W" in function.arguments else "R"]
+    return [one.shape for one in (weights if isinstance(weights, tuple) else (weights,))]
+
+
+def _samples(inputs: Inputs) -> int:
+    x = inputs["y0"] if "y0" in inputs else inputs["x"]
+    return len(x[0] if isinstance(x, tuple) else x)
