@@ -20,7 +20,16 @@ from copi_ref.oracle.judging.replaying import Replay, size
 from copi_ref.oracle.judging.trajectory import run_trajectory
 from copi_ref.oracle.naming.diagnosis import diagnose
 from copi_ref.oracle.naming.explaining import Diagnosis
-from copi_ref.oracle.naming.leaks import Finding, leak, not_steady, shown_by_copies, without_copies
+from copi_ref.oracle.naming.leaks import (
+    Finding,
+    after_all,
+    by_chance,
+    leak,
+    named_in_copies,
+    not_steady,
+    shown_by_copies,
+    without_copies,
+)
 from copi_ref.oracle.report.report import EXPECTED_FAILURE, FAILED, NOT_CHECKED, NOT_IMPLEMENTED, PASSED, Report, Result
 from copi_ref.oracle.report.reproducer import element_shown, library_name, overwriting, reproducer
 from copi_ref.oracle.rounding import PRECISIONS, Precision, PrecisionName
@@ -134,8 +143,8 @@ def _check_function(caller: Caller, function: Function, seed: int, passed: set[s
     outcomes = [run_case(caller, function, case) for case in cases]
     if all(outcome.is_stub for outcome in outcomes):
         return [Result(function.name, "", function.equation, NOT_IMPLEMENTED)]
-    found = leak(caller, function, outcomes, [*range(start, start + len(outcomes))])
-    found = found or _diagnosis(caller, function, outcomes)
+    before = [*range(start, start + len(outcomes))]
+    found = leak(caller, function, outcomes, before) or _diagnosis(caller, function, outcomes, before)
     tiers = {tier: [one for one in outcomes if one.case.tier == tier] for tier in (EXACT, ROUNDING)}
     planned = Counter(tier for _, tier, _ in kinds(function, caller.precision))
     results = [
@@ -150,8 +159,11 @@ def _check_function(caller: Caller, function: Function, seed: int, passed: set[s
     return results
 
 
-def _diagnosis(caller: Caller, function: Function, outcomes: list[Outcome]) -> Finding | None:
-    """Name the variant that explains every value that came, unless the first failure is a verdict already."""
+def _diagnosis(caller: Caller, function: Function, outcomes: list[Outcome], before: list[int]) -> Finding | None:
+    """Name the variant that explains every value that came, unless the first failure is a verdict already.
+
+    `before` has, for each outcome, how many calls had been made.
+    """
     failed = [outcome for outcome in outcomes if outcome.failed]
     if not failed:
         return None
@@ -160,11 +172,13 @@ def _diagnosis(caller: Caller, function: Function, outcomes: list[Outcome]) -> F
     # Failed ones first: they refute most candidates at once.
     ordered = failed + [outcome for outcome in outcomes if not outcome.failed]
     observations = [outcome.observation for outcome in ordered if outcome.observation is not None]
-    unsteady = not_steady(caller, function, failed[0])
-    named = None if unsteady else diagnose(function, caller.conventions, caller.precision, observations)
-    if named:
-        return Finding(named)
-    return without_copies(caller, function, outcomes) or (Finding(unsteady) if unsteady else None)
+    if unsteady := not_steady(caller, function, failed[0]):
+        named = named_in_copies(caller, function, outcomes, unsteady)
+        kept = named or without_copies(caller, function, outcomes, before)
+        return kept or Finding(unsteady, after_all(caller, outcomes, before))
+    if catalogued := diagnose(function, caller.conventions, caller.precision, observations):
+        return Finding(catalogued)
+    return without_copies(caller, function, outcomes, before) or by_chance(caller, function, failed[0])
 
 
 def _with_hint(caller: Caller, function: Function, failed: Outcome) -> str:
@@ -267,7 +281,7 @@ def _steps(caller: Caller, seed: int, passed: set[str]) -> Result:
     name, outcome = failed
     mine = {at: one for at, (of, one) in enumerate(trajectory.outcomes, start=start) if of == name}
     found = shown_by_copies(caller, FUNCTIONS[name], [*mine.values()], [*mine])
-    found = found or _diagnosis(caller, FUNCTIONS[name], [*mine.values()][::-1])
+    found = found or _diagnosis(caller, FUNCTIONS[name], [*mine.values()], [*mine])
     result = _result(caller, FUNCTIONS[name], "steps", [*mine.values()], found)
     at = f"{outcome.worst.quantity} at {outcome.case.name}" if outcome.worst else f"{name} at {outcome.case.name}"
     says = f"{result.diagnosis}; first in {at}"

@@ -4,6 +4,7 @@ import importlib
 import re
 import sys
 import threading
+import types
 from functools import lru_cache, partial
 
 import numpy as np
@@ -13,7 +14,7 @@ from implementations import wrong
 from mutants import plain
 
 from copi_ref import oracle
-from copi_ref.oracle import VARIANTS, Conventions
+from copi_ref.oracle import FUNCTIONS, VARIANTS, Conventions
 
 check = partial(oracle.check, xp=np)
 
@@ -44,6 +45,53 @@ def test_what_is_kept_is_said(kind):
     if kind is not stateful.SharedBuffer:
         assert "state is kept from call to call" in report.diagnosis
         assert KEPT[kind.__name__] in report.diagnosis
+
+
+def of_closures(kind):
+    """The same as functions that share what they enclose."""
+    enclosed = kind()
+
+    def method(name):
+        return lambda *arguments: getattr(enclosed, name)(*arguments)
+
+    return types.SimpleNamespace(**{name: method(name) for name in FUNCTIONS if hasattr(enclosed, name)})
+
+
+@pytest.mark.parametrize("kind", KEPT)
+def test_functions_are_copied_with_what_they_enclose(kind):
+    assert KEPT[kind] in check(of_closures(getattr(stateful, kind))).diagnosis
+
+
+def in_a_class(kind):
+    """The same with its state behind a class, which all copies share."""
+    enclosed = kind()
+    names = {name: staticmethod(getattr(enclosed, name)) for name in FUNCTIONS if hasattr(kind, name)}
+    return type(kind.__name__, (), names)()
+
+
+@pytest.mark.parametrize(
+    "kind", ["MomentumOfR", "FrozenN", "FirstWeights", "RunningC", "FrozenRates", "MaskChangedInPlace"]
+)
+def test_state_that_all_copies_share_is_found_and_reproduced(kind):
+    made = partial(in_a_class, getattr(stateful, kind))
+    report = check(made())
+    assert "state is kept from call to call" in report.diagnosis
+    assert "it is so in a new object too: it is kept in a module, a class or a closure" in report.diagnosis
+    element, expected = run(report.reproducer, made())
+    assert abs(element - expected) > 1e-9 * abs(expected)
+
+
+def test_a_mistake_is_named_beside_the_state():
+    class Both(stateful.MomentumOfR):
+        def decorrelation_update(self, x, R):
+            self.velocity[R.shape] = 0.9 * self.velocity.get(R.shape, 0) - R @ (x.T @ x / len(x))
+            return self.velocity[R.shape]
+
+    report = check(Both())
+    assert report.variant == "lateral-diagonal"
+    assert "besides, state is kept from call to call" in report.diagnosis
+    element, expected = run(report.reproducer, Both())
+    assert element != expected
 
 
 def test_what_wrong_calls_have_in_common_is_said():
@@ -82,7 +130,7 @@ COMPARABLE = [kind for kind in stateful.STATEFUL if kind not in (stateful.FirstS
 @pytest.mark.parametrize("kind", COMPARABLE, ids=lambda kind: kind.__name__)
 def test_the_reproducer_of_state_reproduces(kind):
     code = check(kind()).reproducer
-    assert "# State is kept from call to call: make a new `implementation`. These calls come first:" in code
+    assert "# State is kept from call to call: make a new `implementation`. What comes first:" in code
     element, expected = run(code, kind())
     assert abs(element - expected) > 1e-9 * abs(expected)
 

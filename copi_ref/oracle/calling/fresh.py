@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from types import ModuleType
-from typing import Any
+from types import CellType, FunctionType, ModuleType
+from typing import Any, cast
 
 from copi_ref.oracle.calling.program import Program
 
@@ -43,7 +43,8 @@ NO_COPIES = Fresh(None)
 def fresh_copies(implementation: Any) -> Fresh:
     """Say how to get new copies; to be called before the first call, as state is copied too.
 
-    Module-level state behind an object is shared by its copies, and C extensions can't be loaded twice.
+    Copies share what an object keeps in its module, its class or a closure of a method; C extensions can't be loaded
+    twice.
     """
     if isinstance(implementation, Program):
         return Fresh(implementation.again, "in a program started anew", most=8)
@@ -52,10 +53,40 @@ def fresh_copies(implementation: Any) -> Fresh:
         return Fresh(lambda: _loaded_anew(implementation), "in a module loaded anew") if can else NO_COPIES
     if isinstance(implementation, type):
         return _of_class(implementation)
-    before = _attempted(lambda: copy.deepcopy(implementation))
+    before = _attempted(lambda: _copied(implementation))
     if type(before) is not type(implementation):  # a lock, a generator, an object that answers to every name
         return NO_COPIES
-    return Fresh(lambda: copy.deepcopy(before))
+    return Fresh(lambda: _copied(before))
+
+
+def _copied(implementation: Any) -> Any:
+    """Return a deep copy, in which functions that are attributes have new variables of what encloses them."""
+    memo: dict[int, Any] = {}
+    new = copy.deepcopy(implementation, memo)
+    for name, value in list(getattr(new, "__dict__", {}).items()):
+        if isinstance(value, FunctionType) and value.__closure__:
+            setattr(new, name, _function(value, memo))
+    return new
+
+
+def _function(function: FunctionType, memo: dict[int, Any]) -> FunctionType:
+    if id(function) not in memo:
+        cells = tuple(_cell(cell, memo) for cell in function.__closure__ or ())
+        new = FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__, cells)
+        new.__kwdefaults__ = function.__kwdefaults__
+        memo[id(function)] = new
+    return cast(FunctionType, memo[id(function)])
+
+
+def _cell(cell: CellType, memo: dict[int, Any]) -> CellType:
+    """The same new variable for all functions that share it; one that is not set yet stays so."""
+    if id(cell) not in memo:
+        memo[id(cell)] = new = CellType()
+        with suppress(ValueError):
+            value = cell.cell_contents
+            nested = isinstance(value, FunctionType) and value.__closure__
+            new.cell_contents = _function(value, memo) if nested else copy.deepcopy(value, memo)
+    return cast(CellType, memo[id(cell)])
 
 
 def _of_class(implementation: type) -> Fresh:

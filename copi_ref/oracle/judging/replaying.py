@@ -47,12 +47,12 @@ def replay(caller: Caller, function: Function, case: Case, earlier: tuple[Call, 
 
 
 def shortest(caller: Caller, function: Function, case: Case, earlier: tuple[Call, ...]) -> Replay | None:
-    """Return the shortest list of earlier calls that was found after which a new copy is wrong; None: after none is it.
+    """Return the shortest list of earlier calls that was found after which a new copy is wrong, and right without them.
 
     One call, of few numbers, is best; then the same call several times; then what is left when calls are taken out.
     """
-    whole = replay(caller, function, case, earlier)
-    if whole is None or not whole.outcome.failed:
+    alone, whole = replay(caller, function, case), replay(caller, function, case, earlier)
+    if alone is None or alone.outcome.failed or whole is None or not whole.outcome.failed:
         return None
     search = _Search(caller, function, case)
     for call in sorted(earlier, key=lambda call: (call.function is not function, size(call.function, call.inputs))):

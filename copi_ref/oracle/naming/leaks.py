@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from copi_ref.oracle.contract.pieces import Inputs, right_pieces
 from copi_ref.oracle.inputs.cases import Case
 from copi_ref.oracle.judging.comparison import Outcome, run_case
 from copi_ref.oracle.judging.replaying import Replay, replay, shortest, size
+from copi_ref.oracle.naming.diagnosis import diagnose
 from copi_ref.oracle.naming.explaining import Diagnosis
 from copi_ref.oracle.naming.kept import what_was_kept
 from copi_ref.oracle.naming.kept_terms import Pair
@@ -21,6 +22,7 @@ _ENOUGH = 6
 
 _NAME, _RANDOM = "state-leak", "not-deterministic"
 _KEPT = "state is kept from call to call"
+_AT_CHANCE = "not deterministic"
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,11 +45,12 @@ def leak(caller: Caller, function: Function, outcomes: list[Outcome], before: li
 
     `before` has, for each outcome, how many calls had been made.
     """
-    return (
-        shown_by_copies(caller, function, outcomes, before)
-        or _overwritten(caller, function, outcomes)
-        or _another_again(caller, function, outcomes, before[0])
-    )
+    # Before there are copies: they may share the state, and then change it.
+    overwritten = _overwritten(caller, function, outcomes)
+    again = None if outcomes[0].failed or caller.has_ended else run_case(caller, function, outcomes[0].case)
+    if found := shown_by_copies(caller, function, outcomes, before) or overwritten:
+        return found
+    return _another_again(caller, function, again, outcomes, before) if again and again.failed else None
 
 
 def shown_by_copies(caller: Caller, function: Function, outcomes: list[Outcome], before: list[int]) -> Finding | None:
@@ -56,9 +59,6 @@ def shown_by_copies(caller: Caller, function: Function, outcomes: list[Outcome],
     for tried, number in enumerate(_small_of_each_tier_first(outcomes, function)):
         if len(replays) == _ENOUGH or (tried == _ENOUGH / 2 and not replays) or caller.has_ended:
             break
-        alone = replay(caller, function, outcomes[number].case)
-        if alone is None or alone.outcome.failed:
-            continue
         found = shortest(caller, function, outcomes[number].case, tuple(caller.history[: before[number]]))
         replays += [found] if found else []
     if not replays or _is_random(caller, function, replays[0]):
@@ -81,23 +81,30 @@ def _overwritten(caller: Caller, function: Function, outcomes: list[Outcome]) ->
     return Finding(Diagnosis(_NAME, says), ())
 
 
-def _another_again(caller: Caller, function: Function, outcomes: list[Outcome], start: int) -> Finding | None:
-    """Say that the first call, which was right, is not when it is made again after the others."""
-    first = outcomes[0]
-    if first.failed or first.answer is None or caller.has_ended:
-        return None
-    earlier = tuple(caller.history)
-    again = run_case(caller, function, first.case)
-    if not again.failed:
-        return None
-    if caller.has_ended:
+def _another_again(
+    caller: Caller, function: Function, again: Outcome, outcomes: list[Outcome], before: list[int]
+) -> Finding:
+    """Say why the first call, which was right, is not when it is made again after the others."""
+    if again.verdict and caller.has_ended:
         return Finding(Diagnosis("verdict", str(again.verdict)), (Replay((), again),))
-    if found := shortest(caller, function, first.case, earlier):
+    earlier = tuple(caller.history[: before[-1] + 1])
+    if found := shortest(caller, function, again.case, earlier):
         return Finding(_diagnosis(caller, function, [found], []), (found,))
-    if kept := without_copies(caller, function, outcomes):
+    if kept := without_copies(caller, function, outcomes, before):
         return kept
     says = f"{_KEPT}: the first inputs, given again after others, have another result; {_outside(caller)}"
-    return Finding(Diagnosis(_NAME, says), (Replay(earlier[start:], again),))
+    shown = after_all(caller, outcomes, before) or (Replay(earlier[before[0] :], again),)
+    return Finding(Diagnosis(_NAME, says), shown)
+
+
+def after_all(caller: Caller, outcomes: list[Outcome], before: list[int]) -> tuple[Replay, ...]:
+    """Return the first failure of each tier after all calls of the function: which of them it takes is not known."""
+    first = {
+        one.case.tier: Replay(tuple(caller.history[before[0] : start]), one)
+        for one, start in reversed([*zip(outcomes, before, strict=True)])
+        if one.failed
+    }
+    return tuple(first.values())
 
 
 def _outside(caller: Caller) -> str:
@@ -106,66 +113,106 @@ def _outside(caller: Caller) -> str:
     return f"it is so {caller.fresh.words} too: it is kept in a module, a class or a closure"
 
 
-def without_copies(caller: Caller, function: Function, outcomes: list[Outcome]) -> Finding | None:
+def without_copies(caller: Caller, function: Function, outcomes: list[Outcome], before: list[int]) -> Finding | None:
     """Say what was kept if that explains all that is wrong, where copies share the state or there are none."""
     right = right_pieces(caller.conventions)
+    wrong = [
+        (one, one.observation, [call for call in caller.history[:start] if call.function is function])
+        for one, start in zip(outcomes, before, strict=True)
+        if one.failed and one.observation
+    ]
+    if len(wrong) < sum(one.failed for one in outcomes):
+        return None
     for choose in _CHOICES:
-        replays = [
-            Replay((Call(function, one.inputs, one.strided),), outcome)
-            for number, outcome in enumerate(outcomes)
-            if outcome.failed
-            for one in [choose(function, [other.case for other in outcomes[:number]], outcome.case)]
-            if one is not None and outcome.observation is not None
-        ]
-        if len(replays) == sum(outcome.failed for outcome in outcomes):
-            pairs = [Pair(one.earlier[0].inputs, one.outcome.observation) for one in replays if one.outcome.observation]
-            if kept := what_was_kept(function, right, caller.precision, pairs):
-                return Finding(Diagnosis(_NAME, f"{_KEPT}: {kept}; {_outside(caller)}"), tuple(replays))
+        chosen = [choose(earlier, one.case.inputs) for one, _, earlier in wrong]
+        calls = [call for call in chosen if call]
+        if len(calls) < len(wrong):
+            continue
+        pairs = [Pair(call.inputs, now) for call, (_, now, _) in zip(calls, wrong, strict=True)]
+        if kept := what_was_kept(function, right, caller.precision, pairs):
+            replays = tuple(Replay((call,), one) for call, (one, _, _) in zip(calls, wrong, strict=True))
+            return Finding(Diagnosis(_NAME, f"{_KEPT}: {kept}; {_outside(caller)}"), replays)
     return None
 
 
-def _first(function: Function, earlier: list[Case], now: Case) -> Case | None:
+def _alike(call: Call, now: Inputs) -> bool:
+    return _weights(call.function, call.inputs) == _weights(call.function, now)
+
+
+def _first(earlier: list[Call], now: Inputs) -> Call | None:
     return earlier[0] if earlier else None
 
 
-def _first_alike(function: Function, earlier: list[Case], now: Case) -> Case | None:
-    return next((one for one in earlier if _weights(function, one.inputs) == _weights(function, now.inputs)), None)
-
-
-def _last_alike(function: Function, earlier: list[Case], now: Case) -> Case | None:
-    return _first_alike(function, earlier[::-1], now)
-
-
-def _last(function: Function, earlier: list[Case], now: Case) -> Case | None:
+def _last(earlier: list[Call], now: Inputs) -> Call | None:
     return earlier[-1] if earlier else None
 
 
-def _first_of_run(function: Function, earlier: list[Case], now: Case) -> Case | None:
+def _first_alike(earlier: list[Call], now: Inputs) -> Call | None:
+    return next((one for one in earlier if _alike(one, now)), None)
+
+
+def _last_alike(earlier: list[Call], now: Inputs) -> Call | None:
+    return _first_alike(earlier[::-1], now)
+
+
+def _largest_alike(earlier: list[Call], now: Inputs) -> Call | None:
+    return max((one for one in earlier if _alike(one, now)), key=lambda one: _samples(one.inputs), default=None)
+
+
+def _first_of_run(earlier: list[Call], now: Inputs) -> Call | None:
     """The first since there was a call with other shapes."""
-    alike = itertools.takewhile(
-        lambda one: _weights(function, one.inputs) == _weights(function, now.inputs), earlier[::-1]
-    )
-    return next(iter([*alike][::-1]), None)
+    return _last([*itertools.takewhile(lambda one: _alike(one, now), earlier[::-1])], now)
 
 
-_CHOICES = (_first_alike, _last_alike, _first_of_run, _first, _last)
+_CHOICES = (_first_alike, _last_alike, _largest_alike, _first_of_run, _first, _last)
 """Which earlier call may have left something, where no new copy shows it."""
+
+
+def named_in_copies(caller: Caller, function: Function, outcomes: list[Outcome], unsteady: Diagnosis) -> Finding | None:
+    """Name what is wrong in new copies, where state comes on top of it."""
+    alone = [replay(caller, function, outcome.case) for outcome in outcomes]
+    replays = tuple(one for one in alone if one and one.outcome.failed)
+    seen = [one.outcome.observation for one in alone if one and one.outcome.observation]
+    if unsteady.name != _NAME or not replays or len(seen) < len(outcomes):
+        return None
+    named = diagnose(function, caller.conventions, caller.precision, seen)
+    return Finding(replace(named, says=f"{named.says}; besides, {unsteady.says}"), replays) if named else None
+
+
+def by_chance(caller: Caller, function: Function, failed: Outcome) -> Finding | None:
+    """Say that a new copy is right, where no earlier calls make it wrong."""
+    alone = replay(caller, function, failed.case)
+    if alone is None or alone.outcome.failed:
+        return None
+    says = f"{_AT_CHANCE}: right {caller.fresh.words}, and after the same calls too (chance, or state outside of it)"
+    return Finding(Diagnosis(_RANDOM, says))
 
 
 def not_steady(caller: Caller, function: Function, failed: Outcome) -> Diagnosis | None:
     """Say that results of the same arguments differ: by state, if more calls or new copies show it, or by chance."""
     copies = [replay(caller, function, failed.case) for _ in range(2)]
     if copies[0] and copies[1] and differ(caller, copies[0].outcome, copies[1].outcome):
-        return Diagnosis(_RANDOM, "not deterministic: two calls with the same arguments have two results")
+        return Diagnosis(_RANDOM, f"{_AT_CHANCE}: two calls with the same arguments have two results")
     again = [run_case(caller, function, failed.case) for _ in range(3)]
     if not differ(caller, again[0], again[1]):
         return None
     if factor := _shrinks(again):
         says = f"the same call, made again and again, changes by {factor:.3g} of the change before"
         return Diagnosis(_NAME, f"{_KEPT}: {says} (momentum, or a running average)")
-    if copies[0] and copies[1]:
-        return Diagnosis(_NAME, f"{_KEPT}: the same call, made again, has another result, and {caller.fresh.words} not")
-    return Diagnosis(_RANDOM, "not deterministic: two calls with the same arguments have two results")
+    if _second_differs(caller, function, failed.case):
+        return Diagnosis(
+            _NAME, f"{_KEPT}: the same call, made again, has another result, and always the same {caller.fresh.words}"
+        )
+    return Diagnosis(_RANDOM, f"{_AT_CHANCE}: two calls with the same arguments have two results")
+
+
+def _second_differs(caller: Caller, function: Function, case: Case) -> bool:
+    """Whether a second call has another result than the first, and in each new copy the same other one."""
+    twice = (Call(function, case.inputs, case.strided),)
+    once, one, other = (replay(caller, function, case, earlier) for earlier in ((), twice, twice))
+    if not (once and one and other):
+        return False
+    return differ(caller, once.outcome, one.outcome) and not differ(caller, one.outcome, other.outcome)
 
 
 def _shrinks(again: list[Outcome]) -> float:

@@ -19,14 +19,14 @@ def reproducer(caller: Caller, function: Function, case: Case, failed: Outcome, 
     """Return Python that calls the function on a case, after earlier calls; `implementation` in it is a new one."""
     lines = _imports(caller)
     if earlier:
-        lines.append("# State is kept from call to call: make a new `implementation`. These calls come first:")
+        lines.append("# State is kept from call to call: make a new `implementation`. What comes first:")
     before: Inputs = {}
     for call in earlier:
         lines += [*_arguments(caller, call, before), _written_call(call)]
         before = call.inputs
     last = Call(function, case.inputs, case.strided)
     if earlier:
-        lines.append("# and this one is wrong then:")
+        lines.append("# And what is wrong then:")
     lines += [*_arguments(caller, last, before), f"print({_written_call(last)})"]
     if failed.worst is not None:
         lines += _what_it_has_to_be(caller, function, case, failed.worst)
