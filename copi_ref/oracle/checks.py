@@ -1,7 +1,7 @@
 """`check`: run an implementation on every case, compare, and say what is wrong."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,17 +9,20 @@ import numpy as np
 
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import BackendError, Namespace, default_namespace, from_numpy
-from copi_ref.oracle.calling.calling import REARRANGED, Caller, Rearranged
-from copi_ref.oracle.contract.conventions import AS_PRINTED, SAMPLES, Conventions
+from copi_ref.oracle.calling.calling import Caller
+from copi_ref.oracle.calling.fresh import fresh_copies
+from copi_ref.oracle.contract.conventions import AS_PRINTED, Conventions
 from copi_ref.oracle.contract.functions import FUNCTIONS, Function, FunctionName
 from copi_ref.oracle.inputs.cases import draw_cases, kinds
 from copi_ref.oracle.inputs.drawing import EXACT, ROUNDING, is_narrow
 from copi_ref.oracle.judging.comparison import Outcome, catches, run_case
+from copi_ref.oracle.judging.replaying import Replay, size
 from copi_ref.oracle.judging.trajectory import run_trajectory
-from copi_ref.oracle.naming.diagnosis import diagnose
 from copi_ref.oracle.naming.explaining import Diagnosis
+from copi_ref.oracle.naming.leaks import Finding, leak, shown_by_copies
+from copi_ref.oracle.naming.named import named
 from copi_ref.oracle.report.report import EXPECTED_FAILURE, FAILED, NOT_CHECKED, NOT_IMPLEMENTED, PASSED, Report, Result
-from copi_ref.oracle.report.reproducer import library_name, reproducer
+from copi_ref.oracle.report.reproducer import element_shown, library_name, overwriting, reproducer
 from copi_ref.oracle.rounding import PRECISIONS, Precision, PrecisionName
 
 
@@ -59,7 +62,8 @@ def check(
     """
     expected = dict(expected_failures or {})
     format_ = _checked(conventions, precision, expected, only, seed)
-    caller = Caller(implementation, conventions, format_, _usable(xp, format_, device), device)
+    fresh = fresh_copies(implementation)
+    caller = Caller(implementation, conventions, format_, _usable(xp, format_, device), device, fresh)
     results: list[Result] = []
     diagnoses: list[Diagnosis] = []
     # Whatever somebody's numbers do to the reference is a verdict; and code that overflows on its way may be right.
@@ -121,112 +125,43 @@ def _as_expected(results: list[Result], reason: str | None) -> list[Result]:
 
 
 def _check_function(
-    caller: Caller, function: Function, seed: int, passed: set[str], diagnoses: list[Diagnosis]
+    caller: Caller, function: Function, seed: int, passed: set[str], known: list[Diagnosis]
 ) -> list[Result]:
     """Return a result for each tier that has cases, the exact one first.
 
-    `passed` are functions found to be right, `diagnoses` those of the others, to which this one's is added.
+    `passed` are functions found to be right, `known` the diagnoses of the others, to which this one's is added.
     """
     if not caller.has(function.name):
         return [Result(function.name, "", function.equation, NOT_IMPLEMENTED)]
     cases = draw_cases(function, caller.conventions, caller.precision, seed)
     if not cases:
         return [Result(function.name, "", function.equation, NOT_CHECKED)]
+    start = len(caller.history)
     outcomes = [run_case(caller, function, case) for case in cases]
-    leak = _leak(caller, function, outcomes[0])
-    diagnosis = leak or _diagnosis(caller, function, outcomes, diagnoses)
-    if diagnosis is not None:
-        diagnoses.append(diagnosis)
+    if all(outcome.is_stub for outcome in outcomes):
+        return [Result(function.name, "", function.equation, NOT_IMPLEMENTED)]
+    before = [*range(start, start + len(outcomes))]
+    found = leak(caller, function, outcomes, before) or named(caller, function, outcomes, before, known)
+    if found is not None:
+        known.append(found.diagnosis)
     tiers = {tier: [one for one in outcomes if one.case.tier == tier] for tier in (EXACT, ROUNDING)}
     planned = Counter(kind.tier for kind in kinds(function, caller.precision))
     results = [
-        replace(_result(caller, function, tier, mine, diagnosis), skipped=planned[tier] - len(mine))
+        replace(_result(caller, function, tier, mine, found), skipped=planned[tier] - len(mine))
         for tier, mine in tiers.items()
         if mine
     ]
-    if leak:
-        results[0] = replace(results[0], status=FAILED, diagnosis=leak.says, variant=leak.name)
+    if found and not any(outcome.failed for outcome in outcomes):
+        results[0] = _with_leak(results[0], caller, function, found)
     if function.name == "step" and tiers[ROUNDING] and not is_narrow(caller.precision):
-        results.append(_steps(caller, seed, passed, diagnoses))
+        results.append(_steps(caller, seed, passed, known))
     return results
-
-
-def _leak(caller: Caller, function: Function, first: Outcome) -> Diagnosis | None:
-    """Say that the first call shows something else after others, though it was right."""
-    if first.failed or first.answer is None:
-        return None
-    if not caller.still_says(function, first.case.inputs, first.answer):
-        return Diagnosis("state-leak", "state leaks between calls: a later call overwrites what an earlier returned")
-    if run_case(caller, function, first.case).failed:
-        says = "state leaks between calls: the first inputs, given again after others, have another result"
-        return Diagnosis("state-leak", says)
-    return None
-
-
-def _diagnosis(
-    caller: Caller, function: Function, outcomes: list[Outcome], before: Sequence[Diagnosis]
-) -> Diagnosis | None:
-    """Name the variant that explains every value that came, unless the first failure is a verdict already."""
-    failed = [outcome for outcome in outcomes if outcome.failed]
-    if not failed:
-        return None
-    if failed[0].verdict is not None:
-        return Diagnosis("verdict", _with_hint(caller, function, failed[0]))
-    if _differs_from_itself(caller, function, failed[0]):
-        return Diagnosis("not-deterministic", "not deterministic: two calls with the same arguments have two results")
-    observations = [outcome.observation for outcome in outcomes if outcome.observation is not None]
-    found = diagnose(function, caller.conventions, caller.precision, observations, before)
-    return _if_symmetric(caller, function, found)
-
-
-def _if_symmetric(caller: Caller, function: Function, found: Diagnosis) -> Diagnosis:
-    """Say so if all is right where R is symmetric."""
-    uses_R = "R" in function.arguments
-    if caller.conventions.assumes_symmetric_R or not uses_R or found.is_consequence:
-        return found
-    symmetric = replace(caller.conventions, assumes_symmetric_R=True)
-    cases = draw_cases(function, symmetric, caller.precision, seed=0)
-    if any(run_case(replace(caller, conventions=symmetric), function, case).failed for case in cases):
-        return found
-    text = "assumes_symmetric_R=True"
-    if not found.name:
-        says = f"matches {text}: pass it in Conventions, if your R is symmetric"
-        return Diagnosis(text, says)
-    return replace(found, says=f"{found.says} (right where R is symmetric: then pass {text} in Conventions)")
-
-
-def _differs_from_itself(caller: Caller, function: Function, failed: Outcome) -> bool:
-    """Whether two more calls, one after the other, have results that differ by more than rounding."""
-    twice = [run_case(caller, function, failed.case).observation for _ in range(2)]
-    if twice[0] is None or twice[1] is None:
-        return False
-    return any(
-        bool(np.any(np.abs(twice[0].actual[name] - twice[1].actual[name]) > expected.allowance(caller.precision)))
-        for name, expected in twice[0].expected.items()
-    )
-
-
-def _with_hint(caller: Caller, function: Function, failed: Outcome) -> str:
-    """Return the verdict; where samples on the other axis would explain it, say so."""
-    assert failed.verdict is not None
-    if failed.verdict.shape_or_raised:
-        for says, rearranged in REARRANGED.get(function.name, {}).items():
-            shim = Rearranged(caller.implementation, function.name, rearranged)
-            if not run_case(replace(caller, implementation=shim), function, failed.case).failed:
-                return says
-        (other,) = SAMPLES.keys() - {caller.conventions.samples}
-        turned = replace(caller, conventions=replace(caller.conventions, samples=other))
-        if not run_case(turned, function, failed.case).failed:
-            return f"matches samples={other!r}: pass it in Conventions (else: {failed.verdict})"
-    return str(failed.verdict)
 
 
 # --- results ----------------------------------------------------------------------------------------------------------
 
 
-def _result(
-    caller: Caller, function: Function, tier: str, outcomes: list[Outcome], diagnosis: Diagnosis | None
-) -> Result:
+def _result(caller: Caller, function: Function, tier: str, outcomes: list[Outcome], found: Finding | None) -> Result:
     elements = [outcome.worst for outcome in outcomes if outcome.worst is not None]
     worst = max(elements, key=lambda element: element.ratio, default=None)
     result = Result(
@@ -239,17 +174,30 @@ def _result(
         allowed=worst.allowed if worst else 0.0,
         catches=catches(outcomes, caller.precision),
     )
-    failed = next((outcome for outcome in outcomes if outcome.failed), None)
-    return _with_failure(result, caller, function, failed, diagnosis) if failed else _if_sharp(result, caller.precision)
+    failed = [outcome for outcome in outcomes if outcome.failed]
+    if not failed:
+        return _if_sharp(result, caller.precision)
+    return _with_failure(result, caller, function, _smallest(function, failed, found), found)
 
 
-def _with_failure(
-    result: Result, caller: Caller, function: Function, failed: Outcome, diagnosis: Diagnosis | None
-) -> Result:
-    if diagnosis is None or not diagnosis.name:
-        says = f"matches no catalogued variant; {failed.verdict or failed.worst}"
-        diagnosis = replace(diagnosis or Diagnosis("", ""), says=says)
-    element = f": {failed.worst}" if failed.worst else ""
+def _smallest(function: Function, failed: list[Outcome], found: Finding | None) -> Replay:
+    """Return the failure of the fewest numbers, with the earlier calls that it takes where these are known.
+
+    Where a mistake has a name, its numbers say more than the infinity that it makes of one sample.
+    """
+    mine = {id(outcome.case) for outcome in failed}
+    shown = [one for one in (found.replays if found else ()) if id(one.case) in mine]
+    shown = shown or [Replay((), outcome) for outcome in failed]
+    if not (found and found.diagnosis.name == "verdict"):
+        shown = [one for one in shown if one.outcome.worst] or shown
+    return min(shown, key=lambda one: size(function, one.case.inputs))
+
+
+def _with_failure(result: Result, caller: Caller, function: Function, shown: Replay, found: Finding | None) -> Result:
+    failed = shown.outcome
+    diagnosis = found.diagnosis if found else Diagnosis("", "")
+    if not diagnosis.name:
+        diagnosis = replace(diagnosis, says=f"matches no catalogued variant; {_what(caller, failed)}")
     return replace(
         result,
         status=FAILED,
@@ -259,9 +207,22 @@ def _with_failure(
         variant=diagnosis.name,
         notes=diagnosis.notes,
         is_consequence=diagnosis.is_consequence,
-        where=f"On the case {failed.case.name!r}{element}",
-        reproducer=reproducer(caller, function, failed.case, failed.worst),
+        where=f"On the case {failed.case.name!r}: {_what(caller, failed)}",
+        reproducer=reproducer(caller, function, failed.case, failed, shown.earlier),
     )
+
+
+def _what(caller: Caller, failed: Outcome) -> str:
+    return element_shown(caller, failed.case, failed.worst) if failed.worst else str(failed.verdict)
+
+
+def _with_leak(result: Result, caller: Caller, function: Function, found: Finding) -> Result:
+    """Fail a check all of whose results were right when they came."""
+    if found.overwritten_by is None and found.replays:
+        return _with_failure(result, caller, function, found.replays[0], found)
+    code = overwriting(caller, function, found.replays[0], found.overwritten_by) if found.overwritten_by else ""
+    diagnosis = found.diagnosis
+    return replace(result, status=FAILED, diagnosis=str(diagnosis), variant=diagnosis.name, reproducer=code)
 
 
 def _if_sharp(result: Result, precision: Precision) -> Result:
@@ -273,8 +234,9 @@ def _if_sharp(result: Result, precision: Precision) -> Result:
     )
 
 
-def _steps(caller: Caller, seed: int, passed: set[str], diagnoses: list[Diagnosis]) -> Result:
+def _steps(caller: Caller, seed: int, passed: set[str], known: list[Diagnosis]) -> Result:
     """Return the result of several steps in a row, each from the implementation's own weights."""
+    start = len(caller.history)
     trajectory = run_trajectory(caller, seed, passed)
     step = FUNCTIONS["step"]
     outcomes = [outcome for name, outcome in trajectory.outcomes if name == "step"]
@@ -283,9 +245,10 @@ def _steps(caller: Caller, seed: int, passed: set[str], diagnoses: list[Diagnosi
         result = _result(caller, step, "steps", outcomes, None)
         return replace(result, skipped=trajectory.skipped)
     name, outcome = failed
-    mine = [one for of, one in trajectory.outcomes if of == name]
-    diagnosis = _diagnosis(caller, FUNCTIONS[name], mine, diagnoses)
-    result = _result(caller, FUNCTIONS[name], "steps", mine, diagnosis)
+    mine = {at: one for at, (of, one) in enumerate(trajectory.outcomes, start=start) if of == name}
+    found = shown_by_copies(caller, FUNCTIONS[name], [*mine.values()], [*mine])
+    found = found or named(caller, FUNCTIONS[name], [*mine.values()], [*mine], known)
+    result = _result(caller, FUNCTIONS[name], "steps", [*mine.values()], found)
     at = f"{outcome.worst.quantity} at {outcome.case.name}" if outcome.worst else f"{name} at {outcome.case.name}"
     says = f"{result.diagnosis}; first in {at}"
     return replace(result, check="step", diagnosis=says, skipped=trajectory.skipped)

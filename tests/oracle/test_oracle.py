@@ -376,7 +376,7 @@ def test_what_is_kept_from_the_first_call_is_named():
 
     report = check(with_one(copi_update=copi_update))
     assert report.variant == "state-leak"
-    assert "W of another call is used" in report.diagnosis
+    assert "W of an earlier call is used" in report.diagnosis
 
 
 def test_memory_that_is_used_again_is_named():

@@ -80,6 +80,25 @@ def test_blank_lines_between_answers_do_no_harm():
         assert check(program, only=("copi_update",)).ok
 
 
+def test_blank_lines_do_not_put_off_the_end_of_the_wait():
+    with pytest.raises(ProgramError, match=r"no answer within 0.5 s"):
+        Program(f"{SPEAKS} says nothing", Conventions(), timeout=0.5)
+
+
+def test_a_program_that_dies_later_has_died_and_keeps_no_state():
+    with Program(f"{SPEAKS} dies later", Conventions()) as program:
+        report = check(program, only=("copi_update",))
+    assert report.variant == "verdict"
+    assert report.diagnosis == "copi_update: ended with exit code 1: out of memory, so to speak"
+
+
+def test_a_program_that_remembers_is_started_anew():
+    with Program(f"{SPEAKS} remembers", Conventions()) as program:
+        report = check(program, only=("copi_update",))
+    assert report.variant == "state-leak"
+    assert "right in a program started anew, wrong after a call with N = 1" in report.diagnosis
+
+
 def test_a_program_that_hung_once_is_not_asked_again():
     with Program(f"{SPEAKS} hangs", Conventions()) as program:
         program.timeout = 0.5

@@ -1,9 +1,10 @@
 """Calling somebody else's code with its own kind of arrays: a verdict comes of it, and never a traceback."""
 
+import dis
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from copi_ref.arrays.backend import Array, HostArray, Namespace, device_of, from_numpy, to_numpy
-from copi_ref.oracle.calling.program import ProgramError
+from copi_ref.oracle.calling.fresh import NO_COPIES, Fresh
+from copi_ref.oracle.calling.program import Program, ProgramError
 from copi_ref.oracle.calling.reading import Reader, VerdictError, text_of
 from copi_ref.oracle.contract.conventions import Conventions
 from copi_ref.oracle.contract.functions import SAMPLES_FIRST, Function
@@ -38,6 +40,14 @@ class Answer(NamedTuple):
     returned: Any
 
 
+class Call(NamedTuple):
+    """A call that was made."""
+
+    function: Function
+    inputs: Inputs
+    strided: bool
+
+
 @dataclass(frozen=True)
 class Caller:
     """How to talk to an implementation.
@@ -48,6 +58,8 @@ class Caller:
         precision: gives the dtype.
         xp: its array library.
         device: where its arrays have to lie; None: that library's default.
+        fresh: where new copies of the implementation come from.
+        history: the calls that were made, whatever came of them.
     """
 
     implementation: Any
@@ -55,6 +67,8 @@ class Caller:
     precision: Precision
     xp: Namespace
     device: Any = None
+    fresh: Fresh = NO_COPIES
+    history: list[Call] = field(default_factory=list, compare=False)
 
     @cached_property
     def _reader(self) -> Reader:
@@ -65,12 +79,18 @@ class Caller:
         """Whether the implementation has a function of that name."""
         return has(self.implementation, name)
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is a program that answers no more."""
+        return isinstance(self.implementation, Program) and self.implementation.has_ended
+
     def call(self, function: Function, inputs: Inputs, strided: bool = False) -> "Answer":
         """Call a function; its results by name are float64 arrays with samples in rows.
 
         Raises:
             VerdictError: it raised, changed an argument, or returned what can't be compared.
         """
+        self.history.append(Call(function, inputs, strided))
         arguments = [self._there(name, inputs[name], strided) for name in function.arguments_given(inputs)]
         try:
             returned = getattr(self.implementation, function.name)(*arguments)
@@ -79,7 +99,8 @@ class Caller:
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:  # SystemExit and pytest's skip among them
-            raise VerdictError(_what_was_raised(error) + self._hint(error), shape_or_raised=True) from error
+            says = _what_was_raised(error) + self._hint(error)
+            raise VerdictError(says, shape_or_raised=True, is_stub=_is_of_a_stub(error)) from error
         quantities = self._reader.read(function, returned, inputs)
         self._check_unchanged(function, inputs, arguments)
         return Answer(quantities, returned)
@@ -145,6 +166,19 @@ def _what_was_raised(error: BaseException) -> str:
     own = [frame for frame in frames if "site-packages" not in frame.filename] or frames
     where = f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
     return f"raised {type(error).__name__}: {text}{where}"
+
+
+def _is_of_a_stub(error: BaseException) -> bool:
+    """Whether the user's own code raises NotImplementedError: libraries do it too, where they lack a dtype."""
+    if type(error) is not NotImplementedError:
+        return False
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    if at is None:
+        return False
+    code = at.tb_frame.f_code
+    return dis.opname[code.co_code[at.tb_lasti]] == "RAISE_VARARGS" and "site-packages" not in code.co_filename
 
 
 @dataclass(frozen=True)

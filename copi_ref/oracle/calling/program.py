@@ -17,6 +17,7 @@ import shlex
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
@@ -39,14 +40,14 @@ class Program:
     Args:
         command: the program with its arguments, as in a shell, but run without one.
         conventions: told to the program when it starts.
-        timeout: seconds to wait for an answer.
+        timeout: seconds to wait for the answer to a request.
 
     Raises:
         ProgramError: it can't be started, or does not say which functions it has.
     """
 
     def __init__(self, command: str, conventions: Conventions, timeout: float = 60):
-        self.timeout = timeout
+        self.command, self.conventions, self.timeout = command, conventions, timeout
         try:
             self._process = subprocess.Popen(
                 shlex.split(command, posix=os.name != "nt"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -77,6 +78,15 @@ class Program:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def again(self) -> "Program":
+        """Start the same program once more, beside this one."""
+        return Program(self.command, self.conventions, self.timeout)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether there will be no more answers: it died, or was too late."""
+        return bool(self._ended)
 
     def close(self) -> None:
         """End the program: close its stdin, wait a moment, then kill it and what it started."""
@@ -109,7 +119,7 @@ class Program:
     def _functions(self, conventions: Conventions) -> tuple[str, ...]:
         names = self._ask({"function": "functions", "conventions": conventions.as_dict()})
         if not isinstance(names, list) or not all(isinstance(name, str) and name in FUNCTIONS for name in names):
-            raise ProgramError(f"answered {names!r} to 'functions': needs a list of some of {list(FUNCTIONS)}")
+            raise ProgramError(f"answered {str(names)[:200]} to 'functions': needs a list of some of {list(FUNCTIONS)}")
         return tuple(names)
 
     def _call(self, function: Function, arguments: tuple[Any, ...]) -> Any:
@@ -142,10 +152,11 @@ class Program:
 
     def _answer(self) -> dict[str, Any]:
         """Return the next line that is not blank, as an answer to the last request."""
+        deadline = time.monotonic() + self.timeout  # of the request: blank lines don't put it off
         try:
             line: str | None = "\n"
             while line is not None and not line.strip():
-                line = self._lines.get(timeout=self.timeout)
+                line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
         except queue.Empty:
             # A late answer would be taken for that of a later request: there is no more talking to it.
             self._ended = f"no answer within {self.timeout:g} s (is stdout flushed after each line?)"

@@ -15,12 +15,14 @@ from copi_ref.oracle.rounding import Precision
 class VerdictError(Exception):
     """What is wrong with a call, in words: it raised, or returned something that can't be compared.
 
-    `shape_or_raised` says whether samples on the other axis might explain it.
+    `shape_or_raised` says whether samples on the other axis might explain it, `is_stub` whether the code itself says
+    that it is not implemented.
     """
 
-    def __init__(self, message: str, shape_or_raised: bool = False):
+    def __init__(self, message: str, shape_or_raised: bool = False, is_stub: bool = False):
         super().__init__(message)
         self.shape_or_raised = shape_or_raised
+        self.is_stub = is_stub
 
 
 @dataclass(frozen=True)

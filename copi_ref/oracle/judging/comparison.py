@@ -67,6 +67,11 @@ class Outcome:
         """Whether it is wrong."""
         return self.verdict is not None or (self.worst is not None and self.worst.failed)
 
+    @property
+    def is_stub(self) -> bool:
+        """Whether it says that it is not implemented."""
+        return self.verdict is not None and self.verdict.is_stub
+
 
 def run_case(caller: Caller, function: Function, case: Case) -> Outcome:
     """Call a function on a case and compare."""

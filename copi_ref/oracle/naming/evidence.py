@@ -156,3 +156,15 @@ def _bounds(one: Observation, name: str, precision: Precision) -> _Bounds:
     allowance, size = expected.allowance(precision), float(np.max(expected.magnitude))
     relative = float(np.max(allowance)) / size if size else precision.unit
     return _Bounds(one.actual[name], expected.value, allowance, size, relative, precision.unit)
+
+
+def all_given(found: Quantities, one: Observation, precision: Precision) -> bool:
+    """Whether quantities are all that came of a call, but for rounding."""
+    for name, actual in one.actual.items():
+        value = np.asarray(found[name]) if name in found else None
+        if value is None or value.shape != actual.shape or not np.isfinite(value).all():
+            return False
+        allowed = _bounds(one, name, precision).allowed(float(np.max(np.abs(value))))
+        if not np.all(np.abs(actual - value) <= allowed):
+            return False
+    return True

@@ -5,26 +5,101 @@ from typing import Any
 import numpy as np
 
 from copi_ref.arrays.backend import HostArray
-from copi_ref.oracle.calling.calling import Caller
+from copi_ref.oracle.calling.calling import Call, Caller
 from copi_ref.oracle.contract.functions import SAMPLES_FIRST, Function
+from copi_ref.oracle.contract.pieces import Inputs
 from copi_ref.oracle.inputs.cases import Case
-from copi_ref.oracle.judging.comparison import Element
+from copi_ref.oracle.judging.comparison import Element, Outcome
+from copi_ref.oracle.judging.replaying import Replay
 
 _MODULES = {"jax": "jax.numpy"}
 
 
-def reproducer(caller: Caller, function: Function, case: Case, worst: Element | None) -> str:
-    """Return Python that calls the function on a case; `implementation` in it is the user's own."""
+def reproducer(caller: Caller, function: Function, case: Case, failed: Outcome, earlier: tuple[Call, ...] = ()) -> str:
+    """Return Python that calls the function on a case, after earlier calls; `implementation` in it is a new one."""
+    lines = _imports(caller)
+    if earlier:
+        lines.append("# State is kept from call to call: make a new `implementation`. What comes first:")
+    before: Inputs = {}
+    for call in earlier:
+        lines += [*_arguments(caller, call, before), _written_call(call)]
+        before = call.inputs
+    last = Call(function, case.inputs, case.strided)
+    if earlier:
+        lines.append("# And what is wrong then:")
+    lines += [*_arguments(caller, last, before), f"print({_written_call(last)})"]
+    if failed.worst is not None:
+        lines += _what_it_has_to_be(caller, function, case, failed.worst)
+    elif failed.verdict is not None:
+        lines.append(f"# {failed.verdict}")
+    return "\n".join(lines)
+
+
+def overwriting(caller: Caller, function: Function, first: Replay, later: Call) -> str:
+    """Return Python that shows how a later call writes over what the first has returned."""
+    call = Call(function, first.case.inputs, first.case.strided)
+    lines = [*_imports(caller), *_arguments(caller, call, {}), f"first = {_written_call(call)}", "print(first)"]
+    lines += [*_arguments(caller, later, call.inputs), _written_call(later)]
+    return "\n".join([*lines, "print(first)", "# the same was printed twice if the second call left it alone"])
+
+
+def element_shown(caller: Caller, case: Case, worst: Element) -> str:
+    """Return the element in words; of an update of a step, what became of the weight too."""
+    if (new := _new_weight(caller, case, worst)) is None:
+        return str(worst)
+    name, actual, expected = new
+    return f"{worst}; the {name} is {actual!r}, has to be {expected!r}"
+
+
+def _what_it_has_to_be(caller: Caller, function: Function, case: Case, worst: Element) -> list[str]:
+    index = worst.index
+    if caller.conventions.samples == "columns" and worst.quantity[0] in "xayδ":
+        index = index[::-1]
+    place = f"{worst.quantity}{[*index]}"
+    if (new := _new_weight(caller, case, worst)) is None:
+        return [f"# {place} is {worst.actual!r}, has to be {worst.expected!r}: {function.equation}"]
+    name, actual, expected = new
+    letter = worst.quantity[1]
+    return [
+        f"# {name} is {actual!r}, has to be {expected!r}: {function.equation}",
+        f"# that is, (new {letter} − {letter})/eta_{letter.lower()} is {worst.actual!r}, has to be {worst.expected!r}",
+    ]
+
+
+def _new_weight(caller: Caller, case: Case, worst: Element) -> tuple[str, float, float] | None:
+    """Name the weight that an element of ΔW or ΔR of a step was recovered from, as it is and as it has to be."""
+    letter = worst.quantity[1:2]
+    if not (worst.quantity.startswith("Δ") and " of layer " in worst.quantity):
+        return None
+    layer = int(worst.quantity.rpartition(" ")[2])
+    old, eta = float(case.inputs[letter][layer - 1][worst.index]), float(case.inputs[f"eta_{letter.lower()}"])
+    actual, expected = (
+        float(caller.precision.representable(np.asarray(old + eta * update)))
+        for update in (worst.actual, worst.expected)
+    )
+    return f"new {letter} of layer {layer}{[*worst.index]}", actual, expected
+
+
+def _imports(caller: Caller) -> list[str]:
     library = library_name(caller)
-    names = function.arguments_given(case.inputs)
     lines = [f"import {_MODULES.get(library, library)} as xp"]
     if library == "jax" and caller.precision.dtype == "float64":
         lines.append('import jax; jax.config.update("jax_enable_x64", True)')
-    lines += [f"{name} = {_written(caller, name, case.inputs[name])}" for name in names]
-    lines.append(f"print(implementation.{function.name}({', '.join(names)}))")
-    if worst is not None:
-        lines.append(f"# {worst.quantity}{list(worst.index)} has to be {worst.expected!r}: {function.equation}")
-    return "\n".join(lines)
+    return lines
+
+
+def _written_call(call: Call) -> str:
+    return f"implementation.{call.function.name}({', '.join(call.function.arguments_given(call.inputs))})"
+
+
+def _arguments(caller: Caller, call: Call, before: Inputs) -> list[str]:
+    """Set the arguments, unless the call before had the same."""
+    if call.inputs is before:
+        return []
+    return [
+        f"{name} = {_written(caller, name, call.inputs[name], call.strided)}"
+        for name in call.function.arguments_given(call.inputs)
+    ]
 
 
 def library_name(caller: Caller) -> str:
@@ -32,12 +107,14 @@ def library_name(caller: Caller) -> str:
     return str(caller.xp.__name__).removeprefix("array_api_compat.").partition(".")[0]
 
 
-def _written(caller: Caller, name: str, value: Any) -> str:
+def _written(caller: Caller, name: str, value: Any, strided: bool) -> str:
     if isinstance(value, (tuple, list)):
-        return "[" + ", ".join(_written(caller, name, one) for one in value) + "]"
+        return "[" + ", ".join(_written(caller, name, one, strided) for one in value) + "]"
     if isinstance(value, np.ndarray):
-        turned = value.T if caller.conventions.samples == "columns" and name in SAMPLES_FIRST else value
-        return f"xp.asarray({_numbers(turned, caller.precision.dtype)}, dtype=xp.{caller.precision.dtype})"
+        dtype, columns = caller.precision.dtype, caller.conventions.samples == "columns" and name in SAMPLES_FIRST
+        # Handed over as the transpose of another array, where it was: code may go wrong for such memory only.
+        turned = value.T if columns != strided else value
+        return f"xp.asarray({_numbers(turned, dtype)}, dtype=xp.{dtype})" + (".T" if strided else "")
     return repr(value)
 
 

@@ -22,7 +22,7 @@ class _Nothing:
 
 
 VERDICTS = (
-    _copi("raises", _RETURN, "raise NotImplementedError", "verdict"),
+    _copi("raises", _RETURN, "raise NotImplementedError", "not implemented"),
     _copi("exits", _RETURN, "raise SystemExit(1)", "verdict"),
     _copi("recurses", _RETURN, "return copi_update(x, z, W)", "verdict"),
     _copi("asserts", _RETURN, "assert len(x) > 50, 'needs a whole batch'", "verdict"),

@@ -10,7 +10,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from mutants import plain
 
-HOW = sys.argv[1] if len(sys.argv) > 1 else "well"
+CALLS: list[dict] = []
+HOW = " ".join(sys.argv[1:]) or "well"
 
 
 def arrays(value, dtype):
@@ -26,7 +27,7 @@ def lists(value):
 def answer(request):
     name = request["function"]
     if name == "functions":
-        if HOW == "lists":
+        if HOW == "lists objects":
             return {"result": [{}]}
         if HOW == "refuses":
             return {"error": "not these conventions"}
@@ -35,6 +36,9 @@ def answer(request):
             if HOW == "misspells"
             else ["copi_update", "forward", "perturbations", "step"]
         }
+    CALLS.append(request)
+    if HOW == "dies later" and len(CALLS) == 4:
+        sys.exit("out of memory, so to speak")
     arguments = {key: arrays(value, request["dtype"]) for key, value in request["arguments"].items()}
     if HOW == "dies":
         sys.exit("segmentation fault, so to speak")
@@ -49,6 +53,8 @@ def answer(request):
         result = [[None] * len(row) for row in result] if name == "copi_update" else result
     if HOW == "ragged" and name == "copi_update":
         result[0] = result[0][:-1]
+    if HOW == "remembers" and name == "copi_update" and len(CALLS) > 1:
+        result = [[2 * one for one in row] for row in result]
     if name == "forward":
         return {"result": dict(zip("xay", result, strict=True)) if HOW != "unstructured" else result}
     if name == "step":
@@ -61,6 +67,10 @@ for line in sys.stdin:
     if HOW == "nests" and request["function"] != "functions":
         print("[" * 200_000, flush=True)
         continue
+    if HOW == "says nothing":
+        while True:
+            print(flush=True)
+            time.sleep(0.05)
     if HOW == "garbles":
         print("ready!", flush=True)
         continue

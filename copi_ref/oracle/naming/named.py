@@ -1,0 +1,67 @@
+"""What is said of a function that failed: a verdict, state, a mistake with a name, or another convention."""
+
+from dataclasses import replace
+
+from copi_ref.oracle.calling.calling import REARRANGED, Caller, Rearranged
+from copi_ref.oracle.contract.conventions import SAMPLES
+from copi_ref.oracle.contract.functions import Function
+from copi_ref.oracle.inputs.cases import draw_cases
+from copi_ref.oracle.judging.comparison import Outcome, run_case
+from copi_ref.oracle.naming.diagnosis import diagnose
+from copi_ref.oracle.naming.explaining import Diagnosis
+from copi_ref.oracle.naming.leaks import Finding, after_all, by_chance, named_in_copies, not_steady, without_copies
+
+
+def named(
+    caller: Caller, function: Function, outcomes: list[Outcome], before: list[int], known: list[Diagnosis]
+) -> Finding | None:
+    """Name the variant that explains every value that came, unless the first failure is a verdict already.
+
+    `before` has, for each outcome, how many calls had been made; `known` are diagnoses of functions called before.
+    """
+    failed = [outcome for outcome in outcomes if outcome.failed]
+    if not failed:
+        return None
+    if failed[0].verdict is not None:
+        return Finding(Diagnosis("verdict", _with_hint(caller, function, failed[0])))
+    observations = [outcome.observation for outcome in outcomes if outcome.observation is not None]
+    if unsteady := not_steady(caller, function, failed[0]):
+        named = named_in_copies(caller, function, outcomes, unsteady)
+        kept = named or without_copies(caller, function, outcomes, before)
+        return kept or Finding(unsteady, after_all(caller, outcomes, before))
+    catalogued = diagnose(function, caller.conventions, caller.precision, observations, known)
+    if catalogued.name:
+        return Finding(_if_symmetric(caller, function, catalogued))
+    kept = without_copies(caller, function, outcomes, before) or by_chance(caller, function, failed[0])
+    return kept or Finding(_if_symmetric(caller, function, catalogued))
+
+
+def _if_symmetric(caller: Caller, function: Function, found: Diagnosis) -> Diagnosis:
+    """Say so if all is right where R is symmetric."""
+    uses_R = "R" in function.arguments
+    if caller.conventions.assumes_symmetric_R or not uses_R or found.is_consequence:
+        return found
+    symmetric = replace(caller.conventions, assumes_symmetric_R=True)
+    cases = draw_cases(function, symmetric, caller.precision, seed=0)
+    if any(run_case(replace(caller, conventions=symmetric), function, case).failed for case in cases):
+        return found
+    text = "assumes_symmetric_R=True"
+    if not found.name:
+        says = f"matches {text}: pass it in Conventions, if your R is symmetric"
+        return Diagnosis(text, says)
+    return replace(found, says=f"{found.says} (right where R is symmetric: then pass {text} in Conventions)")
+
+
+def _with_hint(caller: Caller, function: Function, failed: Outcome) -> str:
+    """Return the verdict; where samples on the other axis would explain it, say so."""
+    assert failed.verdict is not None
+    if failed.verdict.shape_or_raised:
+        for says, rearranged in REARRANGED.get(function.name, {}).items():
+            shim = Rearranged(caller.implementation, function.name, rearranged)
+            if not run_case(replace(caller, implementation=shim), function, failed.case).failed:
+                return says
+        (other,) = SAMPLES.keys() - {caller.conventions.samples}
+        turned = replace(caller, conventions=replace(caller.conventions, samples=other))
+        if not run_case(turned, function, failed.case).failed:
+            return f"matches samples={other!r}: pass it in Conventions (else: {failed.verdict})"
+    return str(failed.verdict)
