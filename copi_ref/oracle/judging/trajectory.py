@@ -15,6 +15,7 @@ from copi_ref.oracle.judging.comparison import Outcome, run_case
 from copi_ref.oracle.rounding import Precision
 
 STEPS = 5
+SHARE = 8  # an update is at most this part of the largest weight of a layer, and at least half of it in one layer
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,8 +89,8 @@ def _first_weights(conventions: Conventions, precision: Precision, seed: int) ->
 def _next_batch(weights: Inputs, conventions: Conventions, precision: Precision, rng: np.random.Generator) -> Inputs:
     """Return weights with a batch and rates, so that updates are as large as they may be and steps don't run away.
 
-    Rates are powers of two for which no update is more than an eighth of the largest W or a 32nd of the largest R: once
-    inputs are decorrelated, ΔR is a small difference of large numbers, and its check no longer sharp.
+    Rates are powers of two for which no update is more than an eighth of the largest W or R. With less of it, what N
+    additions to W or R itself may round would be more of the update than is promised; with more, weights run away.
     """
     inputs = weights | {
         "y0": precision.representable(rng.uniform(0.25, 1.5, size=(7, 3))),
@@ -98,7 +99,7 @@ def _next_batch(weights: Inputs, conventions: Conventions, precision: Precision,
         "eta_r": 1.0,
     }
     found = FUNCTIONS["step"].expected(right_pieces(conventions), inputs, {})
-    inputs["eta_w"], inputs["eta_r"] = (_rate(letter, inputs, found, share) for letter, share in (("W", 8), ("R", 32)))
+    inputs["eta_w"], inputs["eta_r"] = (_rate(letter, inputs, found, SHARE) for letter in "WR")
     if inputs["eta_w"] == inputs["eta_r"]:
         inputs["eta_r"] /= 2  # so that a swap shows
     return inputs
