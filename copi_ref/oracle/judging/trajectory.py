@@ -15,7 +15,7 @@ from copi_ref.oracle.judging.comparison import Outcome, run_case
 from copi_ref.oracle.rounding import Precision
 
 STEPS = 5
-SHARE = 8  # an update is at most this part of the largest weight of a layer, and at least half of it in one layer
+SHARES = {"W": 2, "R": 4}  # of the largest weight of a layer, that an update may be: at most ½ and ¼
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +89,9 @@ def _first_weights(conventions: Conventions, precision: Precision, seed: int) ->
 def _next_batch(weights: Inputs, conventions: Conventions, precision: Precision, rng: np.random.Generator) -> Inputs:
     """Return weights with a batch and rates, so that updates are as large as they may be and steps don't run away.
 
-    Rates are powers of two for which no update is more than an eighth of the largest W or R. With less of it, what N
-    additions to W or R itself may round would be more of the update than is promised; with more, weights run away.
+    Rates are powers of two for which no update is more than half of the largest W or a quarter of the largest R. With
+    less, what N additions to W or R itself may round would be more of an update than is promised: of W above all, as
+    one rate is for all layers, and with a sigmoid the upper one learns much faster.
     """
     inputs = weights | {
         "y0": precision.representable(rng.uniform(0.25, 1.5, size=(7, 3))),
@@ -99,7 +100,7 @@ def _next_batch(weights: Inputs, conventions: Conventions, precision: Precision,
         "eta_r": 1.0,
     }
     found = FUNCTIONS["step"].expected(right_pieces(conventions), inputs, {})
-    inputs["eta_w"], inputs["eta_r"] = (_rate(letter, inputs, found, SHARE) for letter in "WR")
+    inputs["eta_w"], inputs["eta_r"] = (_rate(letter, inputs, found, share) for letter, share in SHARES.items())
     if inputs["eta_w"] == inputs["eta_r"]:
         inputs["eta_r"] /= 2  # so that a swap shows
     return inputs
