@@ -2,11 +2,12 @@
 
     python benchmarks/false_alarms.py --checks 100000 [--seed 0] [--workers 2] [--libraries numpy torch jax]
 
-Each draw is an implementation put together at random (tests/correct_implementations.py), its conventions, a precision
-and the seed of the oracle's inputs. One comparison is one call of one function on one input, element by element
-against its derived allowance. Every rejection is printed with what reproduces it; any makes the exit status 1.
+Each draw is an implementation put together at random (tests/oracle/correct_implementations.py), its conventions, a
+precision and the seed of the oracle's inputs. One comparison is one call of one function on one input, element by
+element against its derived allowance. Every rejection is printed with what reproduces it; any makes the exit status 1.
 
     python benchmarks/false_alarms.py --libraries torch --draw 17      # one draw again, with the oracle's summary
+    python benchmarks/false_alarms.py --precisions float16 bfloat16    # what has to be equal on whole numbers there
 """
 
 import argparse
@@ -31,7 +32,13 @@ import numpy as np  # noqa: E402
 
 from copi_ref.oracle import Conventions, Report, Result, check  # noqa: E402
 
-PRECISIONS = ("float64", "float32")
+PRECISIONS = {  # and the libraries whose CPU arithmetic has them
+    "float64": ("numpy", "torch", "jax"),
+    "float32": ("numpy", "torch", "jax"),
+    "float16": ("numpy", "torch", "jax"),
+    "bfloat16": ("torch", "jax"),
+}
+COARSE = ("float16", "bfloat16")
 SHARES = {"numpy": 0.45, "torch": 0.4, "jax": 0.15}  # of the comparisons: JAX compiles for every new shape
 JIT_SHARE, JIT_SEEDS = 0.1, 10  # one implementation compiled by jax.jit is worth several inputs of the same shapes
 
@@ -65,6 +72,8 @@ class Tally:
 
     def count(self, library: str, precision: str, result: Result) -> None:
         """Count one result of one check."""
+        if result.status == "not checked":  # so coarse a format that there are no inputs for it
+            return
         for key in ((library, precision), (result.check, result.tier)):
             self.comparisons[key] += result.cases
             if result.status != "passed":
@@ -88,6 +97,7 @@ class Job:
     seed: int
     first: int
     stride: int
+    precisions: tuple[str, ...]
 
 
 def run(job: Job) -> Tally:
@@ -98,7 +108,7 @@ def run(job: Job) -> Tally:
         torch.set_num_threads(1)
     tally, number, told = Tally(), job.first, time.monotonic()
     while tally.total(job.library) < job.checks:
-        _check_draw(tally, job.library, job.seed, number)
+        _check_draw(tally, job.library, job.seed, number, job.precisions)
         number += job.stride
         if time.monotonic() - told > 20:
             told = time.monotonic()
@@ -107,11 +117,14 @@ def run(job: Job) -> Tally:
     return tally
 
 
-def _check_draw(tally: Tally, library: str, seed: int, number: int, verbose: bool = False) -> None:
-    """Check draw `number`: it depends on nothing but the library, the seed and the number."""
+def _check_draw(
+    tally: Tally, library: str, seed: int, number: int, precisions: tuple[str, ...], verbose: bool = False
+) -> None:
+    """Check draw `number`: it depends on nothing but the library, the seed, the number and the precisions."""
     rng = np.random.default_rng([seed, number])
-    implementation, conventions = correct_implementations.drawn(rng, library, Conventions)
-    precision = PRECISIONS[int(rng.integers(len(PRECISIONS)))]
+    there = [name for name in precisions if library in PRECISIONS[name]]
+    precision = there[int(rng.integers(len(there)))]
+    implementation, conventions = correct_implementations.drawn(rng, library, Conventions, precision in COARSE)
     jit = library == "jax" and rng.random() < JIT_SHARE
     called = correct_implementations.as_called(implementation, jit)
     tally.draws += 1
@@ -123,7 +136,9 @@ def _check_draw(tally: Tally, library: str, seed: int, number: int, verbose: boo
         if verbose:
             print(report.summary())
         if not report.ok:
-            draw = f"--libraries {library} --seed {seed} --draw {number}   (jit={jit}, inputs: seed={inputs})"
+            chosen = " ".join(precisions)
+            draw = f"--libraries {library} --precisions {chosen} --seed {seed} --draw {number}"
+            draw = f"{draw}   (jit={jit}, inputs: seed={inputs})"
             tally.rejections.append("\n".join([draw, *_details(report, implementation.choices)]))
 
 
@@ -136,11 +151,12 @@ def _details(report: Report, choices: dict[str, str]) -> list[str]:
     ]
 
 
-def jobs(checks: int, seed: int, workers: int, libraries: list[str]) -> list[Job]:
+def jobs(checks: int, seed: int, workers: int, libraries: list[str], precisions: tuple[str, ...]) -> list[Job]:
     """Split the comparisons among the libraries and workers, the slowest library first."""
+    libraries = [library for library in libraries if any(library in PRECISIONS[name] for name in precisions)]
     total = sum(SHARES[library] for library in libraries)
     return [
-        Job(library, -(-round(checks * SHARES[library] / total) // workers), seed, first, workers)
+        Job(library, -(-round(checks * SHARES[library] / total) // workers), seed, first, workers, precisions)
         for library in sorted(libraries, key=SHARES.__getitem__)
         for first in range(workers)
     ]
@@ -177,16 +193,17 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2, help="how many processes at a time")
     parser.add_argument("--libraries", nargs="+", choices=SHARES, default=list(SHARES))
+    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=["float64", "float32"])
     parser.add_argument("--draw", type=int, help="only this draw, of every library that was given")
     arguments = parser.parse_args()
+    precisions = tuple(arguments.precisions)
     if arguments.draw is None:
-        tally = run_all(
-            jobs(arguments.checks, arguments.seed, arguments.workers, arguments.libraries), arguments.workers
-        )
+        todo = jobs(arguments.checks, arguments.seed, arguments.workers, arguments.libraries, precisions)
+        tally = run_all(todo, arguments.workers)
     else:
         tally = Tally()
         for library in arguments.libraries:
-            _check_draw(tally, library, arguments.seed, arguments.draw, verbose=True)
+            _check_draw(tally, library, arguments.seed, arguments.draw, precisions, verbose=True)
     for rejection in tally.rejections:
         print("REJECTED", rejection, sep="\n", end="\n\n")
     print(table(tally))

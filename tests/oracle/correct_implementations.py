@@ -6,6 +6,7 @@ each. Nothing of the package is used here. All pieces take the implementation `c
 """
 
 import math
+from collections import UserList, deque, namedtuple
 from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
@@ -13,6 +14,23 @@ from types import SimpleNamespace
 
 import array_api_compat
 import numpy as np
+
+AUTOGRAD, VMAP = "autograd", "vmap"  # alternatives that not every library has
+
+
+def _torch_vmap(function):
+    import torch
+
+    return torch.vmap(function)
+
+
+def _jax_vmap(function):
+    import jax
+
+    return jax.vmap(function)
+
+
+VMAPS = {"torch": _torch_vmap, "jax": _jax_vmap}
 
 # --- sums over samples ------------------------------------------------------------------------------------------------
 
@@ -36,6 +54,10 @@ def _compensated(terms):
     return total
 
 
+def _rounded_once(terms):
+    return np.apply_along_axis(math.fsum, 0, np.stack(terms)).astype(terms[0].dtype)
+
+
 def _permutation(length):
     return np.random.default_rng(length).permutation(length)
 
@@ -48,6 +70,7 @@ SUM = {
     "permuted": lambda terms: reduce(add, [terms[at] for at in _permutation(len(terms))]),
     "from zero": lambda terms: reduce(add, terms, 0 * terms[0]),
     "compensated": _compensated,
+    "rounded once": _rounded_once,
 }
 
 
@@ -66,6 +89,12 @@ def _single_weights(c, u, v):
     return c.xp.stack([c.xp.stack(row) for row in rows])
 
 
+def _blocks_of_gram(c, u, v):
+    """A corner of the Gram matrix of both side by side."""
+    both = c.xp.concat([u, v], axis=1)
+    return (both.mT @ both)[: u.shape[1], u.shape[1] :]
+
+
 # Σ u vᵀ over samples
 CONTRACTION = {
     "matmul": lambda c, u, v: u.mT @ v,
@@ -79,6 +108,8 @@ CONTRACTION = {
     "reversed samples": lambda c, u, v: c.xp.flip(u, axis=0).mT @ c.xp.flip(v, axis=0),
     "in float64": lambda c, u, v: c.like(c.double(u).mT @ c.double(v), u),
     "single weights": _single_weights,
+    "corner of a Gram matrix": _blocks_of_gram,
+    "tile by tile": lambda c, u, v: c.xp.concat([u.mT @ v[:, at : at + 2] for at in range(0, v.shape[1], 2)], axis=1),
 }
 
 # Σ u ∘ v over samples, where v is a multiple of u: Σ x² where both are x
@@ -103,15 +134,31 @@ MEAN = {
     "both factors by the root": lambda c, total, u, v: total(u / math.sqrt(u.shape[0]), v / math.sqrt(u.shape[0])),
 }
 
+
+def _running(terms):
+    """m + (t − m)/n, term by term."""
+    mean = terms[0]
+    for number, term in enumerate(terms[1:], start=2):
+        mean = mean + (term - mean) / number
+    return mean
+
+
+def _outer_of_one(u, v):
+    return u[:, None] * v[None, :]
+
+
 # E[u vᵀ] and E[x²], or sums instead of means
 OUTER = {
     "a contraction": lambda c, u, v: c.reduced(c.choices["mean_of_outer"], c.contraction, u, v),
     "mean of outer products": lambda c, u, v: c.from_mean(c.xp.mean(u[:, :, None] * v[:, None, :], axis=0), u),
+    "running mean": lambda c, u, v: c.from_mean(_running([_outer_of_one(u[n], v[n]) for n in range(len(u))]), u),
+    VMAP: lambda c, u, v: c.from_mean(c.xp.mean(VMAPS[c.library](_outer_of_one)(u, v), axis=0), u),
 }
 SQUARE = {
     "a sum": lambda c, x: c.reduced(c.choices["mean_of_squares"], c.squares, x, x),
     "mean of squares": lambda c, x: c.from_mean(c.xp.mean(x**2, axis=0), x),
     "mean of products": lambda c, x: c.from_mean(c.xp.mean(x * x, axis=0), x),
+    "running mean": lambda c, x: c.from_mean(_running([x[n] * x[n] for n in range(len(x))]), x),
 }
 
 # --- products of samples with a matrix --------------------------------------------------------------------------------
@@ -134,6 +181,7 @@ PREACTIVATION = {
     "from x": lambda c, W, R, x, y: c.product(x, W),
     "W R first": lambda c, W, R, x, y: c.product(y, W @ R),
     "Rᵀ Wᵀ first": lambda c, W, R, x, y: y @ (R.mT @ W.mT),
+    "multi_dot": lambda c, W, R, x, y: c.multi_dot([y, R.mT, W.mT]),
 }
 
 # --- activations ------------------------------------------------------------------------------------------------------
@@ -242,8 +290,6 @@ F_PRIME = {
     },
 }
 
-AUTOGRAD = "autograd"
-
 
 def _torch_activation(name, s):
     from torch.nn import functional
@@ -282,6 +328,20 @@ def _jax_vjp(function, a, cotangent):
     return jax.vjp(function, a)[1](cotangent)[0]
 
 
+def _torch_gradients(function, arrays):
+    import torch
+
+    arrays = [one.requires_grad_() for one in arrays]
+    return torch.autograd.grad(function(arrays), arrays, retain_graph=True)
+
+
+def _jax_gradients(function, arrays):
+    import jax
+
+    return jax.grad(function)(arrays)
+
+
+GRADIENTS = {"torch": _torch_gradients, "jax": _jax_gradients}
 LIBRARY_ACTIVATION = {"torch": _torch_activation, "jax": _jax_activation}
 VJP = {"torch": _torch_vjp, "jax": _jax_vjp}
 AUTOGRAD_AT_ZERO = {  # what the libraries' own (leaky) ReLU has for a derivative at 0
@@ -321,8 +381,49 @@ BACKWARD = {
     "columns": lambda c, a, y, W, R, delta: (R.mT @ (W.mT @ delta.mT)).mT * c.f_prime(a, y),
     "other products": lambda c, a, y, W, R, delta: c.f_prime(a, y) * c.product(c.product(delta, W.mT), R.mT),
     "Rᵀ Wᵀ first": lambda c, a, y, W, R, delta: c.f_prime(a, y) * c.product(delta, R.mT @ W.mT),
+    "multi_dot": lambda c, a, y, W, R, delta: c.f_prime(a, y) * c.multi_dot([delta, W, R]),
     AUTOGRAD: lambda c, a, y, W, R, delta: c.vjp(lambda a: (c.library_f(a) @ R.mT) @ W.mT, a, delta),
 }
+
+
+def _layer_by_layer(c, W, R, x, a, y, target, B, factor):
+    deltas = [c.output_delta(factor, a[-1], y[-1], target)]
+    for layer in range(len(W) - 2, -1, -1):
+        if c.conventions.credit == "bp":
+            delta = c.backward(a[layer], y[layer], W[layer + 1], R[layer + 1], deltas[0])
+        else:
+            above = deltas[-1] if c.conventions.credit == "dfa" else deltas[0]
+            delta = c.product(above, B[layer]) * c.f_prime(a[layer], y[layer])
+        deltas.insert(0, delta)
+    return deltas
+
+
+def _jacobians(c, W, R, x, a, y, target, B, factor):
+    """The error times the whole Jacobian ∂y_L/∂a_l of every sample."""
+    error = factor * (target - c.prediction(a[-1], y[-1]))
+    J, deltas = c.f_prime(a[-1], y[-1])[:, :, None] * c.eye(target)[None, :, :], []
+    for layer in range(len(W) - 1, -1, -1):
+        deltas.insert(0, c.xp.sum(error[:, :, None] * J, axis=1))
+        if layer:
+            J = (J @ (W[layer] @ R[layer])) * c.f_prime(a[layer - 1], y[layer - 1])[:, None, :]
+    return deltas
+
+
+def _network_again(c, W, R, x, a, y, target, B, factor):
+    """−dℓ/da_l by autograd, of a network that is run again: as the gradient of zeros that are added to every a_l."""
+
+    def loss(zeros):
+        v = x[0]
+        for layer in range(len(W)):
+            v = v @ R[layer].mT if layer else v
+            v = c.library_f(v @ W[layer].mT + zeros[layer])
+        return factor / 2 * c.xp.sum((target - v) ** 2)
+
+    return [-one for one in GRADIENTS[c.library](loss, [_zeros(c, one) for one in a])]
+
+
+# δ of all layers; what is not layer by layer is backpropagation only
+PERTURBING = {"layer by layer": _layer_by_layer, "Jacobians": _jacobians, AUTOGRAD: _network_again}
 
 # where the error scale comes in
 SCALE = {"on the error": None, "on every δ": None}
@@ -339,6 +440,12 @@ def _each_weight(c, x, z, W):
     return c.averaged([(z[n][:, None] - W * x[n][None, :]) * x[n][None, :] for n in range(x.shape[0])])
 
 
+def _one_product(c, x, z, W):
+    """[E[z xᵀ], −W diag(E[x²])] as one product of augmented matrices."""
+    z = z if c.conventions.reduction == "sum" else z / x.shape[0]
+    return c.xp.concat([z.mT, -W * c.square(x)], axis=1) @ c.xp.concat([x, c.eye(x)], axis=0)
+
+
 # ΔW = E[z xᵀ] − W diag(E[x²])
 COPI = {
     "as printed": lambda c, x, z, W: c.outer(z, x) - W * c.square(x)[None, :],
@@ -348,6 +455,7 @@ COPI = {
     "diagonal of C": lambda c, x, z, W: c.outer(z, x) - W * c.xp.linalg.diagonal(c.outer(x, x))[None, :],
     "each sample": _each_sample,
     "each weight": _each_weight,
+    "one augmented product": _one_product,
 }
 
 
@@ -429,11 +537,37 @@ WEIGHTS = {
     "SGD and W C_off": lambda c, x, a, delta, W: c.outer(delta, x) + W @ c.off(x),
 }
 
+
+def _one_by_one(c, x, a, delta, W, eta):
+    """The weights are what samples are added to."""
+    new, rate = W, c.of_one_sample(eta, x)
+    for n in range(x.shape[0]):
+        new = new + rate * c.weights(x[n : n + 1], a[n : n + 1], delta[n : n + 1], W)
+    return new
+
+
+def _growth_and_decay(c, x, a, delta, W, eta):
+    new, rate = W, c.of_one_sample(eta, x)
+    for n in range(x.shape[0]):
+        new = new + rate * _outer_of_one(a[n] + delta[n], x[n])
+        new = new - rate * (W * x[n] ** 2)
+    return new
+
+
+def _mean_of_new_weights(c, x, a, delta, W, eta):
+    N = x.shape[0]
+    rate = N * c.of_one_sample(eta, x)
+    return c.sum([W + rate * c.weights(x[n : n + 1], a[n : n + 1], delta[n : n + 1], W) for n in range(N)]) / N
+
+
 NEW_W = {
     "W + η ΔW": lambda c, x, a, delta, W, eta: W + eta * c.weights(x, a, delta, W),
     "decay and growth": lambda c, x, a, delta, W, eta: W * (1 - eta * c.square(x)) + eta * c.outer(a + delta, x),
     "η in z": lambda c, x, a, delta, W, eta: W + c.outer(eta * (a + delta), x) - W * (eta * c.square(x)),
     "η in x": lambda c, x, a, delta, W, eta: W + c.outer(a + delta, eta * x) - (eta * W) * c.square(x),
+    "sample by sample": _one_by_one,
+    "growth and decay of each sample": _growth_and_decay,
+    "mean of new weights": _mean_of_new_weights,
 }
 
 
@@ -444,11 +578,63 @@ def _contract_R(c, x, R, eta):
     return step @ R if c.rule == "left" else R @ step
 
 
+def _R_one_by_one(c, x, R, eta):
+    new, rate = R, c.of_one_sample(eta, x)
+    for n in range(x.shape[0]):
+        new = new + rate * c.lateral(x[n : n + 1], R)
+    return new
+
+
+def _mean_of_new_R(c, x, R, eta):
+    N = x.shape[0]
+    rate = N * c.of_one_sample(eta, x)
+    return c.sum([R + rate * c.lateral(x[n : n + 1], R) for n in range(N)]) / N
+
+
 NEW_R = {
     "R + η ΔR": lambda c, x, R, eta: R + eta * c.lateral(x, R),
     "R (I − η C_off)": _contract_R,
     "R − η M": lambda c, x, R, eta: R - eta * (-c.lateral(x, R)),
+    "sample by sample": _R_one_by_one,
+    "mean of new R": _mean_of_new_R,
 }
+
+
+def _upwards(c, W, R, y0):
+    xs, as_, ys, y = [], [], [], y0
+    for w, r in zip(W, R, strict=True):
+        xs.append(c.product(y, r))
+        as_.append(c.preactivation(w, r, xs[-1], y))
+        y = c.f(as_[-1])
+        ys.append(y)
+    return xs, as_, ys
+
+
+def _from_scratch(c, W, R, y0):
+    """Every layer runs those below it again, by other products than they do themselves."""
+    xs, as_, ys = [], [], []
+    for layer in range(len(W)):
+        y = y0
+        for w, r in zip(W[:layer], R[:layer], strict=True):
+            y = c.f(c.product(y, w @ r))
+        xs.append(c.product(y, R[layer]))
+        as_.append(c.preactivation(W[layer], R[layer], xs[-1], y))
+        ys.append(c.f(as_[-1]))
+    return xs, as_, ys
+
+
+def _one_matrix(c, W, R, y0):
+    """All layers below are one matrix, where f is the identity."""
+    xs, as_, below = [], [], c.eye(y0)
+    for w, r in zip(W, R, strict=True):
+        xs.append(c.product(y0, r @ below))
+        below = w @ (r @ below)
+        as_.append(c.product(y0, below))
+    return xs, as_, [1.0 * a for a in as_]
+
+
+# x, a and y of all layers
+PASSES = {"upwards": _upwards, "every layer from scratch": _from_scratch, "one matrix": _one_matrix}
 
 LAYERS = {
     "upwards": lambda layers: range(layers),
@@ -457,6 +643,31 @@ LAYERS = {
 }
 
 STATES = {"none": (), "all": ("x", "a", "y", "delta"), "some": ("x", "a")}
+
+
+def _objects(arrays):
+    """An array of arrays, as NumPy makes of matrices whose shapes differ."""
+    found = np.empty(len(arrays), dtype=object)
+    found[:] = arrays
+    return found
+
+
+def _parameters(arrays):
+    import torch
+
+    return torch.nn.ParameterList(torch.nn.Parameter(one) for one in arrays)
+
+
+# what holds one array per layer
+SEQUENCE = {
+    "list": list,
+    "tuple": tuple,
+    "deque": deque,
+    "UserList": UserList,
+    "named tuple": lambda arrays: namedtuple("Layers", [f"of_{at}" for at in range(len(arrays))])(*arrays),
+    "array of objects": _objects,
+    "ParameterList": _parameters,
+}
 
 TABLES = {
     "sum": SUM,
@@ -481,6 +692,9 @@ TABLES = {
     "new_R": NEW_R,
     "layers": LAYERS,
     "states": STATES,
+    "passes": PASSES,
+    "perturbing": PERTURBING,
+    "sequence": SEQUENCE,
 }
 """The alternatives of every piece but f and f′, which depend on the activation."""
 
@@ -546,6 +760,14 @@ class Implementation:
     def like(self, u, other):
         return u.to(other.dtype) if self.library == "torch" else u.astype(other.dtype)
 
+    def multi_dot(self, arrays):
+        linalg = np.linalg if self.library == "numpy" else self.xp.linalg
+        return linalg.multi_dot(arrays)
+
+    def of_one_sample(self, eta, x):
+        """The part of a rate that one sample has."""
+        return eta if self.conventions.reduction == "sum" else eta / x.shape[0]
+
     def eye(self, x):
         return self.xp.eye(x.shape[1], dtype=x.dtype)
 
@@ -567,27 +789,13 @@ class Implementation:
         return self.lateral(x, R)
 
     def forward(self, W, R, y0):
-        xs, as_, ys, y = [], [], [], y0
-        for w, r in zip(W, R, strict=True):
-            xs.append(self.product(y, r))
-            as_.append(self.preactivation(w, r, xs[-1], y))
-            y = self.f(as_[-1])
-            ys.append(y)
-        return xs, as_, ys
+        return self.passes(W, R, y0)
 
     def perturbations(self, W, R, x, a, y, target, B=None):
         scale, factor = self.conventions.error_scale, self.conventions.loss_factor
         if self.choices["scale"] == "on the error":
             factor, scale = factor * scale, 1
-        deltas = [self.output_delta(factor, a[-1], y[-1], target)]
-        for layer in range(len(W) - 2, -1, -1):
-            if self.conventions.credit == "bp":
-                delta = self.backward(a[layer], y[layer], W[layer + 1], R[layer + 1], deltas[0])
-            else:
-                above = deltas[-1] if self.conventions.credit == "dfa" else deltas[0]
-                delta = self.product(above, B[layer]) * self.f_prime(a[layer], y[layer])
-            deltas.insert(0, delta)
-        return [scale * delta for delta in deltas]
+        return [scale * delta for delta in self.perturbing(W, R, x, a, y, target, B, factor)]
 
     def step(self, W, R, y0, target, eta_w, eta_r, B=None):
         x, a, y = self.forward(W, R, y0)
@@ -607,6 +815,26 @@ FUNCTIONS = ("copi_update", "sgd_update", "decorrelation_update", "forward", "pe
 
 # Loops over single numbers: thousands of kernels, each compiled, in JAX
 _SLOW_IN_JAX = ("single weights",)
+
+_IN_LIBRARIES = {
+    "rounded once": ("numpy",),
+    "array of objects": ("numpy",),
+    "ParameterList": ("torch",),
+    VMAP: tuple(VMAPS),
+}
+
+# What is right, and rounds on whole numbers (or leaves their range): rejected where only equality passes
+_NOT_EXACT = {
+    "squares": ("norm",),
+    "mean_of_outer": ("both factors by the root",),
+    "mean_of_squares": ("both factors by the root",),
+    "outer": ("running mean",),
+    "square": ("running mean",),
+    "f": ("a and |a|",),
+    "f′": ("mask of the rest", "sign"),
+    "new_W": ("mean of new weights",),
+    "new_R": ("mean of new R",),
+}
 
 
 def drawn_conventions(rng):
@@ -629,30 +857,44 @@ def drawn_conventions(rng):
     }
 
 
-def alternatives(library, conventions):
-    """Return the names of the applicable alternatives of every piece, for conventions as `drawn_conventions` gives."""
+def alternatives(library, conventions, coarse=False):
+    """Return the names of the applicable alternatives of every piece, for conventions as `drawn_conventions` gives.
+
+    `coarse`: for a format in which exact cases have to come out equal.
+    """
     autograd = [AUTOGRAD] if library in VJP else []
     names = {piece: [name for name in table if name != AUTOGRAD] for piece, table in TABLES.items()}
     names["f"] = [*F[conventions["activation"]], *autograd]
     names["f′"] = [*F_PRIME[conventions["activation"]], *autograd]
-    if library == "jax":
-        names = {piece: [name for name in of if name not in _SLOW_IN_JAX] for piece, of in names.items()}
-    return names
+    if conventions["activation"] != "identity":
+        names["passes"].remove("one matrix")
+    left_out = {name for name, libraries in _IN_LIBRARIES.items() if library not in libraries}
+    left_out |= {*_SLOW_IN_JAX} if library == "jax" else set()
+    rounding = _NOT_EXACT if coarse else {}
+    return {
+        piece: [name for name in of if name not in left_out and name not in rounding.get(piece, ())]
+        for piece, of in names.items()
+    }
 
 
-def drawn(rng, library, make_conventions):
+def drawn(rng, library, make_conventions, coarse=False):
     """Draw an implementation for a library ("numpy", "torch" or "jax"): ``(implementation, conventions)``.
 
-    `make_conventions` is `copi_ref.oracle.Conventions`, or any callable with its keyword arguments.
+    `make_conventions` is `copi_ref.oracle.Conventions`, or any callable with its keyword arguments; `coarse` is that of
+    `alternatives`.
     """
     given = drawn_conventions(rng)
-    choices = {piece: of[int(rng.integers(len(of)))] for piece, of in alternatives(library, given).items()}
+    choices = {piece: of[int(rng.integers(len(of)))] for piece, of in alternatives(library, given, coarse).items()}
+    if given["credit"] != "bp":
+        choices["perturbing"] = "layer by layer"
     activation, slope = given["activation"], given["slope"]
     if choices["f′"] == AUTOGRAD:
         at_zero = AUTOGRAD_AT_ZERO.get((library, activation), lambda s: 1)(slope)
         # autograd takes f′(0) from the library: only then may δ come from it too
         if given["output"] == "activation" and rng.random() < 0.7:
             choices["output_delta"] = choices["f"] = AUTOGRAD  # one formula of f throughout
+            if given["credit"] == "bp" and rng.random() < 0.5:
+                choices["perturbing"] = AUTOGRAD
         if rng.random() < 0.7:
             choices["backward"] = AUTOGRAD
     else:
@@ -687,7 +929,21 @@ def as_called(implementation, jit=False):
 
         static = {"step": (4, 5)}
         functions = {name: jax.jit(one, static_argnums=static.get(name, ())) for name, one in functions.items()}
-    return SimpleNamespace(**functions)
+    sequence = SEQUENCE[implementation.choices["sequence"]]
+    return SimpleNamespace(**{name: _in_sequences(sequence, function) for name, function in functions.items()})
+
+
+def _in_sequences(sequence, function):
+    """Return lists of arrays, on whatever level they are, as another sequence."""
+
+    def held(value):
+        if isinstance(value, dict):
+            return {name: held(one) for name, one in value.items()}
+        if isinstance(value, tuple):
+            return tuple(map(held, value))
+        return sequence(value) if isinstance(value, list) else value
+
+    return lambda *arguments: held(function(*arguments))
 
 
 ARGUMENTS = {

@@ -11,21 +11,23 @@ from copi_ref.oracle import Conventions, check
 LIBRARIES = ("numpy", "torch", "jax")
 IN_LIBRARIES = [pytest.param(name, marks=() if name == "numpy" else pytest.mark.needs(name)) for name in LIBRARIES]
 DRAWS = {"numpy": 24, "torch": 10, "jax": 2}  # JAX compiles for every new shape
+FINE, COARSE = ("float64", "float32"), {"numpy": ("float16",), "torch": ("bfloat16", "float16")}
 
 
-def drawn(library, number):
+def drawn(library, number, precisions=FINE):
     """Return an implementation, its conventions and a precision."""
     rng = np.random.default_rng([1, number])
-    implementation, conventions = correct_implementations.drawn(rng, library, Conventions)
-    return implementation, conventions, ("float64", "float32")[number % 2]
+    coarse = precisions is not FINE
+    implementation, conventions = correct_implementations.drawn(rng, library, Conventions, coarse)
+    return implementation, conventions, precisions[number % len(precisions)]
 
 
-def sample(library):
-    return [pytest.param(library, number, id=f"{library}-{number}") for number in range(DRAWS[library])]
+def sample(library, share=1):
+    return [pytest.param(library, number, id=f"{library}-{number}") for number in range(DRAWS[library] // share)]
 
 
-def assert_passes(library, number, jit=False, only=()):
-    implementation, conventions, precision = drawn(library, number)
+def assert_passes(library, number, jit=False, only=(), precisions=FINE):
+    implementation, conventions, precision = drawn(library, number, precisions)
     called = correct_implementations.as_called(implementation, jit)
     check(
         called, conventions=conventions, precision=precision, xp=implementation.xp, seed=number, only=only
@@ -41,6 +43,20 @@ def test_numpy(library, number):
 @pytest.mark.parametrize(("library", "number"), sample("torch"))
 def test_torch(library, number):
     assert_passes(library, number)
+
+
+# Whole numbers have to come out equal there: no roots, no 0.55 a + 0.45 |a|.
+
+
+@pytest.mark.parametrize(("library", "number"), sample("numpy", share=3))
+def test_numpy_in_coarse_formats(library, number):
+    assert_passes(library, number, precisions=COARSE[library])
+
+
+@pytest.mark.needs("torch")
+@pytest.mark.parametrize(("library", "number"), sample("torch", share=2))
+def test_torch_in_coarse_formats(library, number):
+    assert_passes(library, number, precisions=COARSE[library])
 
 
 # In JAX every shape of every operation is compiled: a few functions only, each compiled as a whole but for one.

@@ -200,12 +200,12 @@ REARRANGED: dict[str, dict[str, Callable[[Any], Any]]] = {
     "forward": {
         "returns (a, x, y) for (x, a, y)": lambda result: (result[1], result[0], result[2]),
         "returns (y, a, x) for (x, a, y)": lambda result: (result[2], result[1], result[0]),
-        "returns the highest layer first": lambda result: tuple(part[::-1] for part in result),
+        "returns the highest layer first": lambda result: tuple([*part][::-1] for part in result),
     },
-    "perturbations": {"returns the highest layer first": lambda result: result[::-1]},
+    "perturbations": {"returns the highest layer first": lambda result: [*result][::-1]},
     "step": {
         "returns (R, W) for (W, R)": lambda result: (result[1], result[0]),
-        "returns the highest layer first": lambda result: tuple(part[::-1] for part in result),
+        "returns the highest layer first": lambda result: tuple([*part][::-1] for part in result),
     },
 }
 """What a result of the wrong shape may be, in words, and what puts it right."""

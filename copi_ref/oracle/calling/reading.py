@@ -1,6 +1,6 @@
 """Reading what somebody else's code returned: plain NumPy out, or a verdict that says what is wrong with it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,7 +68,7 @@ class Reader:
     def _step(self, returned: Any, inputs: Inputs) -> Quantities:
         """Return ΔW and ΔR, recovered from the new weights; and x, a, y, δ if a dict of them was returned third."""
         own: Quantities = {}
-        if isinstance(returned, (tuple, list)) and len(returned) == 3 and isinstance(returned[2], dict):
+        if _is_sequence(returned) and len(returned) == 3 and isinstance([*returned][2], Mapping):
             *returned, states = returned
             symbols = {"x": "x", "a": "a", "y": "y", "delta": "δ"}
             own = self._by_layer({symbols[name]: part for name, part in states.items() if name in symbols}, inputs)
@@ -138,12 +138,28 @@ def _shape(function: Function, inputs: Inputs) -> tuple[int, ...]:
     return (inputs_of_layer if function.result == "ΔR" else inputs["z"].shape[1], inputs_of_layer)
 
 
+def _is_sequence(value: Any) -> bool:
+    """Whether it is things in an order that can be read again: a list, a tuple, a deque, an `nn.ParameterList` …
+
+    PyTorch's lists are no `collections.abc.Sequence`: what counts is a length and an iterator. An array has both, and
+    is one thing, unless it is there to hold others: one axis, of objects. Keys and sets are no results; a generator is
+    gone after one reading.
+    """
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        return value.ndim == 1
+    if isinstance(value, (str, bytes, bytearray, Mapping, Set)) or hasattr(value, "keys") or hasattr(value, "dtype"):
+        return False
+    return all(hasattr(type(value), name) for name in ("__len__", "__iter__"))
+
+
 def _sequence(what: str, value: Any, length: int, needed: str) -> Sequence[Any]:
-    if not isinstance(value, (tuple, list)):
-        raise VerdictError(f"{what} a {type(value).__name__}: needs {needed}, as a tuple or list")
-    if len(value) != length:
-        raise VerdictError(f"{what} {len(value)} things: needs {length}, {needed}")
-    return value
+    if not _is_sequence(value):
+        hint = "; list() of it is one" if isinstance(value, Iterator) else ""
+        raise VerdictError(f"{what} a {type(value).__name__}: needs {needed}, as a tuple or list{hint}")
+    things = [*value]
+    if len(things) != length:
+        raise VerdictError(f"{what} {len(things)} things: needs {length}, {needed}")
+    return things
 
 
 def _check_dtype(name: str, array: Array, precision: Precision) -> None:

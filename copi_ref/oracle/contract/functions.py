@@ -80,7 +80,7 @@ FUNCTIONS: dict[str, Function] = {
             ("W", "R", "x", "a", "y", "target"),
             "δ of each layer, the lowest first",
             "Alg. 1, lines 10 to 12: δ_L = −dℓ/da_L, δ_l from δ_{l+1}",
-            composition.perturbations,
+            composition.perturbations_of_given,
             takes_feedback=True,
         ),
         Function(

@@ -111,8 +111,24 @@ def forward(pieces: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
         # y may come from a second evaluation of a, such as a fused (W R) y: the allowance of a counts.
         a = kept(found[f"a {name}"], own.get(f"a {name}"))
         found[f"y {name}"] = pieces.activate(a, layer, layers)
-        y = own.get(f"y {name}", found[f"y {name}"])
+        # The next x may come from a second evaluation of y, such as all matrices in one where f is the identity.
+        y = kept(found[f"y {name}"], own.get(f"y {name}"))
     return found
+
+
+def perturbations_of_given(pieces: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+    """Return δ of all layers for given x, a and y, and what a may be where it is computed again from the lowest x.
+
+    Autograd of the loss, or of y_L as a function of a_l, runs the network again: f′ and y_L are those of its own a.
+    """
+    if not isinstance(inputs["a"][0], Tracked):
+        return perturbations(pieces, inputs, own)
+    given = {f"{s} of layer {at + 1}": one for s in "xay" for at, one in enumerate(inputs[s])}
+    from_x = pieces.with_changes(decorrelate=lambda y, R, layer: y if layer == 1 else pieces.decorrelate(y, R, layer))
+    again = forward(from_x, {**inputs, "y0": inputs["x"][0]}, given)
+    a, y = ([kept(again[name], given[name]) for name in given if name.startswith(s)] for s in "ay")
+    pre = {name: quantity for name, quantity in again.items() if name.startswith("a")}
+    return pre | perturbations(pieces, {**inputs, "a": a, "y": y}, own)
 
 
 def perturbations(pieces: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
@@ -121,7 +137,8 @@ def perturbations(pieces: Pieces, inputs: Inputs, own: Quantities) -> Quantities
     a, y, layers = inputs["a"], inputs["y"], len(inputs["W"])
     name = f"δ of layer {layers}"
     found[name] = pieces.output_delta(a[-1], y[-1], inputs["target"])
-    delta_L = delta = own.get(name, found[name])
+    # δ may be a whole Jacobian times the error: what a second evaluation of the δ above rounds counts in all below.
+    delta_L = delta = kept(found[name], own.get(name))
     direct = pieces.conventions.credit == "dfa"
     for layer in range(layers - 1, 0, -1):  # W[layer] is that of the layer above
         above, a_above = (delta_L, a[-1]) if direct else (delta, a[layer])
@@ -130,7 +147,7 @@ def perturbations(pieces: Pieces, inputs: Inputs, own: Quantities) -> Quantities
         from_output = direct or layer == layers - 1
         name = f"δ of layer {layer}"
         found[name] = pieces.hidden_delta(above, a[layer - 1], y[layer - 1], W, R, B, a_above, from_output)
-        delta = own.get(name, found[name])
+        delta = kept(found[name], own.get(name))
     return found
 
 
@@ -143,16 +160,18 @@ def whole_step(pieces: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
 def after_forward(pieces: Pieces, inputs: Inputs, states: Quantities, own: Quantities) -> Quantities:
     """Return δ, ΔW and ΔR of all layers, given x, a and y."""
     layers = range(1, len(inputs["W"]) + 1)
-    a, y = ([own.get(name, states[name]) for name in (f"{s} of layer {layer}" for layer in layers)] for s in "ay")
+
+    def of_each_layer(found: Quantities, symbol: str) -> list[AnyArray]:
+        return [kept(found[name], own.get(name)) for name in (f"{symbol} of layer {layer}" for layer in layers)]
+
+    x, a, y = (of_each_layer(states, symbol) for symbol in "xay")
     found = perturbations(pieces, {**inputs, "a": a, "y": y}, own)
+    delta = of_each_layer(found, "δ")
     for layer in reversed(layers):
         at = layer - 1
-        # f and f′ were taken at a itself; in products, what x and a were computed from counts.
-        x, a_, delta = (
-            kept({**states, **found}[name], own.get(name)) for name in (f"{s} of layer {layer}" for s in "xaδ")
-        )
-        found[f"ΔW of layer {layer}"] = pieces.copi(x, pieces.target_state(a_, y[at], delta), inputs["W"][at])
-        found[f"ΔR of layer {layer}"] = pieces.lateral(x, inputs["R"][at])
+        z = pieces.target_state(a[at], y[at], delta[at])
+        found[f"ΔW of layer {layer}"] = pieces.copi(x[at], z, inputs["W"][at])
+        found[f"ΔR of layer {layer}"] = pieces.lateral(x[at], inputs["R"][at])
     return found
 
 
@@ -167,6 +186,8 @@ def _recovered(name: str, update: AnyArray, inputs: Inputs) -> AnyArray:
     letter, layer = name[1], int(name.rpartition(" ")[2])
     eta = inputs["eta_w" if letter == "W" else "eta_r"]
     new = inputs[letter][layer - 1] + eta * update
-    # W itself is exact: to W⁺ = W + η ΔW it brings two roundings, and not all those of ΔW, that M is multiplied with.
-    magnitude = update.magnitude + 2 * new.magnitude / (eta * update.roundings)
+    # W itself is exact: samples may be added to it one after the other, which rounds N partial sums as large as W⁺, and
+    # η ΔW is a rounding more. Those N + 1 count, and not all those of ΔW, that M is multiplied with.
+    additions = inputs["y0"].shape[0] + 1
+    magnitude = update.magnitude + additions * new.magnitude / (eta * update.roundings)
     return replace(update, magnitude=magnitude, largest=new.largest)

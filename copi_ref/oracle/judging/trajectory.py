@@ -26,6 +26,9 @@ FIRST_SIGNED = 3
 
 _DRAWS = 8
 
+SHARES = {"W": 2, "R": 4}
+"""Of the largest weight of a layer, that an update may be: at most ½ and ¼."""
+
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
@@ -105,7 +108,7 @@ def _next_batch(
     weights: Inputs, samples: int, signed: bool, equal_rates: bool, caller: Caller, rng: np.random.Generator
 ) -> Inputs:
     """Return weights with a batch and rates: the sharpest of some, away from kinks."""
-    drawn = []
+    drawn: list[tuple[int, float, int, Inputs]] = []
     for _ in range(_DRAWS):
         inputs = _drawn_batch(weights, samples, signed, equal_rates, caller, rng)
         expected = _expected(caller, inputs)
@@ -121,8 +124,9 @@ def _drawn_batch(
 ) -> Inputs:
     """Return weights with a batch and rates, so that updates are as large as they may be and steps don't run away.
 
-    Rates are powers of two for which no update is more than an eighth of the largest W or a 32nd of the largest R: once
-    inputs are decorrelated, ΔR is a small difference of large numbers, and its check no longer sharp.
+    Rates are powers of two for which no update is more than half of the largest W or a quarter of the largest R. With
+    less, what N additions to W or R itself may round would be more of an update than is promised: of W above all, as
+    one rate is for all layers, and with a sigmoid the upper one learns much faster.
     """
     precision = caller.precision
     y0 = rng.uniform(0.25, 1.5, size=(samples, 3))
@@ -136,7 +140,7 @@ def _drawn_batch(
         "eta_r": 1.0,
     }
     found = FUNCTIONS["step"].expected(right_pieces(caller.conventions), inputs, {})
-    eta_w, eta_r = (_rate(letter, inputs, found, share) for letter, share in (("W", 8), ("R", 32)))
+    eta_w, eta_r = (_rate(letter, inputs, found, share) for letter, share in SHARES.items())
     if equal_rates:
         eta_w = eta_r = min(eta_w, eta_r)
     elif eta_w == eta_r:

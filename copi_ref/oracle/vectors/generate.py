@@ -13,7 +13,7 @@ from copi_ref.arrays.backend import HostArray
 from copi_ref.learning_rules import fixed_point, oja_update
 from copi_ref.oracle.contract.conventions import AS_PRINTED, Conventions
 from copi_ref.oracle.contract.functions import FUNCTIONS, Function
-from copi_ref.oracle.contract.pieces import Inputs, Quantities, forward, right_pieces, whole_step
+from copi_ref.oracle.contract.pieces import Inputs, Quantities, forward, perturbations, right_pieces, whole_step
 from copi_ref.oracle.inputs.cases import with_tracked
 from copi_ref.oracle.naming.catalogue import VARIANTS
 from copi_ref.oracle.naming.catalogue.moments import C_off, mean_outer, mean_square
@@ -245,8 +245,8 @@ def _perturbation_case(function: Function, name: str, changed: dict[str, Any], i
     trace = {symbol: tuple(_layered(found, symbol, layers, lambda array: array.astype(float))) for symbol in "xay"}
     given = {**inputs, **trace}
     arguments = {key: given[key] for key in function.arguments_given(given)}
-    exact = function.expected(pieces, fractions_of(arguments), {})
-    bound = function.expected(pieces, with_tracked(arguments), {})
+    # In one pass from what is given: a reader of vectors that computes a and y again has its own rounding beside.
+    exact, bound = (perturbations(pieces, read(arguments), {}) for read in (fractions_of, with_tracked))
     results = {"delta": _layered(exact, "δ", layers, _plain)}
     tolerance = {"delta": _layered(bound, "δ", layers, _tolerance)}
     return _case(name, changed, arguments, {}, results, tolerance, _catches(function, conventions, arguments))
