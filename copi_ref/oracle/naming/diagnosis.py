@@ -9,12 +9,12 @@ from copi_ref.oracle.contract.pieces import Pieces, right_pieces
 from copi_ref.oracle.judging.comparison import Observation
 from copi_ref.oracle.naming.candidates import several_conventions, singles
 from copi_ref.oracle.naming.coarse import coarser
-from copi_ref.oracle.naming.evidence import Evidence
+from copi_ref.oracle.naming.evidence import Cell, Evidence
 from copi_ref.oracle.naming.explaining import Candidate, Diagnosis, in_turn, joined
 from copi_ref.oracle.naming.factors import FAMILIES, fitted
 from copi_ref.oracle.naming.locating import located
 from copi_ref.oracle.naming.pairs import Tried, alive, looked_at, two_at_once
-from copi_ref.oracle.naming.places import facts
+from copi_ref.oracle.naming.places import Facts, facts
 from copi_ref.oracle.naming.rules import Partial, in_one_place, in_two_places, same_as
 from copi_ref.oracle.naming.terms import as_terms
 from copi_ref.oracle.rounding import Precision
@@ -55,9 +55,12 @@ def _found(evidence: Evidence, conventions: Conventions, before: Sequence[Diagno
         return found
     tried = looked_at(evidence, right, candidates)
     partials = list(_partials(evidence, [*tried, *looked_at(evidence, right, families)]))
+    known = facts(evidence)
     return (
-        _in_places(evidence, right, partials)
+        in_one_place(evidence, known, partials)
+        or in_two_places(evidence, known, partials)
         or two_at_once(evidence, alive(evidence, tried))
+        or _with_formulas(evidence, right, known, partials)
         or _with_numbers(evidence, alive(evidence, tried))
         or Diagnosis("", "", notes=located(evidence, partials))
     )
@@ -120,18 +123,16 @@ def _besides(
 # --- in some places, and two at once ----------------------------------------------------------------------------------
 
 
-def _in_places(evidence: Evidence, right: Pieces, partials: Sequence[Partial]) -> Diagnosis | None:
-    """A mistake in some cases or layers only, or two that each have their place."""
-    known = facts(evidence)
-    found = in_one_place(evidence, known, partials)
-    if found:
-        return found
+def _with_formulas(
+    evidence: Evidence, right: Pieces, known: dict[Cell, Facts], partials: Sequence[Partial]
+) -> Diagnosis | None:
+    """A wrong ΔW or ΔR as a sum of terms, or that and a mistake that has its place elsewhere."""
     kinds = {name.partition(" ")[0] for _, name in evidence.wrong}
     formulas = [partial for kind in ("ΔW", "ΔR") if kind in kinds for partial in as_terms(evidence, right, kind)]
     everywhere = next((one for one in formulas if evidence.wrong <= one.hits(evidence)), None)
     if everywhere is not None:
         return everywhere.candidate.diagnosis(everywhere=False)
-    return in_two_places(evidence, known, [*partials, *formulas])
+    return in_two_places(evidence, known, [*partials, *formulas]) if formulas else None
 
 
 def _partials(evidence: Evidence, tried: Sequence[Tried]) -> Iterator[Partial]:
