@@ -113,6 +113,10 @@ class Evidence:
         largest = float(np.abs(value).max())  # infinite or NaN: not what came, which is finite
         return largest < np.inf and float(np.abs(bounds.actual - value).max()) <= bounds.allowed(largest)
 
+    def is_sharp(self, cell: Cell) -> bool:
+        """Whether rounding is so small a part of a cell that numbers can be fitted to it."""
+        return self._bounds[cell].relative <= 2.0**-6
+
     def _gives(self, found: Quantities, cell: Cell) -> bool:
         return cell[1] in found and self.agrees(np.asarray(found[cell[1]]), cell)
 
@@ -135,6 +139,7 @@ class _Bounds:
         size: the largest magnitude.
         relative: the largest allowance, as a part of it.
         unit: of the format.
+        underflow: what operations that underflow may lose.
     """
 
     actual: HostArray
@@ -143,19 +148,21 @@ class _Bounds:
     size: float
     relative: float
     unit: float
+    underflow: float
 
     def allowed(self, largest: float) -> float:
         """How far a variant's own rounding may be: its magnitude is not known, so that of the right one scales."""
         if self.relative > 2.0**-6:  # too coarse to tell variants apart: one rounding of an exact result
-            return 2 * self.unit * largest
-        return 4 * self.relative * (self.size + largest)
+            return 2 * self.unit * largest + self.underflow
+        return 4 * self.relative * (self.size + largest) + self.underflow
 
 
 def _bounds(one: Observation, name: str, precision: Precision) -> _Bounds:
     expected = one.expected[name]
     allowance, size = expected.allowance(precision), float(np.max(expected.magnitude))
     relative = float(np.max(allowance)) / size if size else precision.unit
-    return _Bounds(one.actual[name], expected.value, allowance, size, relative, precision.unit)
+    underflow = 4 * expected.roundings * precision.tiny * (1 + size)
+    return _Bounds(one.actual[name], expected.value, allowance, size, relative, precision.unit, underflow)
 
 
 def all_given(found: Quantities, one: Observation, precision: Precision) -> bool:

@@ -192,7 +192,7 @@ def fitted(family: Family, evidence: Evidence, base: Pieces, numbers: Sequence[i
     points = [np.zeros(len(family.terms)), *np.eye(len(family.terms))]
     kinds = {name.partition(" ")[0] for at, name in evidence.wrong if at in numbers}
     rows = [_rows(family, evidence, base, points, at, kinds) for at in numbers]
-    if not rows or any(row is None for row in rows):
+    if not rows or any(row is None for row in rows) or not sum(row.size for row in rows if row is not None):
         return
     came, at_zero, *at_one = np.concatenate([row for row in rows if row is not None], axis=1)
     design = np.stack([column - at_zero for column in at_one], axis=1)
@@ -237,7 +237,9 @@ def _rows(
     values = [evidence.evaluated(family.change(base, point), at) for point in points]
     if any(value is None for value in values):
         return None
-    names = [name for name in one.actual if name.partition(" ")[0] in kinds]
+    names = [name for name in one.actual if name.partition(" ")[0] in kinds and evidence.is_sharp((at, name))]
+    if not names:
+        return np.zeros((1 + len(points), 0))
     scales = [1 / (np.max(one.expected[name].magnitude) or 1) for name in names]
     columns = [one.actual, *(value or {} for value in values)]
     return np.stack(

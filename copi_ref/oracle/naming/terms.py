@@ -110,7 +110,7 @@ def as_terms(evidence: Evidence, right: Pieces, kind: str) -> Iterator[Partial]:
             found = start + basis.columns[:, chosen] @ np.array([float(number or 0) for number in numbers])
             if _fits(evidence, basis, found):
                 formula = prefix + _written(numbers, [basis.names[one] for one in chosen], bool(prefix))
-                yield _as_partial(evidence, basis, kind, f"{kind} = {formula}")
+                yield _as_partial(evidence, kind, f"{kind} = {formula}")
                 return
 
 
@@ -123,7 +123,7 @@ def _right_formula(evidence: Evidence, right: Pieces, kind: str) -> str:
 
 
 def _basis(evidence: Evidence, right: Pieces, kind: str) -> _Basis | None:
-    cells = sorted(cell for cell in evidence.cells if cell[1].partition(" ")[0] == kind)
+    cells = sorted(cell for cell in evidence.cells if cell[1].partition(" ")[0] == kind and evidence.is_sharp(cell))
     table = _OF_W if kind == "ΔW" else _OF_R
     names = [times + term for term in table for times in _TIMES]
     blocks, came, expected, weights = [], [], [], []
@@ -236,8 +236,9 @@ def _written(numbers: list[Fraction | float | None], names: list[str], continued
     return " ".join(parts)
 
 
-def _as_partial(evidence: Evidence, basis: _Basis, kind: str, says: str) -> Partial:
-    mine = frozenset(basis.cells)
+def _as_partial(evidence: Evidence, kind: str, says: str) -> Partial:
+    """With cells that are too coarse to fit numbers to taken for explained."""
+    mine = frozenset(cell for cell in evidence.cells if cell[1].partition(" ")[0] == kind)
     others = frozenset(cell for cell in evidence.cells - mine if cell not in evidence.wrong)
     candidate = Candidate("terms", says, lambda pieces: None)
     return Partial(candidate, Fit(mine | others, mine & evidence.wrong))
