@@ -41,9 +41,7 @@ def layer_kinds(precision: Precision) -> Iterator[Kind]:
     yield Kind("badly scaled inputs", ROUNDING, lambda d: _layer(d, 7, 5, 3, _badly_scaled))
 
 
-def _layer(
-    d: Drawing, N: int, K: int, M: int, of_x: Change = lambda d, x: x, of_z: Change = lambda d, z: z
-) -> Inputs:
+def _layer(d: Drawing, N: int, K: int, M: int, of_x: Change = lambda d, x: x, of_z: Change = lambda d, z: z) -> Inputs:
     x = d.precision.representable(of_x(d, d.matrix(N, K)))
     z = d.precision.representable(of_z(d, d.matrix(N, M)))
     W, R = d.matrix(M, K), d.symmetric_if_assumed(d.matrix(K, K))

@@ -47,10 +47,14 @@ def _whole_kinds(function: Function) -> Iterator[Kind]:
     large = sized(3, 4, 2, N=4, scale=2.0**12, rates=(2.0**-22, 2.0**-22))
     yield Kind("large whole numbers, small equal rates", EXACT, large, LOOSE, fine=True)
     yield Kind("three layers of whole numbers", EXACT, sized(3, 5, 4, 2, N=8), LOOSE, first=12)
-    yield Kind("as many samples as units", EXACT, sized(4, 4, 4, 4, N=4), LOOSE, first=12)  # a guess at the layout, or at B
+    yield Kind(
+        "as many samples as units", EXACT, sized(4, 4, 4, 4, N=4), LOOSE, first=12
+    )  # a guess at the layout, or at B
     yield Kind("four layers of whole numbers", EXACT, sized(3, 2, 3, 2, 4, N=2), LOOSE, first=24)
     yield Kind("six layers of whole numbers", EXACT, sized(2, 3, 2, 3, 2, 3, 2, N=2), LOOSE, fine=True, first=40)
-    yield Kind("eight layers of whole numbers", EXACT, sized(2, 3, 2, 3, 2, 3, 2, 3, 2, N=2), LOOSE, fine=True, first=40)
+    yield Kind(
+        "eight layers of whole numbers", EXACT, sized(2, 3, 2, 3, 2, 3, 2, 3, 2, N=2), LOOSE, fine=True, first=40
+    )
 
 
 def _real_kinds(function: Function, precision: Precision) -> Iterator[Kind]:
@@ -70,8 +74,10 @@ def _real_kinds(function: Function, precision: Precision) -> Iterator[Kind]:
     yield Kind("one output unit of order 1", ROUNDING, sized(3, 5, 1, N=7, signed=True), LOOSE, fine=True)
     yield Kind("dead inputs of order 1", ROUNDING, sized(3, 5, 2, N=7, signed=True, dead=True), LOOSE, fine=True)
     yield Kind("three layers", ROUNDING, sized(3, 5, 4, 2, N=7), LOOSE, strided=True)
-    yield Kind("equal widths", ROUNDING, sized(4, 4, 4, 4, N=7, signed=True), LOOSE, fine=True)
+    yield Kind("equal widths", ROUNDING, sized(4, 4, 4, 4, N=4, signed=True), LOOSE, fine=True)
+    yield Kind("four layers", ROUNDING, sized(3, 4, 1, 3, 2, N=5, deep=True), LOOSE, fine=True)
     yield Kind("five layers", ROUNDING, sized(3, 4, 3, 4, 3, 2, N=5, deep=True), LOOSE, fine=True)
+    yield Kind("six layers", ROUNDING, sized(2, 3, 2, 3, 2, 3, 2, N=5, deep=True), LOOSE, fine=True)
     yield Kind("seven layers", ROUNDING, sized(2, 3, 2, 3, 2, 3, 2, 3, N=5, deep=True), LOOSE, fine=True)
     yield Kind("eight layers", ROUNDING, sized(2, 3, 2, 3, 2, 3, 2, 3, 2, N=5, deep=True), LOOSE, fine=True)
     yield Kind("large inputs", ROUNDING, large, LOOSE, fine=True)
@@ -79,6 +85,11 @@ def _real_kinds(function: Function, precision: Precision) -> Iterator[Kind]:
         tiny = sized(3, 5, 2, N=7, signed=True, scale=2.0**-40, rates=(2.0**80, 2.0**81))
         yield Kind("tiny inputs", ROUNDING, tiny, LOOSE, fine=True)
         yield Kind("inputs whose squares underflow", ROUNDING, sized(3, 5, 2, N=7, scale="root"), np.inf, fine=True)
+    if function.name == "perturbations":
+        reached = sized(3, 5, 2, N=7)
+        yield Kind(
+            "a sample and an output without error, of order 1", ROUNDING, lambda d: _partly_reached(d, reached(d))
+        )
     if function.name == "step":
         small = sized(3, 5, 2, N=7, signed=True, scale=2.0**5, rates=(2.0**-12, 2.0**-12))
         yield Kind("small equal rates", ROUNDING, small, LOOSE, fine=True)
@@ -98,6 +109,14 @@ def completed(d: Drawing, function: Function, inputs: Inputs, rates: tuple[float
     if function.name == "perturbations":
         inputs |= rounded_trace(d.conventions, d.precision, inputs)
     return inputs
+
+
+def _partly_reached(d: Drawing, inputs: Inputs) -> Inputs:
+    """Return inputs in which one sample and one output have the target that they reach."""
+    reached = inputs["y" if d.conventions.output == "activation" else "a"][-1]
+    target = inputs["target"].copy()
+    target[1], target[:, 0] = reached[1], reached[:, 0]
+    return inputs | {"target": target}
 
 
 def rounded_trace(conventions: Conventions, precision: Precision, inputs: Inputs) -> Inputs:
@@ -155,7 +174,9 @@ def real_network(
     factor = 2.0 ** np.floor(np.log2(d.precision.tiny) / 2) if isinstance(scale, str) else scale
     inputs = {"W": W, "R": R, "y0": y0 * factor, "target": d.rng.uniform(-2, 2, size=(N, sizes[-1])) * factor}
     return {
-        name: tuple(map(d.precision.representable, value)) if isinstance(value, list) else d.precision.representable(value)
+        name: tuple(map(d.precision.representable, value))
+        if isinstance(value, list)
+        else d.precision.representable(value)
         for name, value in inputs.items()
     }
 

@@ -95,7 +95,9 @@ def _first_weights(conventions: Conventions, precision: Precision, seed: int) ->
     """Return the weights with which several steps start, and the generator that draws their batches."""
     rng = np.random.default_rng([seed, 77])
     drawing = Drawing(rng, conventions, precision, ROUNDING, 0)
-    first = completed(drawing, FUNCTIONS["step"], real_network(drawing, (3, 5, 2), 7, deep=precision.limit is not None), (1.0, 1.0))
+    first = completed(
+        drawing, FUNCTIONS["step"], real_network(drawing, (3, 5, 2), 7, deep=precision.limit is not None), (1.0, 1.0)
+    )
     return {name: first[name] for name in ("W", "R", "B") if name in first}, rng
 
 
@@ -103,7 +105,7 @@ def _next_batch(
     weights: Inputs, samples: int, signed: bool, equal_rates: bool, caller: Caller, rng: np.random.Generator
 ) -> Inputs:
     """Return weights with a batch and rates: the sharpest of some, away from kinks."""
-    drawn = []
+    drawn: list[tuple[int, float, int, Inputs]] = []
     for _ in range(_DRAWS):
         inputs = _drawn_batch(weights, samples, signed, equal_rates, caller, rng)
         expected = _expected(caller, inputs)
