@@ -158,5 +158,27 @@ def _is_exact(inputs: Inputs, expected: dict[str, Tracked], conventions: Convent
     exact = [q for name, q in expected.items() if not (conventions.is_smooth and name.startswith("y"))]
     pre = [quantity.value for name, quantity in expected.items() if name.startswith("a of layer")]
     on_kink = conventions.has_kink and any(bool(np.any(a == 0)) for a in (*pre, *inputs.get("a", ())))
-    in_format = all(bool(np.all(precision.representable(one.value) == one.value)) for one in exact)
-    return not on_kink and in_format and all(quantity.is_exact(precision.bits) for quantity in exact)
+    whole = all(quantity.is_exact(precision.bits) for quantity in exact)
+    return not on_kink and whole and _slope_is_exact(inputs, expected, conventions, precision)
+
+
+def _slope_is_exact(
+    inputs: Inputs, expected: dict[str, Tracked], conventions: Conventions, precision: Precision
+) -> bool:
+    """Whether what a rounded slope multiplies comes out whole in this format, with other factors before or after it."""
+    slope = conventions.slope_below
+    if slope is None or conventions.slope_is_dyadic:
+        return True
+    in_format = precision.representable
+    s = in_format(np.asarray(float(slope)))
+    scales = {1.0, float(conventions.loss_factor), float(conventions.error_scale)}
+    for layer in range(1, len(inputs.get("W", ())) + 1 if "y0" in inputs else 0):
+        a = expected[f"a of layer {layer}"].value if f"a of layer {layer}" in expected else inputs["a"][layer - 1]
+        for name in ("y", "δ"):
+            if f"{name} of layer {layer}" in expected:
+                product = expected[f"{name} of layer {layer}"].value[a < 0]
+                for scale in scales if name == "δ" else (1.0,):
+                    multiplied = product * slope.denominator / slope.numerator / scale
+                    if np.any(in_format(in_format(s * scale) * in_format(multiplied)) != product):
+                        return False
+    return True

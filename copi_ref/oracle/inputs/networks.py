@@ -74,8 +74,10 @@ def _real_kinds(function: Function, precision: Precision) -> Iterator[Kind]:
     yield Kind("one output unit of order 1", ROUNDING, sized(3, 5, 1, N=7, signed=True), LOOSE, fine=True)
     yield Kind("dead inputs of order 1", ROUNDING, sized(3, 5, 2, N=7, signed=True, dead=True), LOOSE, fine=True)
     yield Kind("three layers", ROUNDING, sized(3, 5, 4, 2, N=7), LOOSE, strided=True)
-    yield Kind("equal widths", ROUNDING, sized(4, 4, 4, 4, N=7, signed=True), LOOSE, fine=True)
+    yield Kind("equal widths", ROUNDING, sized(4, 4, 4, 4, N=4, signed=True), LOOSE, fine=True)
+    yield Kind("four layers", ROUNDING, sized(3, 4, 1, 3, 2, N=5, deep=True), LOOSE, fine=True)
     yield Kind("five layers", ROUNDING, sized(3, 4, 3, 4, 3, 2, N=5, deep=True), LOOSE, fine=True)
+    yield Kind("six layers", ROUNDING, sized(2, 3, 2, 3, 2, 3, 2, N=5, deep=True), LOOSE, fine=True)
     yield Kind("seven layers", ROUNDING, sized(2, 3, 2, 3, 2, 3, 2, 3, N=5, deep=True), LOOSE, fine=True)
     yield Kind("eight layers", ROUNDING, sized(2, 3, 2, 3, 2, 3, 2, 3, 2, N=5, deep=True), LOOSE, fine=True)
     yield Kind("large inputs", ROUNDING, large, LOOSE, fine=True)
@@ -83,6 +85,11 @@ def _real_kinds(function: Function, precision: Precision) -> Iterator[Kind]:
         tiny = sized(3, 5, 2, N=7, signed=True, scale=2.0**-40, rates=(2.0**80, 2.0**81))
         yield Kind("tiny inputs", ROUNDING, tiny, LOOSE, fine=True)
         yield Kind("inputs whose squares underflow", ROUNDING, sized(3, 5, 2, N=7, scale="root"), np.inf, fine=True)
+    if function.name == "perturbations":
+        reached = sized(3, 5, 2, N=7)
+        yield Kind(
+            "a sample and an output without error, of order 1", ROUNDING, lambda d: _partly_reached(d, reached(d))
+        )
     if function.name == "step":
         small = sized(3, 5, 2, N=7, signed=True, scale=2.0**5, rates=(2.0**-12, 2.0**-12))
         yield Kind("small equal rates", ROUNDING, small, LOOSE, fine=True)
@@ -102,6 +109,14 @@ def completed(d: Drawing, function: Function, inputs: Inputs, rates: tuple[float
     if function.name == "perturbations":
         inputs |= rounded_trace(d.conventions, d.precision, inputs)
     return inputs
+
+
+def _partly_reached(d: Drawing, inputs: Inputs) -> Inputs:
+    """Return inputs in which one sample and one output have the target that they reach."""
+    reached = inputs["y" if d.conventions.output == "activation" else "a"][-1]
+    target = inputs["target"].copy()
+    target[1], target[:, 0] = reached[1], reached[:, 0]
+    return inputs | {"target": target}
 
 
 def rounded_trace(conventions: Conventions, precision: Precision, inputs: Inputs) -> Inputs:

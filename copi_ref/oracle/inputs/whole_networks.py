@@ -1,8 +1,8 @@
 """Networks of whole numbers in which nothing is rounded, whatever the slope of leaky ReLU.
 
 A tenth of a whole number is rarely whole. So each row of W is chosen among many, so that every pre-activation is either
-positive or a multiple of q, for a slope p/q. Errors are multiples of q in samples with a pre-activation below 0, and each
-sample has some in one layer only: on its way down its error is multiplied with the slope once.
+positive or a multiple of q, for a slope p/q. Errors are multiples of q, and each sample has pre-activations below 0 in
+one layer only: on its way down its error is multiplied with the slope once.
 """
 
 import itertools
@@ -50,7 +50,8 @@ def whole_network(
     Args:
         sizes: of the layers, the inputs first.
         N: how many samples.
-        below: whether pre-activations below 0 are asked for where the slope is no dyadic fraction; else they come by themselves.
+        below: whether pre-activations below 0 are asked for where the slope is no dyadic fraction; where it is one,
+            they come by themselves.
         dead: whether one feature of y0, and one x in each layer above the first, is 0 in all samples.
         no_error: whether one sample and one output have the target that they reach.
     """
