@@ -27,6 +27,9 @@ def coarser(precision: Precision, observations: list[Observation]) -> Iterator[D
 _MOST = 0.75
 """Of the entries have an error where a format is at fault: it spares none, but by chance."""
 
+_LEAST = 3
+"""Inputs that have to say so: one or two may look like rounding by chance."""
+
 _TOO_COARSE = 0.25
 """An error, or an allowance, of more than this share of a quantity is no rounding, or would take any mistake for it."""
 
@@ -47,7 +50,7 @@ def _is_of(coarse: Precision, precision: Precision, observations: list[Observati
             shows[number] = shows.get(number, False) or _is_rounding(
                 error, expected.value, expected.allowance(precision)
             )
-    return any(shows.values()) and 2 * sum(shows.values()) >= len(shows)
+    return len(shows) >= _LEAST and 2 * sum(shows.values()) >= len(shows)
 
 
 def _is_rounding(error: np.ndarray, right: np.ndarray, allowed: np.ndarray) -> bool:
