@@ -5,12 +5,11 @@ returned of its own states (`own`) is passed on where a step is made of one forw
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
 from copi_ref.arrays.backend import HostArray
-from copi_ref.oracle.contract.pieces import Inputs, Pieces, Quantities, after_forward, forward
+from copi_ref.oracle.contract.pieces import Inputs, Pieces, Quantities
 from copi_ref.oracle.naming.catalogue.layers import By, with_others
 
 Wrong = Callable[[Pieces, Inputs, Quantities], Quantities]
@@ -21,12 +20,13 @@ def stepped(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
     return p.step(p, inputs, own)
 
 
-def _seen(found: Quantities, own: Quantities) -> Quantities:
+def seen_by(found: Quantities, own: Quantities) -> Quantities:
     """States as updates see them: the implementation's own where it returned them."""
     return found | {name: quantity for name, quantity in own.items() if name[0] != "Δ"}
 
 
-def _layers(inputs: Inputs) -> range:
+def layers_of(inputs: Inputs) -> range:
+    """Layers, counted from 1."""
     return range(1, len(inputs["W"]) + 1)
 
 
@@ -34,8 +34,29 @@ def _layer(name: str) -> int:
     return int(name.rpartition(" ")[2])
 
 
-def _rates(inputs: Inputs) -> dict[str, float]:
+def rates_of(inputs: Inputs) -> dict[str, float]:
+    """Learning rates, by letter."""
     return {"W": inputs["eta_w"], "R": inputs["eta_r"]}
+
+
+def new_inputs(inputs: Inputs, found: Quantities, letters: str) -> Inputs:
+    """The inputs with weights after the step."""
+    return inputs | {
+        letter: tuple(
+            A + rates_of(inputs)[letter] * found[f"Δ{letter} of layer {layer}"]
+            for layer, A in enumerate(inputs[letter], start=1)
+        )
+        for letter in letters
+    }
+
+
+def recovered(inputs: Inputs, now: Inputs, letters: str) -> Quantities:
+    """Updates as they are recovered from new weights."""
+    return {
+        f"Δ{letter} of layer {layer}": (after - before) / rates_of(inputs)[letter]
+        for letter in letters
+        for layer, (before, after) in enumerate(zip(inputs[letter], now[letter], strict=True), start=1)
+    }
 
 
 # --- updates, changed when they are made ------------------------------------------------------------------------------
@@ -58,7 +79,7 @@ def with_rates(eta_w: Callable[[float, float], float], eta_r: Callable[[float, f
 
     def factor(letter: str, layer: int, inputs: Inputs) -> float:
         rates = inputs["eta_w"], inputs["eta_r"]
-        return (eta_w if letter == "W" else eta_r)(*rates) / _rates(inputs)[letter]
+        return (eta_w if letter == "W" else eta_r)(*rates) / rates_of(inputs)[letter]
 
     return scaled_by(factor)
 
@@ -74,7 +95,7 @@ def replacing(letters: str, new: Callable[[HostArray, HostArray, float], HostArr
     def wrong(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
         found = {**stepped(p, inputs, own)}
         for letter in letters:
-            rate = _rates(inputs)[letter]
+            rate = rates_of(inputs)[letter]
             for layer, A in enumerate(inputs[letter], start=1):
                 name = f"Δ{letter} of layer {layer}"
                 found[name] = (new(A, found[name], rate) - A) / rate
@@ -91,12 +112,13 @@ def made_of_new(letters: str, change: Callable[[HostArray], HostArray]) -> Wrong
 # --- which x, which z -------------------------------------------------------------------------------------------------
 
 
-def _inputs_of_layers(inputs: Inputs, found: Quantities) -> list[HostArray]:
+def inputs_of_layers(inputs: Inputs, found: Quantities) -> list[HostArray]:
     """y_0 … y_{L−1}."""
-    return [inputs["y0"], *(found[f"y of layer {layer}"] for layer in _layers(inputs)[:-1])]
+    return [inputs["y0"], *(found[f"y of layer {layer}"] for layer in layers_of(inputs)[:-1])]
 
 
-def _z(p: Pieces, seen: Quantities, layer: int) -> HostArray:
+def z_of(p: Pieces, seen: Quantities, layer: int) -> HostArray:
+    """The target state of a layer."""
     return np.asarray(p.target_state(*(seen[f"{name} of layer {layer}"] for name in ("a", "y", "δ"))))
 
 
@@ -105,11 +127,11 @@ def sources(hebb: str, decay: str, lateral: str) -> Wrong:
 
     def wrong(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
         found = {**stepped(p, inputs, own)}
-        seen = _seen(found, own)
-        for layer, y in enumerate(_inputs_of_layers(inputs, seen), start=1):
+        seen = seen_by(found, own)
+        for layer, y in enumerate(inputs_of_layers(inputs, seen), start=1):
             W, R = inputs["W"][layer - 1], inputs["R"][layer - 1]
             source = {"x": seen[f"x of layer {layer}"], "y": y}
-            z = _z(p, seen, layer)
+            z = z_of(p, seen, layer)
             if "y" in (hebb, decay):
                 found[f"ΔW of layer {layer}"] = p.copi(source[hebb], z, 0 * W) + p.copi(source[decay], 0 * z, W)
             if lateral == "y":
@@ -138,8 +160,8 @@ def by_gradient_descent(which: Callable[[int, int], bool]) -> Wrong:
 
     def wrong(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
         found = {**stepped(p, inputs, own)}
-        seen = _seen(found, own)
-        for layer in _layers(inputs):
+        seen = seen_by(found, own)
+        for layer in layers_of(inputs):
             if which(layer, len(inputs["W"])):
                 found[f"ΔW of layer {layer}"] = p.sgd(seen[f"x of layer {layer}"], seen[f"δ of layer {layer}"])
         return found
@@ -150,7 +172,7 @@ def by_gradient_descent(which: Callable[[int, int], bool]) -> Wrong:
 def target_for_z(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
     """z = y* at the output."""
     found, last = {**stepped(p, inputs, own)}, len(inputs["W"])
-    x = _seen(found, own)[f"x of layer {last}"]
+    x = seen_by(found, own)[f"x of layer {last}"]
     found[f"ΔW of layer {last}"] = p.copi(x, inputs["target"], inputs["W"][-1])
     return found
 
@@ -160,12 +182,12 @@ def only_where_delta(of_samples: bool) -> Wrong:
 
     def wrong(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
         found = {**stepped(p, inputs, own)}
-        seen = _seen(found, own)
-        for layer in _layers(inputs):
+        seen = seen_by(found, own)
+        for layer in layers_of(inputs):
             name, delta = f"ΔW of layer {layer}", seen[f"δ of layer {layer}"]
             if of_samples:
                 rows = np.any(delta != 0, axis=1)
-                x, z = seen[f"x of layer {layer}"], _z(p, seen, layer)
+                x, z = seen[f"x of layer {layer}"], z_of(p, seen, layer)
                 found[name] = p.copi(x[rows], z[rows], inputs["W"][layer - 1]) if rows.any() else 0 * found[name]
             else:
                 found[name] = found[name] * np.any(delta != 0, axis=0)[:, None]
@@ -190,193 +212,6 @@ def _with_zero_deltas(p: Pieces, inputs: Inputs, own: Quantities, layers: list[i
     return {**stepped(p, inputs, own | zeros), **zeros}
 
 
-# --- what is updated before what --------------------------------------------------------------------------------------
-
-
-def _new(inputs: Inputs, found: Quantities, letters: str) -> Inputs:
-    """The inputs with weights after the step."""
-    return inputs | {
-        letter: tuple(
-            A + _rates(inputs)[letter] * found[f"Δ{letter} of layer {layer}"]
-            for layer, A in enumerate(inputs[letter], start=1)
-        )
-        for letter in letters
-    }
-
-
-def _updates(found: Quantities, letters: str) -> Quantities:
-    return {name: quantity for name, quantity in found.items() if name[0] == "Δ" and name[1] in letters}
-
-
-def updated_on_the_way(letters: str) -> Wrong:
-    """Weights of a layer are updated before its δ goes down through them."""
-
-    def wrong(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
-        found = forward(p, inputs, own)
-        seen = _seen(found, own)
-        current = {letter: list(inputs[letter]) for letter in "WR"}
-        last = len(inputs["W"])
-        for layer in reversed(_layers(inputs)):
-            at, x, a, y = layer - 1, *(seen[f"{symbol} of layer {layer}"] for symbol in "xay")
-            if layer == last:
-                delta = p.output_delta(a, y, inputs["target"])
-            else:
-                direct = p.conventions.credit == "dfa"
-                source = last if direct else layer + 1
-                B = inputs["B"][at] if "B" in inputs else None
-                above, a_above = seen[f"δ of layer {source}"], seen[f"a of layer {source}"]
-                W, R = current["W"][layer], current["R"][layer]
-                delta = p.hidden_delta(above, a, y, W, R, B, a_above, source == last)
-            found[f"δ of layer {layer}"] = delta
-            seen = _seen(found, own)
-            found[f"ΔW of layer {layer}"] = p.copi(x, _z(p, seen, layer), inputs["W"][at])
-            found[f"ΔR of layer {layer}"] = p.lateral(x, inputs["R"][at])
-            for letter in letters:
-                current[letter][at] = _new(inputs, _only(found, inputs, letter, layer), letter)[letter][at]
-        return found
-
-    return wrong
-
-
-def _only(found: Quantities, inputs: Inputs, letter: str, layer: int) -> Quantities:
-    """The update of one layer, with 0 for those of others."""
-    return {f"Δ{letter} of layer {one}": 0.0 for one in _layers(inputs)} | {
-        f"Δ{letter} of layer {layer}": found[f"Δ{letter} of layer {layer}"]
-    }
-
-
-def x_with_new_R(*, for_R_too: bool) -> Wrong:
-    """R is updated first, and ΔW, perhaps ΔR as well, sees x = R y with it; a and δ are those of the forward pass."""
-
-    def wrong(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
-        found = {**stepped(p, inputs, own)}
-        seen = _seen(found, own)
-        R = _new(inputs, found, "R")["R"]
-        for layer, y in enumerate(_inputs_of_layers(inputs, seen), start=1):
-            x = p.decorrelate(y, R[layer - 1], layer)
-            found[f"ΔW of layer {layer}"] = p.copi(x, _z(p, seen, layer), inputs["W"][layer - 1])
-            if for_R_too:
-                found[f"ΔR of layer {layer}"] = p.lateral(x, inputs["R"][layer - 1])
-        return found
-
-    return wrong
-
-
-def lateral_with_new_R(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
-    """ΔR is computed once more, from x with the R that was just updated, and added to that."""
-    first = stepped(p, inputs, own)
-    again = stepped(p, _new(inputs, first, "R"), {})
-    return first | {name: first[name] + again[name] for name in _updates(first, "R")}
-
-
-def forward_again_with_new_R(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
-    """R is updated first, the forward pass repeated, and ΔW computed from that."""
-    found = stepped(p, inputs, {})
-    return stepped(p, _new(inputs, found, "R"), {}) | _updates(found, "R")
-
-
-def lateral_with_new_W(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
-    """W is updated first, the forward pass repeated, and ΔR computed from that."""
-    found = stepped(p, inputs, own)
-    return found | _updates(stepped(p, _new(inputs, found, "W"), {}), "R")
-
-
-def z_goes_on(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
-    """Targets z = a + δ are passed on: states of the layers above are recomputed from f(z)."""
-    found = stepped(p, inputs, {})
-    states = {name: quantity for name, quantity in found.items() if name[0] in "xay"}
-    y = inputs["y0"]
-    for layer, (W, R) in enumerate(zip(inputs["W"], inputs["R"], strict=True), start=1):
-        x = p.decorrelate(y, R, layer)
-        a = p.preactivate(x, y, W)
-        states |= {f"x of layer {layer}": x, f"a of layer {layer}": a}
-        y = p.activate(a + found[f"δ of layer {layer}"], layer, len(inputs["W"]))
-    deltas = {name: quantity for name, quantity in found.items() if name[0] == "δ"}
-    return found | after_forward(p, inputs, states, deltas)
-
-
-def sequential_by_layer(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
-    """R of each layer is updated during the forward pass, before its x goes on."""
-    updated: dict[str, HostArray] = {}
-    y, R_new = inputs["y0"], []
-    for layer, (W, R) in enumerate(zip(inputs["W"], inputs["R"], strict=True), start=1):
-        dR = updated[f"ΔR of layer {layer}"] = p.lateral(p.decorrelate(y, R, layer), R)
-        R_new.append(R + inputs["eta_r"] * dR)
-        x = p.decorrelate(y, R_new[-1], layer)
-        y = p.activate(p.preactivate(x, y, W), layer, len(inputs["W"]))
-    return stepped(p, inputs | {"R": tuple(R_new)}, {}) | updated
-
-
-# --- several steps in place of one ------------------------------------------------------------------------------------
-
-
-def _recovered(inputs: Inputs, now: Inputs, letters: str) -> Quantities:
-    return {
-        f"Δ{letter} of layer {layer}": (after - before) / _rates(inputs)[letter]
-        for letter in letters
-        for layer, (before, after) in enumerate(zip(inputs[letter], now[letter], strict=True), start=1)
-    }
-
-
-def in_turn(letters: str, size: int, *, mean: bool = False, backwards: bool = False) -> Wrong:
-    """One step for each few samples, one after the other, of W, R or both; the other has its step of the batch."""
-
-    def wrong(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
-        now, N = dict(inputs), len(inputs["y0"])
-        if mean:
-            now |= {rate: inputs[rate] * size / N for rate in ("eta_w", "eta_r")}
-        for start in range(0, N, size)[:: -1 if backwards else 1]:
-            part = {name: inputs[name][start : start + size] for name in ("y0", "target")}
-            one = now | part
-            now |= {letter: _new(one, stepped(p, one, {}), letters)[letter] for letter in letters}
-        return stepped(p, inputs, own) | _recovered(inputs, now, letters)
-
-    return wrong
-
-
-def twice(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
-    """The whole step is made twice."""
-    found = stepped(p, inputs, own)
-    now = _new(inputs, found, "WR")
-    return found | _recovered(inputs, _new(now, stepped(p, now, {}), "WR"), "WR")
-
-
-def applied_twice(letters: str) -> Wrong:
-    """Weights are updated twice from the same x and z, the second time from the new ones."""
-
-    def wrong(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
-        found = {**stepped(p, inputs, own)}
-        seen = _seen(found, own)
-        now = _new(inputs, found, letters)
-        for layer in _layers(inputs):
-            x = seen[f"x of layer {layer}"]
-            if "W" in letters:
-                found[f"ΔW of layer {layer}"] = found[f"ΔW of layer {layer}"] + p.copi(
-                    x, _z(p, seen, layer), now["W"][layer - 1]
-                )
-            if "R" in letters:
-                found[f"ΔR of layer {layer}"] = found[f"ΔR of layer {layer}"] + p.lateral(x, now["R"][layer - 1])
-        return found
-
-    return wrong
-
-
-def layer_by_layer(*, upwards: bool) -> Wrong:
-    """Layers are updated one after the other, each from passes through the new weights of those before it."""
-
-    def wrong(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
-        found, now = stepped(p, inputs, own), dict(inputs)
-        for layer in _layers(inputs)[:: 1 if upwards else -1]:
-            new = _new(now, stepped(p, now, {}), "WR")
-            for letter in "WR":
-                weights = list(now[letter])
-                weights[layer - 1] = new[letter][layer - 1]
-                now[letter] = tuple(weights)
-        return found | _recovered(inputs, now, "WR")
-
-    return wrong
-
-
 # --- layers and conventions -------------------------------------------------------------------------------------------
 
 
@@ -386,7 +221,7 @@ def with_shared(letters: str, by: By, *, only_in_passes: bool) -> Wrong:
     def wrong(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
         others = with_others(inputs, letters, by)
         found = stepped(p, others, own)
-        return found if only_in_passes else found | _recovered(inputs, _new(others, found, letters), letters)
+        return found if only_in_passes else found | recovered(inputs, new_inputs(others, found, letters), letters)
 
     return wrong
 
@@ -400,16 +235,4 @@ def scale_before_decay(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities
     """The error scale multiplies z, and not δ alone."""
     scale = p.conventions.error_scale
     changed = p.with_changes(target_state=lambda a, y, delta: p.target_state(scale * a, y, delta))
-    return stepped(changed, inputs, own)
-
-
-def linear_hidden(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
-    """f and f′ are left out of the hidden layers."""
-
-    def in_hidden(q: Pieces, *args: HostArray) -> HostArray:
-        return np.asarray(p.in_hidden(replace(q, slope=lambda a, y: np.ones_like(a)), *args))
-
-    changed = p.with_changes(
-        in_hidden=in_hidden, activate=lambda a, layer, layers: a if layer < layers else p.activate(a, layer, layers)
-    )
     return stepped(changed, inputs, own)

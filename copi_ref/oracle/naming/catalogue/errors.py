@@ -53,7 +53,7 @@ def _prediction(p: Pieces, a: HostArray, y: HostArray) -> HostArray:
 
 
 def _one_hot(t: HostArray) -> HostArray:
-    return np.eye(t.shape[1])[np.argmax(t, axis=1)]
+    return np.asarray(np.eye(t.shape[1])[np.argmax(t, axis=1)])
 
 
 def _broadcast(axis: int, sums: bool) -> Wrong:
