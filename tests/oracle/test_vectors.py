@@ -12,6 +12,7 @@ import pytest
 from copi_ref.cli.main import main
 from copi_ref.oracle import VARIANTS, vectors
 from copi_ref.oracle.vectors import MANIFEST, SCHEMA, SHIPPED, VectorsError, differences, load
+from copi_ref.oracle.vectors.generate import MISTAKES_OF_V1
 
 CASES = load()
 
@@ -202,9 +203,10 @@ def flat(value):
 
 def test_every_mistake_is_caught_by_a_case():
     """Of those that can show with the vectors' conventions: f′ at y is f′ at a for leaky ReLU."""
+    assert set(MISTAKES_OF_V1) <= set(VARIANTS)
     caught = {name for cases in CASES.values() for case in cases for name in case["catches"]}
     of_curved_f = {"delta-slope-at-y", "delta-slope-at-y-at-output", "delta-slope-at-y-in-hidden"}
-    assert set(VARIANTS) - caught == {*of_curved_f, "delta-slope-formula-at-a"}
+    assert set(MISTAKES_OF_V1) - caught == {*of_curved_f, "delta-slope-formula-at-a"}
 
 
 def test_what_a_case_says_it_catches_it_does_catch():

@@ -1,4 +1,4 @@
-"""COPI in exchangeable pieces: each is the library's own function, and a wrong variant exchanges one of them.
+"""COPI in exchangeable pieces, made of the library's own functions: a wrong variant exchanges one of them.
 
 The composition below runs on `Tracked` arrays, which gives expected values with their allowances, and on NumPy
 arrays, which gives what a variant would have computed. A test holds that it is `copi_ref.step`.
@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from copi_ref.credit.backpropagation import backpropagated
-from copi_ref.credit.feedback_alignment import fed_back
-from copi_ref.decorrelation import decorrelation_update
+from copi_ref.arrays.backend import namespace
+from copi_ref.arrays.moments import mean_outer, mean_square
+from copi_ref.arrays.products import apply
 from copi_ref.learning_rules import copi_update, sgd_update
 from copi_ref.network import Params, decorrelated
 from copi_ref.oracle.contract.conventions import Conventions
@@ -27,18 +27,23 @@ Quantities = dict[str, AnyArray]
 class Pieces:
     """The parts of a step. Layers are counted from 1.
 
+    What is made of other pieces gets all of them, so that of two mistakes, in the whole and in a part, both are made.
+
     Args:
         conventions: what was chosen.
         decorrelate: ``(y, R, layer) -> x``.
         preactivate: ``(x, y, W) -> a``, y the layer's input before R.
         activate: ``(a, layer, layers) -> y``.
-        output_delta: ``(a, y, target) -> δ_L``.
-        hidden_delta: ``(above, a, y, W, R, B, a_above, from_output) -> δ_l``: W and R are of the layer above, `above`
-            and a_above of the one that δ comes from, for "dfa" the output. `from_output`: whether that is the output.
+        error: ``(a, y, target) -> −∂ℓ/∂y_L``.
+        slope: ``(a, y) -> f′(a)``.
+        carried: ``(above, W, R, B) -> Rᵀ Wᵀ δ``, or B δ: what comes down, before f′.
         target_state: ``(a, y, delta) -> z``.
         copi: ``(x, z, W) -> ΔW``.
         sgd: ``(x, delta) -> ΔW``.
-        lateral: ``(x, R) -> ΔR``.
+        product: ``(x, R) -> R E[x xᵀ]``, or E[x xᵀ] R.
+        decay: ``(x, R) -> R diag(E[x²])``, or diag(E[x²]) R.
+        at_output, in_hidden, joined: ``(pieces, …)``, see `output_delta`, `hidden_delta` and `lateral`.
+        upwards, downwards: ``(pieces, inputs, own) -> quantities``, see `forward` and `perturbations`.
         step: ``(pieces, inputs, own) -> quantities``: how a step is put together.
     """
 
@@ -46,47 +51,135 @@ class Pieces:
     decorrelate: Callable[[AnyArray, AnyArray, int], AnyArray]
     preactivate: Callable[[AnyArray, AnyArray, AnyArray], AnyArray]
     activate: Callable[[AnyArray, int, int], AnyArray]
-    output_delta: Callable[[AnyArray, AnyArray, AnyArray], AnyArray]
-    hidden_delta: Callable[..., AnyArray]
+    error: Callable[[AnyArray, AnyArray, AnyArray], AnyArray]
+    slope: Callable[[AnyArray, AnyArray], AnyArray]
+    carried: Callable[[AnyArray, AnyArray, AnyArray, AnyArray], AnyArray]
     target_state: Callable[[AnyArray, AnyArray, AnyArray], AnyArray]
     copi: Callable[[AnyArray, AnyArray, AnyArray], AnyArray]
     sgd: Callable[[AnyArray, AnyArray], AnyArray]
-    lateral: Callable[[AnyArray, AnyArray], AnyArray]
+    product: Callable[[AnyArray, AnyArray], AnyArray]
+    decay: Callable[[AnyArray, AnyArray], AnyArray]
+    at_output: Callable[..., AnyArray]
+    in_hidden: Callable[..., AnyArray]
+    joined: Callable[..., AnyArray]
+    upwards: Callable[["Pieces", Inputs, Quantities], Quantities]
+    downwards: Callable[["Pieces", Inputs, Quantities], Quantities]
     step: Callable[["Pieces", Inputs, Quantities], Quantities]
 
+    def output_delta(self, a: AnyArray, y: AnyArray, target: AnyArray) -> AnyArray:
+        """Return δ_L."""
+        return self.at_output(self, a, y, target)
+
+    def hidden_delta(
+        self,
+        above: AnyArray,
+        a: AnyArray,
+        y: AnyArray,
+        W: AnyArray,
+        R: AnyArray,
+        B: AnyArray,
+        a_above: AnyArray,
+        from_output: bool,
+    ) -> AnyArray:
+        """Return δ_l; W and R are of the layer above, `above` and a_above of the one that δ comes from.
+
+        That is the output for "dfa"; `from_output` says whether it is.
+        """
+        return self.in_hidden(self, above, a, y, W, R, B, a_above, from_output)
+
+    def lateral(self, x: AnyArray, R: AnyArray) -> AnyArray:
+        """Return ΔR."""
+        return self.joined(self, x, R)
+
     def with_changes(self, **pieces: Any) -> "Pieces":
-        """Return a copy with some pieces exchanged."""
-        return replace(self, **pieces)
+        """Return a copy with some pieces exchanged; also by the names of the methods, without the pieces first."""
+        changed: dict[str, Any] = dict(_late(*named) for named in pieces.items())
+        return replace(self, **changed)
+
+
+_METHODS = {"output_delta": "at_output", "hidden_delta": "in_hidden", "lateral": "joined"}
+
+
+def _late(name: str, piece: Callable[..., Any]) -> tuple[str, Callable[..., Any]]:
+    if name not in _METHODS:
+        return name, piece
+    return _METHODS[name], lambda pieces, *arguments: piece(*arguments)
 
 
 def right_pieces(conventions: Conventions) -> Pieces:
     """Return the pieces that the conventions call right: the library's functions."""
     f, loss = conventions.f(), conventions.loss()
 
-    def output_delta(a: AnyArray, y: AnyArray, target: AnyArray) -> AnyArray:
+    def error(a: AnyArray, y: AnyArray, target: AnyArray) -> AnyArray:
         prediction = conventions.given(y) if conventions.output == "activation" else a
-        return scaled(loss.perturbation(prediction, a, target, f), conventions.error_scale)
+        return loss.descent(prediction, target, namespace(target))
 
-    def hidden_delta(
-        above: AnyArray, a: AnyArray, y: AnyArray, W: AnyArray, R: AnyArray, B: AnyArray, *rest: Any
-    ) -> AnyArray:
-        if conventions.credit == "bp":
-            return backpropagated(above, W, R, a, f)
-        return fed_back(above, B, a, f)
+    def carried(above: AnyArray, W: AnyArray, R: AnyArray, B: AnyArray) -> AnyArray:
+        return apply(R.mT, apply(W.mT, above)) if conventions.credit == "bp" else apply(B, above)
 
+    product, decay = _LATERAL_TERMS[conventions.lateral_rule]
     return Pieces(
         conventions=conventions,
         decorrelate=lambda y, R, layer: decorrelated(Params(W=(R,), R=(R,)), 0, y),
         preactivate=lambda x, y, W: x @ W.mT,
         activate=lambda a, layer, layers: f(a),
-        output_delta=output_delta,
-        hidden_delta=hidden_delta,
+        error=error,
+        slope=lambda a, y: f.derivative(a),
+        carried=carried,
         target_state=lambda a, y, delta: a + delta,
         copi=lambda x, z, W: reduced(conventions, x, copi_update(x, z, W)),
         sgd=lambda x, delta: reduced(conventions, x, sgd_update(x, delta)),
-        lateral=lambda x, R: reduced(conventions, x, decorrelation_update(x, R, conventions.lateral_rule)),
+        product=lambda x, R: reduced(conventions, x, product(x, R)),
+        decay=lambda x, R: reduced(conventions, x, decay(x, R)),
+        at_output=_output_delta,
+        in_hidden=_hidden_delta,
+        joined=_lateral,
+        upwards=_forward,
+        downwards=_perturbations,
         step=whole_step,
     )
+
+
+def _output_delta(pieces: Pieces, a: AnyArray, y: AnyArray, target: AnyArray) -> AnyArray:
+    return scaled(pieces.slope(a, y) * pieces.error(a, y, target), pieces.conventions.error_scale)
+
+
+def _hidden_delta(
+    pieces: Pieces, above: AnyArray, a: AnyArray, y: AnyArray, W: AnyArray, R: AnyArray, B: AnyArray, *rest: Any
+) -> AnyArray:
+    return pieces.slope(a, y) * pieces.carried(above, W, R, B)
+
+
+Term = Callable[[AnyArray, AnyArray], AnyArray]
+
+
+def _left_product(x: AnyArray, R: AnyArray) -> AnyArray:
+    return mean_outer(x, apply(R.mT, x))
+
+
+def _left_decay(x: AnyArray, R: AnyArray) -> AnyArray:
+    return mean_square(x, namespace(x))[..., :, None] * R
+
+
+def _right_product(x: AnyArray, R: AnyArray) -> AnyArray:
+    return mean_outer(apply(R, x), x)
+
+
+def _right_decay(x: AnyArray, R: AnyArray) -> AnyArray:
+    return R * mean_square(x, namespace(x))[..., None, :]
+
+
+# In the library's own order of operations: a test holds that their difference is `decorrelation_update`, bit by bit.
+_LATERAL_TERMS: dict[str, tuple[Term, Term]] = {
+    "left": (_left_product, _left_decay),
+    "right": (_right_product, _right_decay),
+    "symmetric": (_left_product, _left_decay),
+}
+
+
+def _lateral(pieces: Pieces, x: AnyArray, R: AnyArray) -> AnyArray:
+    update = -(pieces.product(x, R) - pieces.decay(x, R))
+    return (update + update.mT) / 2 if pieces.conventions.lateral_rule == "symmetric" else update
 
 
 def reduced(conventions: Conventions, x: AnyArray, update: AnyArray) -> AnyArray:
@@ -101,6 +194,10 @@ def scaled(array: AnyArray, factor: float) -> AnyArray:
 
 def forward(pieces: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
     """Return x, a and y of all layers, each from the implementation's own upstream value where `own` has it."""
+    return pieces.upwards(pieces, inputs, own)
+
+
+def _forward(pieces: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
     found: Quantities = {}
     y, layers = inputs["y0"], len(inputs["W"])
     for layer, (W, R) in enumerate(zip(inputs["W"], inputs["R"], strict=True), start=1):
@@ -133,6 +230,10 @@ def perturbations_of_given(pieces: Pieces, inputs: Inputs, own: Quantities) -> Q
 
 def perturbations(pieces: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
     """Return δ of all layers, the highest first; each from the implementation's own δ above where `own` has it."""
+    return pieces.downwards(pieces, inputs, own)
+
+
+def _perturbations(pieces: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
     found: Quantities = {}
     a, y, layers = inputs["a"], inputs["y"], len(inputs["W"])
     name = f"δ of layer {layers}"

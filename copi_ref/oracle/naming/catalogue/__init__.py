@@ -4,9 +4,12 @@ A variant of an equation is also one of every step that contains it, so a wrong 
 here are wrong on purpose. They take NumPy arrays, rows are samples, and mean over them as the right ones do.
 """
 
+from copi_ref.oracle.naming.catalogue.errors import ERROR_VARIANTS
 from copi_ref.oracle.naming.catalogue.forward import FORWARD_VARIANTS
 from copi_ref.oracle.naming.catalogue.lateral import LATERAL_VARIANTS
+from copi_ref.oracle.naming.catalogue.layers import LAYER_VARIANTS
 from copi_ref.oracle.naming.catalogue.perturbations import PERTURBATION_VARIANTS
+from copi_ref.oracle.naming.catalogue.slopes import SLOPE_VARIANTS
 from copi_ref.oracle.naming.catalogue.steps import STEP_VARIANTS
 from copi_ref.oracle.naming.catalogue.variant import Variant
 from copi_ref.oracle.naming.catalogue.weights import SGD_VARIANTS, WEIGHT_VARIANTS
@@ -20,7 +23,10 @@ VARIANTS: dict[str, Variant] = {
         *SGD_VARIANTS,
         *LATERAL_VARIANTS,
         *FORWARD_VARIANTS,
+        *ERROR_VARIANTS,
+        *SLOPE_VARIANTS,
         *PERTURBATION_VARIANTS,
+        *LAYER_VARIANTS,
         *STEP_VARIANTS,
     )
 }

@@ -1,236 +1,238 @@
-"""Wrong ways of putting a step together, ``(pieces, inputs) -> quantities``, for the table in `steps`."""
+"""Wrong ways of putting a step together, ``(pieces, inputs, own) -> quantities``, for the table in `steps`.
+
+The step of the pieces is the one before the change, so that two of these make two mistakes. What an implementation
+returned of its own states (`own`) is passed on where a step is made of one forward and one backward pass.
+"""
 
 from collections.abc import Callable
-from typing import Any
+
+import numpy as np
 
 from copi_ref.arrays.backend import HostArray
-from copi_ref.oracle.contract.pieces import Inputs, Pieces, Quantities, after_forward, forward, whole_step
+from copi_ref.oracle.contract.pieces import Inputs, Pieces, Quantities
+from copi_ref.oracle.naming.catalogue.layers import By, with_others
+
+Wrong = Callable[[Pieces, Inputs, Quantities], Quantities]
 
 
-def with_rates(eta_w: Callable[[float, float], float], eta_r: Callable[[float, float], float]) -> Any:
-    """Updates as a step shows them that uses other rates: recovered updates are divided by the right ones."""
-
-    def wrong(p: Pieces, inputs: Inputs) -> Quantities:
-        w, r = inputs["eta_w"], inputs["eta_r"]
-        factor = {"W": eta_w(w, r) / w, "R": eta_r(w, r) / r}
-        return {
-            name: quantity * factor[name[1]] if name[0] == "Δ" else quantity
-            for name, quantity in whole_step(p, inputs, {}).items()
-        }
-
-    return wrong
+def stepped(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+    """The step as it was before the change."""
+    return p.step(p, inputs, own)
 
 
-def _inputs_of_layers(inputs: Inputs, found: Quantities) -> list[HostArray]:
-    """y_0 … y_{L−1}."""
-    return [inputs["y0"], *(found[f"y of layer {layer}"] for layer in range(1, len(inputs["W"])))]
+def seen_by(found: Quantities, own: Quantities) -> Quantities:
+    """States as updates see them: the implementation's own where it returned them."""
+    return found | {name: quantity for name, quantity in own.items() if name[0] != "Δ"}
 
 
-def frozen(letters: str, which: Callable[[int, int], bool]) -> Callable[[Pieces, Inputs], Quantities]:
-    """A step that leaves the weights of some layers as they are."""
-
-    def wrong(p: Pieces, inputs: Inputs) -> Quantities:
-        layers = len(inputs["W"])
-        return {
-            name: 0 * quantity
-            if name[0] == "Δ" and name[1] in letters and which(int(name.rpartition(" ")[2]), layers)
-            else quantity
-            for name, quantity in whole_step(p, inputs, {}).items()
-        }
-
-    return wrong
+def layers_of(inputs: Inputs) -> range:
+    """Layers, counted from 1."""
+    return range(1, len(inputs["W"]) + 1)
 
 
-def _new(inputs: Inputs, found: Quantities, letters: str) -> Inputs:
+def _layer(name: str) -> int:
+    return int(name.rpartition(" ")[2])
+
+
+def rates_of(inputs: Inputs) -> dict[str, float]:
+    """Learning rates, by letter."""
+    return {"W": inputs["eta_w"], "R": inputs["eta_r"]}
+
+
+def new_inputs(inputs: Inputs, found: Quantities, letters: str) -> Inputs:
     """The inputs with weights after the step."""
-    rates = {"W": inputs["eta_w"], "R": inputs["eta_r"]}
     return inputs | {
-        letter: tuple(A + rates[letter] * found[f"Δ{letter} of layer {at + 1}"] for at, A in enumerate(inputs[letter]))
+        letter: tuple(
+            A + rates_of(inputs)[letter] * found[f"Δ{letter} of layer {layer}"]
+            for layer, A in enumerate(inputs[letter], start=1)
+        )
         for letter in letters
     }
 
 
-def updated_on_the_way(letters: str) -> Callable[[Pieces, Inputs], Quantities]:
-    """Weights of a layer are updated before its δ goes down through them."""
-
-    def wrong(p: Pieces, inputs: Inputs) -> Quantities:
-        found = forward(p, inputs, {})
-        current = {letter: list(inputs[letter]) for letter in "WR"}
-        layers = len(inputs["W"])
-        x, a, y = ([found[f"{n} of layer {layer + 1}"] for layer in range(layers)] for n in "xay")
-        delta = delta_L = p.output_delta(a[-1], y[-1], inputs["target"])
-        for at in reversed(range(layers)):
-            if at < layers - 1:
-                above = delta_L if p.conventions.credit == "dfa" else delta
-                W, R = current["W"][at + 1], current["R"][at + 1]
-                B = inputs["B"][at] if "B" in inputs else None
-                delta = p.hidden_delta(above, a[at], y[at], W, R, B, a[at + 1])
-            found[f"δ of layer {at + 1}"] = delta
-            W, R = inputs["W"][at], inputs["R"][at]
-            dW = found[f"ΔW of layer {at + 1}"] = p.copi(x[at], p.target_state(a[at], y[at], delta), W)
-            dR = found[f"ΔR of layer {at + 1}"] = p.lateral(x[at], R)
-            if "W" in letters:
-                current["W"][at] = W + inputs["eta_w"] * dW
-            if "R" in letters:
-                current["R"][at] = R + inputs["eta_r"] * dR
-        return found
-
-    return wrong
+def recovered(inputs: Inputs, now: Inputs, letters: str) -> Quantities:
+    """Updates as they are recovered from new weights."""
+    return {
+        f"Δ{letter} of layer {layer}": (after - before) / rates_of(inputs)[letter]
+        for letter in letters
+        for layer, (before, after) in enumerate(zip(inputs[letter], now[letter], strict=True), start=1)
+    }
 
 
-def x_with_new_R(*, for_R_too: bool) -> Callable[[Pieces, Inputs], Quantities]:
-    """R is updated first, and ΔW, perhaps ΔR as well, sees x = R⁺ y; a and δ are those of the forward pass."""
-
-    def wrong(p: Pieces, inputs: Inputs) -> Quantities:
-        found = whole_step(p, inputs, {})
-        R = _new(inputs, found, "R")["R"]
-        for at, y in enumerate(_inputs_of_layers(inputs, found)):
-            layer = at + 1
-            x = p.decorrelate(y, R[at], layer)
-            z = p.target_state(*(found[f"{name} of layer {layer}"] for name in ("a", "y", "δ")))
-            found[f"ΔW of layer {layer}"] = p.copi(x, z, inputs["W"][at])
-            if for_R_too:
-                found[f"ΔR of layer {layer}"] = p.lateral(x, inputs["R"][at])
-        return found
-
-    return wrong
+# --- updates, changed when they are made ------------------------------------------------------------------------------
 
 
-def forward_again_with_new_R(p: Pieces, inputs: Inputs) -> Quantities:
-    """R is updated first, the forward pass repeated, and ΔW computed from that."""
-    found = whole_step(p, inputs, {})
-    again = whole_step(p, _new(inputs, found, "R"), {})
-    return again | {name: quantity for name, quantity in found.items() if name.startswith("ΔR")}
+def scaled_by(factor: Callable[[str, int, Inputs], float]) -> Wrong:
+    """Updates times a factor, ``(letter, layer, inputs)``."""
 
-
-def lateral_with_new_W(p: Pieces, inputs: Inputs) -> Quantities:
-    """W is updated first, the forward pass repeated, and ΔR computed from that."""
-    found = whole_step(p, inputs, {})
-    again = whole_step(p, _new(inputs, found, "W"), {})
-    return found | {name: quantity for name, quantity in again.items() if name.startswith("ΔR")}
-
-
-def by_gradient_descent(p: Pieces, inputs: Inputs) -> Quantities:
-    """ΔW = E[δ xᵀ] in place of Eq. 3."""
-    found = whole_step(p, inputs, {})
-    for layer in range(1, len(inputs["W"]) + 1):
-        found[f"ΔW of layer {layer}"] = p.sgd(found[f"x of layer {layer}"], found[f"δ of layer {layer}"])
-    return found
-
-
-def z_goes_on(p: Pieces, inputs: Inputs) -> Quantities:
-    """Targets z = a + δ are passed on: states of the layers above are recomputed from f(z)."""
-    found = whole_step(p, inputs, {})
-    states = {name: quantity for name, quantity in found.items() if name[0] in "xay"}
-    y = inputs["y0"]
-    for at, (W, R) in enumerate(zip(inputs["W"], inputs["R"], strict=True)):
-        x = p.decorrelate(y, R, at + 1)
-        a = p.preactivate(x, y, W)
-        states |= {f"x of layer {at + 1}": x, f"a of layer {at + 1}": a}
-        y = p.activate(a + found[f"δ of layer {at + 1}"], at + 1, len(inputs["W"]))
-    deltas = {name: quantity for name, quantity in found.items() if name[0] == "δ"}
-    return found | after_forward(p, inputs, states, deltas)
-
-
-def sequential_by_layer(p: Pieces, inputs: Inputs) -> Quantities:
-    """R of each layer is updated during the forward pass, before its x goes on."""
-    updated: dict[str, HostArray] = {}
-    y, R_new = inputs["y0"], []
-    for at, (W, R) in enumerate(zip(inputs["W"], inputs["R"], strict=True)):
-        dR = updated[f"ΔR of layer {at + 1}"] = p.lateral(p.decorrelate(y, R, at + 1), R)
-        R_new.append(R + inputs["eta_r"] * dR)
-        x = p.decorrelate(y, R_new[-1], at + 1)
-        y = p.activate(p.preactivate(x, y, W), at + 1, len(inputs["W"]))
-    return whole_step(p, inputs | {"R": tuple(R_new)}, {}) | updated
-
-
-def sources(hebb: str, decay: str, lateral: str) -> Callable[[Pieces, Inputs], Quantities]:
-    """A step that computes E[z xᵀ], the decay of W and ΔR from "x", or from "y", the layer's input before R."""
-
-    def wrong(p: Pieces, inputs: Inputs) -> Quantities:
-        found = whole_step(p, inputs, {})
-        for at, y in enumerate(_inputs_of_layers(inputs, found)):
-            layer, W, R = at + 1, inputs["W"][at], inputs["R"][at]
-            source = {"x": found[f"x of layer {layer}"], "y": y}
-            z = p.target_state(*(found[f"{name} of layer {layer}"] for name in ("a", "y", "δ")))
-            found[f"ΔW of layer {layer}"] = p.copi(source[hebb], z, 0 * W) + p.copi(source[decay], 0 * z, W)
-            found[f"ΔR of layer {layer}"] = p.lateral(source[lateral], R)
-        return found
-
-    return wrong
-
-
-def products(factor: Callable[[Inputs], float]) -> Callable[[Pieces, Inputs], Quantities]:
-    """A step that divides the products z xᵀ and x xᵀ by something else than N, where the decay of W is a mean."""
-
-    def wrong(p: Pieces, inputs: Inputs) -> Quantities:
-        k = factor(inputs)
-        changed = p.with_changes(
-            copi=lambda x, z, W: k * p.copi(x, z, 0 * W) + p.copi(x, 0 * z, W), lateral=lambda x, R: k * p.lateral(x, R)
-        )
-        return whole_step(changed, inputs, {})
-
-    return wrong
-
-
-def replacing(letter: str, new: Callable[[HostArray, HostArray, float], HostArray]) -> Any:
-    """A step whose new weights are ``new(before, update, rate)``, as the recovered update shows it."""
-
-    def wrong(p: Pieces, inputs: Inputs) -> Quantities:
-        found = whole_step(p, inputs, {})
-        rates = {"W": inputs["eta_w"], "R": inputs["eta_r"]}
-        for one in letter:
-            for at, A in enumerate(inputs[one]):
-                name = f"Δ{one} of layer {at + 1}"
-                found[name] = (new(A, found[name], rates[one]) - A) / rates[one]
-        return found
-
-    return wrong
-
-
-def scaled_update(letter: str) -> Callable[[Pieces, Inputs], Quantities]:
-    """ΔW or ΔR is a sum over samples, where the other is a mean."""
-
-    def wrong(p: Pieces, inputs: Inputs) -> Quantities:
-        N = len(inputs["y0"])
+    def wrong(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
         return {
-            name: quantity * N if name.startswith(f"Δ{letter}") else quantity
-            for name, quantity in whole_step(p, inputs, {}).items()
+            name: quantity * factor(name[1], _layer(name), inputs) if name[0] == "Δ" else quantity
+            for name, quantity in stepped(p, inputs, own).items()
         }
 
     return wrong
 
 
-def without_first_delta(p: Pieces, inputs: Inputs) -> Quantities:
-    """δ of the first layer stays 0, unless it is the last."""
-    found = whole_step(p, inputs, {})
-    if len(inputs["W"]) == 1:
+def with_rates(eta_w: Callable[[float, float], float], eta_r: Callable[[float, float], float]) -> Wrong:
+    """Updates as a step shows them that uses other rates: recovered updates are divided by the right ones."""
+
+    def factor(letter: str, layer: int, inputs: Inputs) -> float:
+        rates = inputs["eta_w"], inputs["eta_r"]
+        return (eta_w if letter == "W" else eta_r)(*rates) / rates_of(inputs)[letter]
+
+    return scaled_by(factor)
+
+
+def frozen(letters: str, which: Callable[[int, int], bool]) -> Wrong:
+    """A step that leaves the weights of some layers as they are."""
+    return scaled_by(lambda letter, layer, inputs: 0 if letter in letters and which(layer, len(inputs["W"])) else 1)
+
+
+def replacing(letters: str, new: Callable[[HostArray, HostArray, float], HostArray]) -> Wrong:
+    """A step whose new weights are ``new(before, update, rate)``, as the recovered update shows it."""
+
+    def wrong(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+        found = {**stepped(p, inputs, own)}
+        for letter in letters:
+            rate = rates_of(inputs)[letter]
+            for layer, A in enumerate(inputs[letter], start=1):
+                name = f"Δ{letter} of layer {layer}"
+                found[name] = (new(A, found[name], rate) - A) / rate
         return found
-    return whole_step(p, inputs, {"δ of layer 1": 0 * found["δ of layer 1"]})
+
+    return wrong
 
 
-def only_upper_deltas(p: Pieces, inputs: Inputs) -> Quantities:
-    """The loop down runs upwards: only the highest hidden layer gets a δ."""
-    found, layers = whole_step(p, inputs, {}), len(inputs["W"])
-    zeros = {f"δ of layer {layer}": 0 * found[f"δ of layer {layer}"] for layer in range(1, layers - 1)}
-    return whole_step(p, inputs, zeros) if zeros else found
+def made_of_new(letters: str, change: Callable[[HostArray], HostArray]) -> Wrong:
+    """A step that changes the new weights."""
+    return replacing(letters, lambda A, update, eta: change(A + eta * update))
 
 
-def target_for_z(p: Pieces, inputs: Inputs) -> Quantities:
+# --- which x, which z -------------------------------------------------------------------------------------------------
+
+
+def inputs_of_layers(inputs: Inputs, found: Quantities) -> list[HostArray]:
+    """y_0 … y_{L−1}."""
+    return [inputs["y0"], *(found[f"y of layer {layer}"] for layer in layers_of(inputs)[:-1])]
+
+
+def z_of(p: Pieces, seen: Quantities, layer: int) -> HostArray:
+    """The target state of a layer."""
+    return np.asarray(p.target_state(*(seen[f"{name} of layer {layer}"] for name in ("a", "y", "δ"))))
+
+
+def sources(hebb: str, decay: str, lateral: str) -> Wrong:
+    """A step that computes E[z xᵀ], the decay of W and ΔR from "x", or from "y", the layer's input before R."""
+
+    def wrong(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+        found = {**stepped(p, inputs, own)}
+        seen = seen_by(found, own)
+        for layer, y in enumerate(inputs_of_layers(inputs, seen), start=1):
+            W, R = inputs["W"][layer - 1], inputs["R"][layer - 1]
+            source = {"x": seen[f"x of layer {layer}"], "y": y}
+            z = z_of(p, seen, layer)
+            if "y" in (hebb, decay):
+                found[f"ΔW of layer {layer}"] = p.copi(source[hebb], z, 0 * W) + p.copi(source[decay], 0 * z, W)
+            if lateral == "y":
+                found[f"ΔR of layer {layer}"] = p.lateral(y, R)
+        return found
+
+    return wrong
+
+
+def products(factor: Callable[[Inputs], float]) -> Wrong:
+    """A step that divides the products z xᵀ and x xᵀ by something else than N, where the decay of W is a mean."""
+
+    def wrong(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+        k = factor(inputs)
+        changed = p.with_changes(
+            copi=lambda x, z, W: k * p.copi(x, z, 0 * W) + p.copi(x, 0 * z, W),
+            joined=lambda q, x, R: k * p.joined(q, x, R),
+        )
+        return stepped(changed, inputs, own)
+
+    return wrong
+
+
+def by_gradient_descent(which: Callable[[int, int], bool]) -> Wrong:
+    """ΔW = E[δ xᵀ] in place of Eq. 3, in some layers."""
+
+    def wrong(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+        found = {**stepped(p, inputs, own)}
+        seen = seen_by(found, own)
+        for layer in layers_of(inputs):
+            if which(layer, len(inputs["W"])):
+                found[f"ΔW of layer {layer}"] = p.sgd(seen[f"x of layer {layer}"], seen[f"δ of layer {layer}"])
+        return found
+
+    return wrong
+
+
+def target_for_z(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
     """z = y* at the output."""
-    found, layers = whole_step(p, inputs, {}), len(inputs["W"])
-    found[f"ΔW of layer {layers}"] = p.copi(found[f"x of layer {layers}"], inputs["target"], inputs["W"][-1])
+    found, last = {**stepped(p, inputs, own)}, len(inputs["W"])
+    x = seen_by(found, own)[f"x of layer {last}"]
+    found[f"ΔW of layer {last}"] = p.copi(x, inputs["target"], inputs["W"][-1])
     return found
 
 
-def sample_by_sample(p: Pieces, inputs: Inputs) -> Quantities:
-    """One step for each sample, one after the other."""
-    now = dict(inputs)
-    for n in range(len(inputs["y0"])):
-        one = now | {name: inputs[name][n : n + 1] for name in ("y0", "target")}
-        now = now | {letter: _new(one, whole_step(p, one, {}), "WR")[letter] for letter in "WR"}
-    found = whole_step(p, inputs, {})
-    for letter, eta in (("W", inputs["eta_w"]), ("R", inputs["eta_r"])):
-        for at, (before, after) in enumerate(zip(inputs[letter], now[letter], strict=True)):
-            found[f"Δ{letter} of layer {at + 1}"] = (after - before) / eta
-    return found
+def only_where_delta(of_samples: bool) -> Wrong:
+    """Units whose δ is 0 for all samples keep their weights; or samples whose δ is 0 are left out of ΔW."""
+
+    def wrong(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+        found = {**stepped(p, inputs, own)}
+        seen = seen_by(found, own)
+        for layer in layers_of(inputs):
+            name, delta = f"ΔW of layer {layer}", seen[f"δ of layer {layer}"]
+            if of_samples:
+                rows = np.any(delta != 0, axis=1)
+                x, z = seen[f"x of layer {layer}"], z_of(p, seen, layer)
+                found[name] = p.copi(x[rows], z[rows], inputs["W"][layer - 1]) if rows.any() else 0 * found[name]
+            else:
+                found[name] = found[name] * np.any(delta != 0, axis=0)[:, None]
+        return found
+
+    return wrong
+
+
+def without_first_delta(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+    """δ of the first layer stays 0, unless it is the last."""
+    return _with_zero_deltas(p, inputs, own, [1] if len(inputs["W"]) > 1 else [])
+
+
+def only_upper_deltas(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+    """The loop down runs upwards: only the highest hidden layer gets a δ."""
+    return _with_zero_deltas(p, inputs, own, list(range(1, len(inputs["W"]) - 1)))
+
+
+def _with_zero_deltas(p: Pieces, inputs: Inputs, own: Quantities, layers: list[int]) -> Quantities:
+    found = stepped(p, inputs, own)
+    zeros = {f"δ of layer {layer}": 0 * found[f"δ of layer {layer}"] for layer in layers}
+    return {**stepped(p, inputs, own | zeros), **zeros}
+
+
+# --- layers and conventions -------------------------------------------------------------------------------------------
+
+
+def with_shared(letters: str, by: By, *, only_in_passes: bool) -> Wrong:
+    """Weights of another layer take part; and they are what is updated, unless `only_in_passes`."""
+
+    def wrong(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+        others = with_others(inputs, letters, by)
+        found = stepped(p, others, own)
+        return found if only_in_passes else found | recovered(inputs, new_inputs(others, found, letters), letters)
+
+    return wrong
+
+
+def with_input(change: Callable[[HostArray], HostArray], name: str = "y0") -> Wrong:
+    """The batch is changed before anything else."""
+    return lambda p, inputs, own: stepped(p, inputs | {name: change(inputs[name])}, own)
+
+
+def scale_before_decay(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+    """The error scale multiplies z, and not δ alone."""
+    scale = p.conventions.error_scale
+    changed = p.with_changes(target_state=lambda a, y, delta: p.target_state(scale * a, y, delta))
+    return stepped(changed, inputs, own)

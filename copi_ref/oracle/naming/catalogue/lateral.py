@@ -1,287 +1,268 @@
 """Wrong lateral updates ΔR (Eq. 4, 6)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from copi_ref.arrays.backend import HostArray
 from copi_ref.oracle.contract.pieces import Pieces, reduced
-from copi_ref.oracle.naming.catalogue.moments import (
-    C_off,
+from copi_ref.oracle.naming.catalogue.adjustments import ADJUSTMENTS, Adjustment, Update, named
+from copi_ref.oracle.naming.catalogue.arrays import (
+    EPSILONS,
     centred,
-    mean_outer,
-    mean_square,
     n_minus_1,
-    per,
+    nonzero,
     unit_power,
     without_diagonal,
-    without_last,
 )
+from copi_ref.oracle.naming.catalogue.moments import mean_outer, mean_square
 from copi_ref.oracle.naming.catalogue.variant import Variant
 
-
-def _lateral(name: str, says: str, wrong: Callable[[HostArray, HostArray, "_Product"], HostArray]) -> Variant:
-    """A wrong ``(x, R) -> ΔR``; `wrong` gets the product of the lateral rule, C R, R C or the symmetric part of C R."""
-
-    def change(p: Pieces) -> Pieces:
-        product = _PRODUCTS[p.conventions.lateral_rule]
-        return p.with_changes(lateral=lambda x, R: reduced(p.conventions, x, wrong(x, R, product)))
-
-    return Variant(name, says, change)
+# --- from the table ---------------------------------------------------------------------------------------------------
 
 
-_Product = Callable[[HostArray, HostArray], HostArray]
+def _adjusted(place: str, adjustment: Adjustment) -> Variant:
+    what, piece = _PLACES[place]
 
-_PRODUCTS: dict[str, _Product] = {
-    "left": lambda C, R: C @ R,
-    "right": lambda C, R: R @ C,
-    "symmetric": lambda C, R: (C @ R + (C @ R).mT) / 2,
+    def change(p: Pieces) -> Pieces | None:
+        if not adjustment.has_meaning(p.conventions):
+            return None
+        summed = p.conventions.reduction == "sum"
+
+        def wrong(right: Update) -> Update:
+            return lambda x, R: adjustment.wrong(lambda x, _: right(x, R), x, R, summed)
+
+        if piece == "lateral":
+            return p.with_changes(joined=lambda q, x, R: wrong(lambda x, R: p.joined(q, x, R))(x, R))
+        return p.with_changes(**{piece: wrong(getattr(p, piece))})
+
+    return Variant(*named(place, adjustment, what), change)
+
+
+_PLACES = {
+    "lateral": ("ΔR", "lateral"),
+    "lateral-product": ("the product of R and E[x xᵀ]", "product"),
+    "lateral-decay": ("the product of R and diag(E[x²])", "decay"),
 }
+"""What is adjusted, by name: what it is, and which piece."""
 
-LATERAL_VARIANTS = (
-    _lateral("lateral-sign", "ΔR has the wrong sign", lambda x, R, times: times(C_off(x), R)),
-    _lateral("lateral-diagonal", "the diagonal of E[x xᵀ] is left in", lambda x, R, times: -times(mean_outer(x, x), R)),
-    _lateral(
-        "lateral-only-diagonal",
-        "the diagonal of E[x xᵀ] is all that is taken",
-        lambda x, R, times: -times(np.diag(mean_square(x)), R),
-    ),
-    _lateral(
-        "lateral-diagonal-sign",
-        "diag(E[x²]) is added and not taken away",
-        lambda x, R, times: -times(mean_outer(x, x) + np.diag(mean_square(x)), R),
-    ),
-    _lateral("lateral-no-R", "ΔR is −C_off: the product with R is missing", lambda x, R, times: -C_off(x)),
-    _lateral("lateral-R-transposed", "R is transposed in ΔR", lambda x, R, times: -times(C_off(x), R.mT)),
-    _lateral(
-        "lateral-R-transposed-in-product",
-        "R is transposed where it multiplies E[x xᵀ], and not where it multiplies diag(E[x²])",
-        lambda x, R, times: -(times(mean_outer(x, x), R.mT) - times(np.diag(mean_square(x)), R)),
-    ),
-    _lateral(
-        "lateral-R-missing-in-product",
-        "R is missing where it multiplies E[x xᵀ]",
-        lambda x, R, times: -(mean_outer(x, x) - times(np.diag(mean_square(x)), R)),
-    ),
-    _lateral(
-        "lateral-R-missing-in-decay",
-        "R is missing where it multiplies diag(E[x²])",
-        lambda x, R, times: -(times(mean_outer(x, x), R) - np.diag(mean_square(x))),
-    ),
-    _lateral(
-        "lateral-R-transposed-in-decay",
-        "R is transposed where it multiplies diag(E[x²])",
-        lambda x, R, times: -(times(mean_outer(x, x), R) - times(np.diag(mean_square(x)), R.mT)),
-    ),
-    _lateral("lateral-elementwise", "R and C_off are multiplied elementwise", lambda x, R, times: -R * C_off(x)),
-    _lateral(
-        "lateral-symmetrised",
-        "the symmetric part of ΔR is taken",
-        lambda x, R, times: -(times(C_off(x), R) + times(C_off(x), R).mT) / 2,
-    ),
-    _lateral(
-        "lateral-antisymmetric",
-        "the antisymmetric part of −C_off R is taken",
-        lambda x, R, times: -(C_off(x) @ R - (C_off(x) @ R).mT) / 2,
-    ),
-    Variant("lateral-only-transpose", "ΔR is −(C_off R)ᵀ, without −C_off R", lambda p: _only_transpose(p)),
-    _lateral(
-        "lateral-diagonal-from-rows",
-        "diag(E[x²]) is taken from every row of E[x xᵀ], not from its diagonal",
-        lambda x, R, times: -times(mean_outer(x, x) - mean_square(x), R),
-    ),
-    _lateral(
-        "lateral-of-outputs",
-        "E[q qᵀ] of q = R x for E[q xᵀ]",
-        lambda x, R, times: -(mean_outer(x @ R.mT, x @ R.mT) - times(np.diag(mean_square(x)), R)),
-    ),
-    _lateral(
-        "lateral-of-projections",
-        "E[p pᵀ] of p = Rᵀ x for E[x pᵀ]",
-        lambda x, R, times: -(mean_outer(x @ R, x @ R) - times(np.diag(mean_square(x)), R)),
-    ),
-    _lateral("lateral-transposed", "ΔR is transposed", lambda x, R, times: -times(C_off(x), R).mT),
-    _lateral("lateral-covariance", "x is centred: covariance for E[x xᵀ]", lambda x, R, t: -t(C_off(centred(x)), R)),
-    _lateral(
-        "lateral-sample-covariance",
-        "x is centred, and ΔR divides by N − 1: the sample covariance for E[x xᵀ]",
-        lambda x, R, times: -times(C_off(centred(x)), R) * n_minus_1(x),
-    ),
-    _lateral(
-        "lateral-pearson",
-        "x is centred and scaled to variance 1: correlation coefficients for E[x xᵀ]",
-        lambda x, R, times: -times(C_off(unit_power(centred(x))), R),
-    ),
-    _lateral("lateral-correlation", "x is scaled to E[x²] = 1 first", lambda x, R, t: -t(C_off(unit_power(x)), R)),
-    _lateral(
-        "lateral-n-minus-1", "ΔR divides by N − 1 instead of N", lambda x, R, times: -times(C_off(x), R) * n_minus_1(x)
-    ),
-    _lateral("lateral-over-n-again", "ΔR is divided by N twice", lambda x, R, times: -times(C_off(x), R) / len(x)),
-    _lateral("lateral-times-n", "ΔR is multiplied by N, not divided", lambda x, R, t: -t(C_off(x), R) * len(x) ** 2),
-    _lateral(
-        "lateral-product-times-n",
-        "x xᵀ is multiplied by N, not divided, where the decay is a mean",
-        lambda x, R, times: -times(mean_outer(x, x) * len(x) ** 2 - np.diag(mean_square(x)), R),
-    ),
-    _lateral(
-        "lateral-decay-times-n",
-        "x² is multiplied by N, not divided, in the decay",
-        lambda x, R, times: -times(mean_outer(x, x) - np.diag(mean_square(x)) * len(x) ** 2, R),
-    ),
-    _lateral(
-        "lateral-product-sum",
-        "x xᵀ is summed over samples, where the decay is a mean",
-        lambda x, R, times: -times(mean_outer(x, x) * len(x) - np.diag(mean_square(x)), R),
-    ),
-    _lateral(
-        "lateral-product-over-n-again",
-        "E[x xᵀ] is divided by N twice",
-        lambda x, R, times: -times(mean_outer(x, x) / len(x) - np.diag(mean_square(x)), R),
-    ),
-    _lateral(
-        "lateral-product-over-inputs",
-        "x xᵀ is divided by K instead of N, where the decay is a mean",
-        lambda x, R, times: -times(per(x, x, mean_outer(x, x)) - np.diag(mean_square(x)), R),
-    ),
-    _lateral(
-        "lateral-decay-over-inputs",
-        "x² is divided by K instead of N in the decay",
-        lambda x, R, times: -times(mean_outer(x, x) - np.diag(per(x, x, mean_square(x))), R),
-    ),
-    _lateral(
-        "lateral-decay-of-R",
-        "the decay has E[R²] for E[x²]",
-        lambda x, R, times: -(times(mean_outer(x, x), R) - times(np.diag(np.mean(R * R, axis=0)), R)),
-    ),
-    _lateral(
-        "lateral-decay-of-outputs",
-        "the decay has E[(R x)²] for E[x²]",
-        lambda x, R, times: -(times(mean_outer(x, x), R) - times(np.diag(mean_square(x @ R.mT)), R)),
-    ),
-    _lateral(
-        "lateral-decay-of-projections",
-        "the decay has E[(Rᵀ x)²] for E[x²]",
-        lambda x, R, times: -(times(mean_outer(x, x), R) - times(np.diag(mean_square(x @ R)), R)),
-    ),
-    _lateral("lateral-decay-added", "E[x²] is added to R in the decay, not multiplied", lambda x, R, times: -(
-        times(mean_outer(x, x), R) - (_beside(x, times) + R)
-    )),
-    _lateral("lateral-decay-subtracted", "R is taken from E[x²] in the decay, or E[x²] from R", lambda x, R, times: -(
-        times(mean_outer(x, x), R) - _signed(times) * (_beside(x, times) - R)
-    )),
-    _lateral("lateral-decay-divided", "R is divided by E[x²] in the decay, or E[x²] by R", lambda x, R, times: -(
-        times(mean_outer(x, x), R) - (R / _beside(x, times) if times is _PRODUCTS["right"] else _beside(x, times) / R)
-    )),
-    _lateral("lateral-terms-multiplied", "E[x xᵀ] R and the decay are multiplied", lambda x, R, times: -(
-        times(mean_outer(x, x), R) * times(np.diag(mean_square(x)), R)
-    )),
-    _lateral("lateral-terms-divided", "E[x xᵀ] R is divided by the decay", lambda x, R, times: -(
-        times(mean_outer(x, x), R) / times(np.diag(mean_square(x)), R)
-    )),
-    _lateral(
-        "lateral-mean-over-inputs", "ΔR is divided by K instead of N", lambda x, R, t: per(x, x, -t(C_off(x), R))
-    ),
-    _lateral(
-        "lateral-diagonal-of-product",
-        "the diagonal of the product with R is set to 0, not that of E[x xᵀ]",
-        lambda x, R, times: -without_diagonal(times(mean_outer(x, x), R)),
-    ),
-    _lateral(
-        "lateral-no-self-update", "the diagonal of ΔR is set to 0", lambda x, R, t: -without_diagonal(t(C_off(x), R))
-    ),
-    _lateral(
-        "lateral-diagonal-other-side",
-        "diag(E[x²]) multiplies R from the other side than E[x xᵀ]",
-        lambda x, R, times: -(times(mean_outer(x, x), R) - times(np.diag(mean_square(x)), R.mT).mT),
-    ),
-    _lateral(
-        "lateral-both-sides", "C_off multiplies R from both sides", lambda x, R, t: -(C_off(x) @ R @ C_off(x))
-    ),
-    _lateral(
-        "lateral-whitening",
-        "E[x xᵀ] − I for C_off: it whitens",
-        lambda x, R, times: -times(mean_outer(x, x) - np.eye(len(R)), R),
-    ),
-    _lateral(
-        "lateral-lower-triangle", "only the lower triangle of C_off is used", lambda x, R, t: -t(np.tril(C_off(x)), R)
-    ),
-    _lateral(
-        "lateral-upper-triangle", "only the upper triangle of C_off is used", lambda x, R, t: -t(np.triu(C_off(x)), R)
-    ),
-    _lateral(
-        "lateral-outer-of-means",
-        "E[x] E[x]ᵀ for E[x xᵀ]: the mean is taken before the product",
-        lambda x, R, times: -times(without_diagonal(np.outer(x.mean(axis=0), x.mean(axis=0))), R),
-    ),
-    _lateral(
-        "lateral-decay-square-of-mean",
-        "the decay has E[x]² for E[x²]",
-        lambda x, R, times: -times(mean_outer(x, x) - np.diag(x.mean(axis=0) ** 2), R),
-    ),
-    _lateral(
-        "lateral-decay-variance",
-        "the decay has the variance of x for E[x²]",
-        lambda x, R, times: -times(mean_outer(x, x) - np.diag(mean_square(centred(x))), R),
-    ),
-    _lateral(
-        "lateral-decay-total-power",
-        "the decay has ΣE[x_j²], one number for all inputs",
-        lambda x, R, times: -times(mean_outer(x, x) - np.eye(len(R)) * mean_square(x).sum(), R),
-    ),
-    _lateral(
-        "lateral-decay-mean-power",
-        "the decay has the mean of E[x_j²] over inputs, one number for all",
-        lambda x, R, times: -times(mean_outer(x, x) - np.eye(len(R)) * mean_square(x).mean(), R),
-    ),
-    _lateral(
-        "lateral-decay-sum",
-        "the decay is summed over samples, where E[x xᵀ] is a mean",
-        lambda x, R, times: -times(mean_outer(x, x) - np.diag(mean_square(x)) * len(x), R),
-    ),
-    _lateral(
-        "lateral-decay-over-n-again",
-        "diag(E[x²]) is divided by N twice",
-        lambda x, R, times: -times(mean_outer(x, x) - np.diag(mean_square(x)) / len(x), R),
-    ),
-    _lateral("lateral-last-sample", "only the last sample is used", lambda x, R, times: -times(C_off(x[-1:]), R)),
-    _lateral("lateral-first-sample", "only the first sample is used", lambda x, R, times: -times(C_off(x[:1]), R)),
-    _lateral(
-        "lateral-misses-last-sample",
-        "the last sample is left out of the sum",
-        lambda x, R, times: -times(C_off(without_last(x)), R),
-    ),
-    _lateral(
-        "lateral-misses-first-sample",
-        "the first sample is left out of the sum",
-        lambda x, R, times: -times(C_off(without_last(x[::-1])), R),
-    ),
-    _lateral("lateral-not-halved", "ΔR is the sum of C_off R and its transpose, not their mean", lambda x, R, t: -(
-        C_off(x) @ R + (C_off(x) @ R).mT
-    )),
-)  # fmt: skip
+
+def _adjusted_places() -> Iterator[Variant]:
+    for place in _PLACES:
+        yield from (_adjusted(place, adjustment) for adjustment in ADJUSTMENTS if place in adjustment.places)
+
+
+# --- by hand ----------------------------------------------------------------------------------------------------------
+
+
+def _times(p: Pieces, C: HostArray, R: HostArray) -> HostArray:
+    """The product of the lateral rule: C R, R C, or the symmetric part of C R."""
+    if p.conventions.lateral_rule == "right":
+        return R @ C
+    return C @ R if p.conventions.lateral_rule == "left" else (C @ R + (C @ R).mT) / 2
+
+
+def _whole(name: str, says: str, wrong: Callable[[Pieces, HostArray, HostArray], HostArray]) -> Variant:
+    """A wrong ``(pieces, x, R) -> ΔR``, which gets the pieces as they are at last."""
+    return Variant(name, says, lambda p: p.with_changes(joined=wrong))
+
+
+def _with_R(name: str, says: str, wrong: Callable[[HostArray], HostArray]) -> Variant:
+    """Something else for R in both terms."""
+    return Variant(name, says, lambda p: p.with_changes(joined=lambda q, x, R: p.joined(q, x, wrong(R))))
+
+
+def _with_C(name: str, says: str, wrong: Callable[[HostArray, HostArray, HostArray], HostArray]) -> Variant:
+    """Another C_off: ``(C, D, x)`` of C = E[x xᵀ] and D = diag(E[x²]), as the pieces have both."""
+
+    def joined(p: Pieces, x: HostArray, R: HostArray) -> HostArray:
+        one = np.eye(len(R))
+        C_off = wrong(p.product(x, one), p.decay(x, one), x)
+        return -_times(p, C_off, R)
+
+    return _whole(name, says, joined)
+
+
+def _with_product(name: str, says: str, wrong: Callable[[Pieces, HostArray, HostArray], HostArray]) -> Variant:
+    """Another product of R and E[x xᵀ]."""
+    return Variant(name, says, lambda p: p.with_changes(product=lambda x, R: wrong(p, x, R)))
+
+
+def _with_decay(name: str, says: str, wrong: Callable[[Pieces, HostArray, HostArray], HostArray]) -> Variant:
+    """Another product of R and diag(E[x²])."""
+    return Variant(name, says, lambda p: p.with_changes(decay=lambda x, R: wrong(p, x, R)))
+
+
+def _with_power(name: str, says: str, power: Callable[[HostArray, HostArray], HostArray]) -> Variant:
+    """``(x, R)`` give something else for E[x²] in the decay."""
+    return _with_decay(name, says, lambda p, x, R: reduced(p.conventions, x, np.asarray(_beside(p, power(x, R)) * R)))
+
+
+def _beside(p: Pieces, power: HostArray) -> HostArray:
+    """One number an input as it stands beside R: along its rows for `right`, its columns otherwise."""
+    power = np.broadcast_to(power, np.shape(power) or (1,))
+    return power[None, :] if p.conventions.lateral_rule == "right" else power[:, None]
+
+
+def _power(p: Pieces, x: HostArray) -> HostArray:
+    return np.diag(p.decay(x, np.eye(x.shape[1])))
+
+
+def _C(p: Pieces, x: HostArray) -> HostArray:
+    return np.asarray(p.product(x, np.eye(x.shape[1])))
+
+
+def _of(u: HostArray) -> Callable[[Pieces, HostArray], HostArray]:
+    return lambda p, x: np.asarray(reduced(p.conventions, x, mean_outer(u, u)))
 
 
 def _only_transpose(p: Pieces) -> Pieces | None:
     if p.conventions.lateral_rule != "symmetric":
         return None  # −(C_off R)ᵀ = −Rᵀ C_off is `right` with Rᵀ for R
-    return p.with_changes(lateral=lambda x, R: reduced(p.conventions, x, -(C_off(x) @ R).mT))
+    return p.with_changes(joined=lambda q, x, R: -(q.product(x, R) - q.decay(x, R)).mT)
 
 
-def _beside(x: HostArray, times: _Product) -> HostArray:
-    """E[x²] as it stands beside R: along its rows for `right`, its columns otherwise."""
-    return mean_square(x)[None, :] if times is _PRODUCTS["right"] else mean_square(x)[:, None]
+def _decay_subtracted(p: Pieces, x: HostArray, R: HostArray) -> HostArray:
+    sign = -1 if p.conventions.lateral_rule == "right" else 1
+    return sign * (_beside(p, _power(p, x)) - R)
 
 
-def _signed(times: _Product) -> int:
-    return -1 if times is _PRODUCTS["right"] else 1
+def _decay_divided(p: Pieces, x: HostArray, R: HostArray) -> HostArray:
+    power = _beside(p, _power(p, x))
+    return R / power if p.conventions.lateral_rule == "right" else power / R
+
+
+def _guarded(epsilon: float) -> Callable[[Pieces, HostArray, HostArray], HostArray]:
+    return lambda p, x, R: _beside(p, np.maximum(_power(p, x), epsilon)) * R
+
+
+def _outer_of_means(x: HostArray) -> HostArray:
+    return np.outer(x.mean(axis=0), x.mean(axis=0))
+
+
+LATERAL_VARIANTS = (
+    *_adjusted_places(),
+    _with_C("lateral-only-diagonal", "the diagonal of E[x xᵀ] is all that is taken", lambda C, D, x: D),
+    _with_C("lateral-lower-triangle", "only the lower triangle of C_off is used", lambda C, D, x: np.tril(C - D)),
+    _with_C("lateral-upper-triangle", "only the upper triangle of C_off is used", lambda C, D, x: np.triu(C - D)),
+    _with_C("lateral-lower-triangle-with-diagonal", "the lower triangle of E[x xᵀ] is used, with its diagonal",
+            lambda C, D, x: np.tril(C)),
+    _with_C("lateral-upper-triangle-with-diagonal", "the upper triangle of E[x xᵀ] is used, with its diagonal",
+            lambda C, D, x: np.triu(C)),
+    _with_C("lateral-off-absolute", "|C_off| for C_off", lambda C, D, x: np.abs(C - D)),
+    _with_C("lateral-off-signs", "the signs of C_off for C_off", lambda C, D, x: np.sign(C - D)),
+    _with_C("lateral-off-positive", "C_off is set to 0 where it is negative", lambda C, D, x: np.maximum(C - D, 0)),
+    _with_C("lateral-off-squared", "C_off is squared, element by element", lambda C, D, x: (C - D) ** 2),
+    _with_C("lateral-whitening", "E[x xᵀ] − I for C_off: it whitens", lambda C, D, x: C - np.eye(len(C))),
+    _with_C("lateral-neighbours", "only neighbouring inputs are decorrelated",
+            lambda C, D, x: np.triu(np.tril(C - D, 1), -1)),
+    _with_C("lateral-diagonal-from-rows", "diag(E[x²]) is taken from every row of E[x xᵀ], not from its diagonal",
+            lambda C, D, x: C - np.diag(D)),
+    _with_C("lateral-diagonal-from-columns", "diag(E[x²]) is taken from every column of E[x xᵀ], not from its diagonal",
+            lambda C, D, x: C - np.diag(D)[:, None]),
+    _with_C("lateral-scaled-by-power", "C_off is divided by E[x_i²]: regression coefficients",
+            lambda C, D, x: (C - D) / nonzero(np.diag(D))[:, None]),
+    _with_C("lateral-scaled-by-power-of-columns", "C_off is divided by E[x_j²]: regression coefficients",
+            lambda C, D, x: (C - D) / nonzero(np.diag(D))),
+    Variant("lateral-pearson", "x is centred and scaled to variance 1: correlation coefficients for E[x xᵀ]", lambda p:
+            p.with_changes(joined=lambda q, x, R: p.joined(q, unit_power(centred(x)), R))),
+    Variant("lateral-sample-covariance",
+            "x is centred, and ΔR divides by N − 1: the sample covariance for E[x xᵀ]", lambda p:
+            p.with_changes(joined=lambda q, x, R: p.joined(q, centred(x), R) * n_minus_1(x))),
+    _whole("lateral-no-R", "ΔR is −C_off: the product with R is missing",
+           lambda p, x, R: -(_C(p, x) - p.decay(x, np.eye(len(R))))),
+    _with_R("lateral-R-transposed", "R is transposed in ΔR", lambda R: R.mT),
+    _with_R("lateral-R-diagonal", "only the diagonal of R is used in ΔR", lambda R: np.diag(np.diag(R))),
+    _with_R("lateral-R-off-diagonal", "the diagonal of R is left out in ΔR", lambda R: without_diagonal(R)),
+    _with_R("lateral-R-inverse", "R⁻¹ for R in ΔR", lambda R: np.linalg.pinv(R)),
+    _with_R("lateral-R-inverse-transposed", "R⁻ᵀ for R in ΔR: the gradient of log det R",
+            lambda R: np.linalg.pinv(R).mT),
+    _with_R("lateral-R-gram", "R Rᵀ for R in ΔR", lambda R: R @ R.mT),
+    _with_R("lateral-R-squared", "R² for R in ΔR", lambda R: R @ R),
+    _with_R("lateral-R-plus-identity", "R + I for R in ΔR", lambda R: R + np.eye(len(R))),
+    _with_R("lateral-R-minus-identity", "R − I for R in ΔR", lambda R: R - np.eye(len(R))),
+    _with_product("lateral-R-transposed-in-product",
+                  "R is transposed where it multiplies E[x xᵀ], and not where it multiplies diag(E[x²])",
+                  lambda p, x, R: p.product(x, R.mT)),
+    _with_product("lateral-R-missing-in-product", "R is missing where it multiplies E[x xᵀ]", lambda p, x, R: _C(p, x)),
+    _with_decay("lateral-R-missing-in-decay", "R is missing where it multiplies diag(E[x²])",
+                lambda p, x, R: p.decay(x, np.eye(len(R)))),
+    _with_decay("lateral-R-transposed-in-decay", "R is transposed where it multiplies diag(E[x²])",
+                lambda p, x, R: p.decay(x, R.mT)),
+    _whole("lateral-elementwise", "R and C_off are multiplied elementwise",
+           lambda p, x, R: -R * (_C(p, x) - p.decay(x, np.eye(len(R))))),
+    Variant("lateral-only-transpose", "ΔR is −(C_off R)ᵀ, without −C_off R", _only_transpose),
+    _with_product("lateral-of-outputs", "E[q qᵀ] of q = R x for E[q xᵀ]", lambda p, x, R: _of(x @ R.mT)(p, x)),
+    _with_product("lateral-of-projections", "E[p pᵀ] of p = Rᵀ x for E[x pᵀ]", lambda p, x, R: _of(x @ R)(p, x)),
+    _with_power("lateral-decay-of-R", "the decay has E[R²] for E[x²]", lambda x, R: np.mean(R * R, axis=0)),
+    _with_power("lateral-decay-of-outputs", "the decay has E[(R x)²] for E[x²]", lambda x, R: mean_square(x @ R.mT)),
+    _with_power("lateral-decay-of-projections", "the decay has E[(Rᵀ x)²] for E[x²]", lambda x, R: mean_square(x @ R)),
+    _with_power("lateral-decay-square-of-mean", "the decay has E[x]² for E[x²]", lambda x, R: x.mean(axis=0) ** 2),
+    _with_power("lateral-decay-not-squared", "the decay has E[x] for E[x²]", lambda x, R: x.mean(axis=0)),
+    _with_power("lateral-decay-root", "the decay has √E[x²] for E[x²]", lambda x, R: np.sqrt(mean_square(x))),
+    _with_power("lateral-decay-absolute", "the decay has E|x| for E[x²]", lambda x, R: np.abs(x).mean(axis=0)),
+    _with_power("lateral-decay-row-mean", "the decay has the mean of a row of E[x xᵀ] for its diagonal",
+                lambda x, R: mean_outer(x, x).mean(axis=0)),
+    _with_power("lateral-decay-row-sum", "the decay has the sum of a row of E[x xᵀ] for its diagonal",
+                lambda x, R: mean_outer(x, x).sum(axis=0)),
+    _with_power("lateral-decay-total-power", "the decay has ΣE[x_j²], one number for all inputs",
+                lambda x, R: mean_square(x).sum()),
+    _with_power("lateral-decay-mean-power", "the decay has the mean of E[x_j²] over inputs, one number for all",
+                lambda x, R: mean_square(x).mean()),
+    *(_with_decay(f"lateral-decay-at-least-{epsilon:g}", f"the decay has max(E[x²], {epsilon:g}) for E[x²]",
+                  _guarded(epsilon)) for epsilon in EPSILONS),
+    _with_decay("lateral-decay-added", "E[x²] is added to R in the decay, not multiplied",
+                lambda p, x, R: _beside(p, _power(p, x)) + R),
+    _with_decay("lateral-decay-subtracted", "R is taken from E[x²] in the decay, or E[x²] from R", _decay_subtracted),
+    _with_decay("lateral-decay-divided", "R is divided by E[x²] in the decay, or E[x²] by R", _decay_divided),
+    _whole("lateral-terms-multiplied", "E[x xᵀ] R and the decay are multiplied",
+           lambda p, x, R: _joined_parts(p, x, R, lambda product, decay: product * decay)),
+    _whole("lateral-terms-divided", "E[x xᵀ] R is divided by the decay",
+           lambda p, x, R: _joined_parts(p, x, R, lambda product, decay: product / decay)),
+    _whole("lateral-diagonal-of-product", "the diagonal of the product with R is set to 0, not that of E[x xᵀ]",
+           lambda p, x, R: _joined_parts(p, x, R, lambda product, decay: without_diagonal(product))),
+    _with_decay("lateral-diagonal-other-side", "diag(E[x²]) multiplies R from the other side than E[x xᵀ]",
+                lambda p, x, R: p.decay(x, R.mT).mT),
+    _with_product("lateral-product-other-side", "E[x xᵀ] multiplies R from the other side than diag(E[x²])",
+                  lambda p, x, R: p.product(x, R.mT).mT),
+    Variant("lateral-both-sides", "C_off multiplies R from both sides", lambda p: p.with_changes(
+            joined=lambda q, x, R: -(_off(q, x) @ R @ _off(q, x)) / _samples_in_a_sum(q, x))),
+    Variant("lateral-anticommutator", "−½ (C_off R + R C_off): both sides, and their mean", lambda p: p.with_changes(
+            joined=lambda q, x, R: -(_off(q, x) @ R + R @ _off(q, x)) / 2)),
+    Variant("lateral-commutator", "C_off R − R C_off", lambda p: p.with_changes(
+            joined=lambda q, x, R: _off(q, x) @ R - R @ _off(q, x))),
+    Variant("lateral-of-gradient", "−R C_off Rᵀ: R multiplies from both sides", lambda p: p.with_changes(
+            joined=lambda q, x, R: -R @ _off(q, x) @ R.mT)),
+    _whole("lateral-outer-of-means", "E[x] E[x]ᵀ for E[x xᵀ]: the mean is taken before the product",
+           lambda p, x, R: -reduced(p.conventions, x, _times(p, without_diagonal(_outer_of_means(x)), R))),
+    _whole("lateral-not-halved", "ΔR is the sum of C_off R and its transpose, not their mean",
+           lambda p, x, R: -(_off(p, x) @ R + (_off(p, x) @ R).mT)),
+    _whole("lateral-antisymmetric-of-left", "the antisymmetric part of −C_off R is taken",
+           lambda p, x, R: -(_off(p, x) @ R - (_off(p, x) @ R).mT) / 2),
+)  # fmt: skip
+
+
+def _off(p: Pieces, x: HostArray) -> HostArray:
+    """C_off, as the pieces have it."""
+    one = np.eye(x.shape[1])
+    return np.asarray(p.product(x, one) - p.decay(x, one))
+
+
+def _samples_in_a_sum(p: Pieces, x: HostArray) -> int:
+    return len(x) if p.conventions.reduction == "sum" else 1
+
+
+def _joined_parts(
+    p: Pieces, x: HostArray, R: HostArray, wrong: Callable[[HostArray, HostArray], HostArray]
+) -> HostArray:
+    """−(what is made of both terms), with the symmetric part of each taken first where the rule takes it."""
+    symmetric = p.conventions.lateral_rule == "symmetric"
+    product, decay = ((A + A.mT) / 2 if symmetric else A for A in (p.product(x, R), p.decay(x, R)))
+    return -wrong(product, decay)
 
 
 def lateral_terms(p: Pieces, product: float, decay: float) -> Callable[[HostArray, HostArray], HostArray]:
     """Return ``(x, R) -> ΔR`` with factors on its two terms, E[x xᵀ] and diag(E[x²]); the right ones are 1."""
-    times = _PRODUCTS[p.conventions.lateral_rule]
-
-    def update(x: HostArray, R: HostArray) -> HostArray:
-        terms = product * mean_outer(x, x) - decay * np.diag(mean_square(x))
-        return np.asarray(reduced(p.conventions, x, -times(terms, R)))
-
-    return update
+    return p.with_changes(
+        product=lambda x, R: product * p.product(x, R), decay=lambda x, R: decay * p.decay(x, R)
+    ).lateral

@@ -1,200 +1,266 @@
-"""Wrong perturbations δ (Algorithm 1, lines 10 to 12)."""
+"""Wrong perturbations δ (Algorithm 1, lines 10 to 12): on their way down, and as a whole."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from copi_ref.arrays.backend import HostArray
-from copi_ref.oracle.contract.pieces import Pieces
-from copi_ref.oracle.naming.catalogue.moments import softmax
+from copi_ref.oracle.contract.pieces import Inputs, Pieces, Quantities
+from copi_ref.oracle.naming.catalogue import arrays
+from copi_ref.oracle.naming.catalogue.adjustments import FORMATS
+from copi_ref.oracle.naming.catalogue.arrays import nonzero, transposed_if_square
+from copi_ref.oracle.naming.catalogue.slopes import f
 from copi_ref.oracle.naming.catalogue.variant import Variant
 
+# --- from a table: what is done to δ, and where -----------------------------------------------------------------------
 
-def _error(p: Pieces, a: HostArray, y: HostArray, target: HostArray) -> HostArray:
-    c = p.conventions
-    return c.loss_factor * c.error_scale * (target - _prediction(p, a, y))
+Change = Callable[[HostArray], HostArray]
+
+_CHANGES: tuple[tuple[str, str, Change], ...] = (
+    ("sign", "has the wrong sign: it has to point downhill", lambda d: -d),
+    ("over-n", "is divided by N, though the update takes the mean over samples itself", lambda d: d / len(d)),
+    ("over-outputs", "is divided by the number of units, as if the loss were a mean over them",
+     lambda d: d / d.shape[1]),
+    ("over-n-and-outputs", "is divided by N and by the number of units, as if the loss were a mean of both",
+     lambda d: d / d.size),
+    ("times-n", "is multiplied by N", lambda d: d * len(d)),
+    ("zero", "is 0", lambda d: 0 * d),
+    ("absolute", "has its absolute value taken", np.abs),
+    ("positive", "is set to 0 where it is negative", lambda d: np.maximum(d, 0)),
+    ("signs", "has only its signs left", np.sign),
+    ("clipped", "is clipped to ±1", lambda d: np.clip(d, -1, 1)),
+    ("clipped-by-norm", "is scaled down to a norm of 1 where it is larger, sample by sample",
+     lambda d: arrays.clipped_by_norm(d, 1)),
+    ("clipped-by-norm-of-batch", "is scaled down to a norm of 1 over the batch where it is larger",
+     arrays.clipped_by_norm),
+    ("normalised", "is divided by its norm, sample by sample", lambda d: arrays.normalised(d, 1)),
+    ("normalised-by-batch", "is divided by its norm over the batch", arrays.normalised),
+    ("max-normalised", "is divided by its largest entry", lambda d: d / nonzero(np.max(np.abs(d)))),
+    ("squashed", "goes through tanh", np.tanh),
+    ("averaged", "is averaged over the batch", lambda d: np.tile(d.mean(axis=0), (len(d), 1))),
+    ("summed", "is summed over the batch", lambda d: np.tile(d.sum(axis=0), (len(d), 1))),
+    ("averaged-over-units", "is averaged over units",
+     lambda d: np.tile(d.mean(axis=1, keepdims=True), (1, d.shape[1]))),
+    ("centred", "has its mean over the batch taken away", arrays.centred),
+    ("centred-over-units", "has its mean over units taken away", lambda d: d - d.mean(axis=1, keepdims=True)),
+    ("shifted", "is that of another sample", lambda d: np.roll(d, 1, axis=0)),
+    ("reversed", "has its samples in the opposite order", lambda d: d[::-1]),
+    ("misses-first-sample", "is 0 for the first sample", lambda d: arrays.cleared(d, 0, slice(None))),
+    ("misses-last-sample", "is 0 for the last sample", lambda d: arrays.cleared(d, -1, slice(None))),
+    ("misses-first-unit", "is 0 for the first unit", lambda d: arrays.cleared(d, slice(None), 0)),
+    ("misses-last-unit", "is 0 for the last unit", lambda d: arrays.cleared(d, slice(None), -1)),
+    ("transposed", "is transposed, where it is square", transposed_if_square),
+    *((f"in-{name}", f"is rounded to {name}", arrays.rounded_to(name)) for name in FORMATS),
+)  # fmt: skip
 
 
-def _f(p: Pieces, a: HostArray) -> HostArray:
-    return np.asarray(p.conventions.f()(a))
+def _at_output(p: Pieces, change: Change) -> Pieces:
+    return p.with_changes(at_output=lambda q, *args: change(p.at_output(q, *args)))
 
 
-def _factor(p: Pieces) -> float:
-    return float(p.conventions.loss_factor)
+def _in_hidden(p: Pieces, change: Change) -> Pieces:
+    return p.with_changes(in_hidden=lambda q, *args: change(p.in_hidden(q, *args)))
 
 
-def _prediction(p: Pieces, a: HostArray, y: HostArray) -> HostArray:
-    return y if p.conventions.output == "activation" else a
+def _on_the_way(p: Pieces, change: Change) -> Pieces:
+    """Of the δ that comes down, but not of that which a layer keeps."""
+    return p.with_changes(in_hidden=lambda q, above, *args: p.in_hidden(q, change(above), *args))
 
 
-def _nonzero(slope: HostArray) -> HostArray:
-    return np.where(slope == 0, 1, slope)
+def _afterwards(p: Pieces, change: Change) -> Pieces:
+    def downwards(q: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+        found = p.downwards(q, inputs, _without_deltas(own))
+        return {name: change(delta) for name, delta in found.items()}
+
+    return p.with_changes(downwards=downwards)
 
 
-def _formula_at(p: Pieces, a: HostArray) -> HostArray:
-    return np.asarray(1 - a * a if p.conventions.activation == "tanh" else a * (1 - a))
+_OF_EACH_SAMPLE = {"zero", "misses-first-sample", "misses-last-sample"}
+_LINEAR = _OF_EACH_SAMPLE | {"sign", "over-n", "times-n"}
+_WITHOUT_SCALE = {"normalised", "normalised-by-batch", "max-normalised"}
+
+_PLACES: tuple[tuple[str, str, Callable[[Pieces, Change], Pieces], set[str]], ...] = (
+    ("-at-output", "δ at the output", _at_output, {"normalised-by-batch"}),
+    ("-in-hidden", "δ of each hidden layer", _in_hidden, set()),
+    (
+        "",
+        "δ of each layer, on its way down,",
+        lambda p, change: _in_hidden(_at_output(p, change), change),
+        _OF_EACH_SAMPLE,
+    ),
+    ("-on-the-way", "δ of the layer above, but only for the layer below,", _on_the_way, _LINEAR | {"in-float32"}),
+    ("-afterwards", "δ of each layer, after the backward pass,", _afterwards, _LINEAR | _WITHOUT_SCALE),
+)
+"""How variants end, what they say, where, and which changes are the same there as in a place before."""
+
+_KNOWN_AS = {
+    "delta-sign": ("delta-sign-in-every-layer", ""),
+    "delta-over-n": ("delta-over-n-in-every-layer", ""),
+    "delta-over-outputs": ("delta-over-units-in-every-layer", ""),
+    "delta-over-n-and-outputs": ("delta-over-n-and-units-in-every-layer", ""),
+    "delta-sign-at-output": ("delta-sign", "δ has the wrong sign: it has to point downhill"),
+    "delta-over-n-at-output": (
+        "delta-over-n",
+        "δ is divided by N, though the update takes the mean over samples itself",
+    ),
+    "delta-over-outputs-at-output": (
+        "delta-over-outputs",
+        "δ is divided by the number of outputs: the loss is a mean over them",
+    ),
+    "delta-over-n-and-outputs-at-output": (
+        "delta-over-n-and-outputs",
+        "δ is divided by N and by the number of outputs: the loss is a mean of both",
+    ),
+    "delta-sign-in-hidden": ("delta-hidden-sign", "δ has the wrong sign in the hidden layers"),
+    "delta-zero-in-hidden": (
+        "delta-hidden-zero",
+        "δ is 0 in the hidden layers: the loop down leaves them out",
+    ),
+    "delta-averaged-on-the-way": (
+        "delta-mean-over-batch",
+        "δ of the layer above is averaged over the batch on its way down",
+    ),
+}
+"""Names and sentences that say more than the table's."""
 
 
-def _f_prime(p: Pieces, a: HostArray) -> HostArray:
-    return np.asarray(p.conventions.f().derivative(a))
+def _changed() -> Iterator[Variant]:
+    for ending, what, place, known_already in _PLACES:
+        for name, says, change in _CHANGES:
+            if name not in known_already:
+                full = f"delta-{name}{ending}"
+                known, known_says = _KNOWN_AS.get(full, (full, ""))
+                yield Variant(known, known_says or f"{what} {says}", _placed(place, change))
 
 
-def _carried(p: Pieces, above: HostArray, W: HostArray, R: HostArray, B: HostArray) -> HostArray:
-    """What reaches the layer, before f′."""
-    return above @ W @ R if p.conventions.credit == "bp" else above @ B.mT
+def _placed(place: Callable[[Pieces, Change], Pieces], change: Change) -> Callable[[Pieces], Pieces]:
+    return lambda p: place(p, change)
 
 
-def _output(name: str, says: str, wrong: Callable[[Pieces, HostArray, HostArray, HostArray], HostArray]) -> Variant:
-    """A wrong ``(a, y, target) -> δ_L``."""
-    return Variant(name, says, lambda p: p.with_changes(output_delta=lambda a, y, t: wrong(p, a, y, t)))
+# --- by hand: what comes down -----------------------------------------------------------------------------------------
+
+Carried = Callable[[Pieces, HostArray, HostArray, HostArray, HostArray], HostArray]
 
 
-def _hidden(name: str, says: str, wrong: Callable[..., HostArray], *credits: str) -> Variant:
-    """A wrong ``(pieces, above, a, y, W, R, B, a_above) -> δ_l``, for some credit methods if they are named."""
+def _carried(name: str, says: str, wrong: Carried, *credits: str) -> Variant:
+    """``(pieces, above, W, R, B)`` give what comes down, before f′, for some credit methods if they are named."""
 
     def change(p: Pieces) -> Pieces | None:
         if credits and p.conventions.credit not in credits:
             return None
-        return p.with_changes(hidden_delta=lambda *arguments: wrong(p, *arguments))
+        return p.with_changes(carried=lambda *args: wrong(p, *args))
 
     return Variant(name, says, change)
 
 
-def _slopes(
-    name: str, says: str, wrong: Callable[[Pieces, HostArray, HostArray], HostArray], smooth: bool = False
-) -> Variant:
-    """A wrong f′, ``(pieces, a, y) -> slope``, in all layers; for tanh and the sigmoid only, if `smooth`."""
+def _hidden(name: str, says: str, wrong: Callable[..., HostArray]) -> Variant:
+    """``(pieces, above, a, y, W, R, B, a_above, from_output) -> δ_l``, with the pieces as they are at last."""
+    return Variant(name, says, lambda p: p.with_changes(in_hidden=wrong))
 
+
+def _above(name: str, says: str, wrong: Callable[..., HostArray]) -> Variant:
+    """Another δ comes down: ``(pieces, above, a_above, from_output)``."""
+
+    def change(p: Pieces) -> Pieces:
+        def in_hidden(q: Pieces, above: HostArray, *args: HostArray) -> HostArray:
+            return np.asarray(p.in_hidden(q, wrong(p, above, *args[-2:]), *args))
+
+        return p.with_changes(in_hidden=in_hidden)
+
+    return Variant(name, says, change)
+
+
+def _compounding(name: str, says: str, power: int) -> Variant:
     def change(p: Pieces) -> Pieces | None:
-        if smooth and not p.conventions.is_smooth:
+        scale = p.conventions.error_scale
+        if scale == 1:
             return None
-        return p.with_changes(
-            output_delta=lambda a, y, t: wrong(p, a, y) * _error(p, a, y, t),
-            hidden_delta=lambda above, a, y, W, R, B, *rest: wrong(p, a, y) * _carried(p, above, W, R, B),
-        )
+        return p.with_changes(in_hidden=lambda q, *args: scale**power * p.in_hidden(q, *args))
 
     return Variant(name, says, change)
 
 
-def _compounding(p: Pieces) -> Pieces | None:
-    scale = p.conventions.error_scale
-    if scale == 1:
-        return None
-    return p.with_changes(hidden_delta=lambda above, *rest: scale * p.hidden_delta(above, *rest))
+def _one(W: HostArray) -> HostArray:
+    return np.eye(W.shape[1])
+
+
+def _slope_above(p: Pieces, a_above: HostArray) -> HostArray:
+    return np.asarray(p.slope(a_above, f(p, a_above)))
+
+
+def _without_deltas(own: Quantities) -> Quantities:
+    """What an implementation returned, but for δ: from which δ are computed that others are not made of."""
+    return {name: quantity for name, quantity in own.items() if not name.startswith("δ")}
 
 
 PERTURBATION_VARIANTS = (
-    _output("delta-sign", "δ has the wrong sign: it has to point downhill",
-            lambda p, a, y, t: -p.output_delta(a, y, t)),
-    _output("delta-over-n", "δ is divided by N, though the update takes the mean over samples itself",
-            lambda p, a, y, t: p.output_delta(a, y, t) / len(a)),
-    _output("delta-over-outputs", "δ is divided by the number of outputs: the loss is a mean over them",
-            lambda p, a, y, t: p.output_delta(a, y, t) / a.shape[1]),
-    _output("delta-over-n-and-outputs", "δ is divided by N and by the number of outputs: the loss is a mean of both",
-            lambda p, a, y, t: p.output_delta(a, y, t) / a.size),
-    _output("delta-no-slope-at-output", "f′(a_L) is missing in δ_L", lambda p, a, y, t: _error(p, a, y, t)),
-    _output("delta-linear-output", "δ_L is that of a linear output: a_L for y_L, and no f′(a_L)",
-            lambda p, a, y, t: _error(p, a, a, t)),
-    _output("delta-softmax-cross-entropy", "δ_L is that of softmax and cross-entropy, y* − softmax(a_L)",
-            lambda p, a, y, t: p.conventions.error_scale * (t - softmax(a))),
-    _output("delta-slope-twice-at-output", "f′(a_L) is in δ_L twice",
-            lambda p, a, y, t: _f_prime(p, a) ** 2 * _error(p, a, y, t)),
-    _output("delta-target-only", "δ_L has y* for y* − y",
-            lambda p, a, y, t: _f_prime(p, a) * _error(p, 0 * a, 0 * y, t)),
-    _output("delta-target-added", "δ_L has y* + y for y* − y",
-            lambda p, a, y, t: _f_prime(p, a) * _error(p, -a, -y, t)),
-    _output("delta-no-target", "δ_L has −y for y* − y: the target has no effect",
-            lambda p, a, y, t: _f_prime(p, a) * _error(p, a, y, 0 * t)),
-    _output("delta-slope-added", "δ_L is f′(a_L) + error for f′(a_L) · error",
-            lambda p, a, y, t: _f_prime(p, a) + _error(p, a, y, t)),
-    _output("delta-f-for-slope-at-output", "δ_L has f(a_L) for f′(a_L)",
-            lambda p, a, y, t: _f(p, a) * _error(p, a, y, t)),
-    _output("delta-sign-of-error", "δ_L has the sign of the error for the error",
-            lambda p, a, y, t: _f_prime(p, a) * np.sign(_error(p, a, y, t)) * p.conventions.loss_factor),
-    _slopes("delta-no-slope", "f′ is missing in every layer", lambda p, a, y: np.ones_like(a)),
-    _slopes("delta-slope-of-relu", "f′ is 0 below 0, as for ReLU",
-            lambda p, a, y: np.where(a < 0, 0.0, _f_prime(p, a))),
-    _slopes("delta-slope-mirrored", "f′(−a) for f′(a): slopes of the two sides are exchanged",
-            lambda p, a, y: _f_prime(p, -a)),
-    _slopes("delta-slope-formula-at-a", "the formula of f′ for y, 1 − y² or y (1 − y), is given a",
-            lambda p, a, y: _formula_at(p, a), smooth=True),
-    _slopes("delta-slope-one-minus-f", "1 − f(a) for f′(a)", lambda p, a, y: 1 - _f(p, a)),
-    _slopes("delta-slope-at-y", "f′ is taken at y, not at a", lambda p, a, y: _f_prime(p, y)),
-    _slopes("delta-f-for-slope", "f(a) for f′(a)", lambda p, a, y: _f(p, a)),
-    _slopes("delta-slope-squared", "f′ is squared", lambda p, a, y: _f_prime(p, a) ** 2),
-    _slopes("delta-slope-inverse", "divided by f′ and not multiplied",
-            lambda p, a, y: 1 / _nonzero(_f_prime(p, a))),
-    _hidden("delta-no-slope-in-hidden", "f′ is missing in the hidden layers",
-            lambda p, above, a, y, W, R, B, a_above, last: _carried(p, above, W, R, B)),
+    *_changed(),
     _hidden("delta-slope-added-in-hidden", "f′(a) is added, not multiplied, in the hidden layers",
-            lambda p, above, a, y, W, R, B, a_above, last: _f_prime(p, a) + _carried(p, above, W, R, B)),
-    _output("delta-slope-at-y-at-output", "f′ is taken at y_L, not at a_L, in δ_L",
-            lambda p, a, y, t: _f_prime(p, y) * _error(p, a, y, t)),
-    _output("delta-a-for-slope-at-output", "δ_L has a_L for f′(a_L)", lambda p, a, y, t: a * _error(p, a, y, t)),
-    _output("delta-slope-subtracted", "δ_L is f′(a_L) − error for f′(a_L) · error",
-            lambda p, a, y, t: _f_prime(p, a) - _error(p, a, y, t)),
-    _output("delta-slope-divided", "δ_L is f′(a_L)/error for f′(a_L) · error",
-            lambda p, a, y, t: _f_prime(p, a) / _error(p, a, y, t)),
-    _output("delta-target-times-y", "δ_L has y* y for y* − y",
-            lambda p, a, y, t: _f_prime(p, a) * _error(p, 0 * a, 0 * y, t * _prediction(p, a, y))),
-    _output("delta-target-over-y", "δ_L has y*/y for y* − y",
-            lambda p, a, y, t: _f_prime(p, a) * _error(p, 0 * a, 0 * y, t / _prediction(p, a, y))),
-    _output("delta-factor-added", "the factor of the loss is added to the error",
-            lambda p, a, y, t: _f_prime(p, a) * (_factor(p) + _error(p, a, y, t) / _factor(p))),
-    _output("delta-factor-subtracted", "the error is taken from the factor of the loss",
-            lambda p, a, y, t: _f_prime(p, a) * (_factor(p) - _error(p, a, y, t) / _factor(p))),
-    _output("delta-factor-divided", "the factor of the loss is divided by the error",
-            lambda p, a, y, t: _f_prime(p, a) * _factor(p) ** 2 / _error(p, a, y, t)),
-    _hidden("delta-slope-at-y-in-hidden", "f′ is taken at y, not at a, in the hidden layers",
-            lambda p, above, a, y, W, R, B, a_above, last: _f_prime(p, y) * _carried(p, above, W, R, B)),
-    _hidden("delta-f-for-slope-in-hidden", "f(a) for f′(a) in the hidden layers",
-            lambda p, above, a, y, W, R, B, a_above, last: _f(p, a) * _carried(p, above, W, R, B)),
-    _hidden("delta-a-for-slope-in-hidden", "a for f′(a) in the hidden layers",
-            lambda p, above, a, y, W, R, B, a_above, last: a * _carried(p, above, W, R, B)),
+            lambda p, above, a, y, W, R, B, *rest: p.slope(a, y) + p.carried(above, W, R, B)),
     _hidden("delta-slope-subtracted-in-hidden", "f′(a) − what comes down, for its product, in the hidden layers",
-            lambda p, above, a, y, W, R, B, a_above, last: _f_prime(p, a) - _carried(p, above, W, R, B)),
+            lambda p, above, a, y, W, R, B, *rest: p.slope(a, y) - p.carried(above, W, R, B)),
     _hidden("delta-slope-divided-in-hidden", "f′(a) divided by what comes down, in the hidden layers",
-            lambda p, above, a, y, W, R, B, a_above, last: _f_prime(p, a) / _carried(p, above, W, R, B)),
-    _hidden("delta-no-slope-at-output-in-hidden", "the error goes down without f′(a_L), though δ_L itself has it",
-            lambda p, above, a, y, W, R, B, a_above, last: p.hidden_delta(
-                above / _nonzero(_f_prime(p, a_above)) if last else above,
-                a, y, W, R, B, a_above, last)),
+            lambda p, above, a, y, W, R, B, *rest: p.slope(a, y) / p.carried(above, W, R, B)),
     _hidden("delta-slope-of-layer-above-for-own", "f′ of the layer above for that of the layer itself",
-            lambda p, above, a, y, W, R, B, a_above, last: _carried(p, _f_prime(p, a_above) * above, W, R, B)),
-    Variant("delta-error-scale-compounds", "the error scale is applied again in every hidden layer", _compounding),
-    _hidden("delta-hidden-zero", "δ is 0 in the hidden layers: the loop down leaves them out",
-            lambda p, above, a, y, W, R, B, a_above, last: 0 * a),
-    _hidden("delta-clipped-in-hidden", "δ is clipped to ±1 in the hidden layers",
-            lambda p, above, *rest: np.clip(p.hidden_delta(above, *rest), -1, 1)),
-    _output("delta-clipped-at-output", "δ is clipped to ±1 at the output",
-            lambda p, a, y, t: np.clip(p.output_delta(a, y, t), -1, 1)),
-    Variant("delta-clipped", "δ is clipped to ±1", lambda p: p.with_changes(
-        output_delta=lambda a, y, t: np.clip(p.output_delta(a, y, t), -1, 1),
-        hidden_delta=lambda above, *rest: np.clip(p.hidden_delta(above, *rest), -1, 1))),
-    _hidden("delta-hidden-sign", "δ has the wrong sign in the hidden layers",
-            lambda p, above, *rest: -p.hidden_delta(above, *rest)),
-    _hidden("delta-slope-of-layer-above", "f′ of the layer above is applied once more on the way down",
-            lambda p, above, a, y, W, R, B, a_above, last: p.hidden_delta(
-                _f_prime(p, a_above) * above, a, y, W, R, B, a_above, last)),
-    _hidden("delta-no-R", "R is left out of the backward pass: δ goes through Wᵀ only",
-            lambda p, above, a, y, W, R, B, a_above, last: _f_prime(p, a) * (above @ W), "bp"),
-    _hidden("delta-R-transposed", "R is transposed in the backward pass (δ @ W @ R.T in rows)",
-            lambda p, above, a, y, W, R, B, a_above, last: _f_prime(p, a) * (above @ W @ R.mT), "bp"),
-    _hidden("delta-R-twice", "R is applied twice in the backward pass",
-            lambda p, above, a, y, W, R, B, a_above, last: _f_prime(p, a) * (above @ W @ R @ R), "bp"),
-    _hidden("delta-R-inverse", "R⁻¹ for Rᵀ in the backward pass",
-            lambda p, above, a, y, W, R, B, a_above, last: _f_prime(p, a) * (above @ W @ np.linalg.pinv(R).mT), "bp"),
+            lambda p, above, a, y, W, R, B, a_above, last: p.carried(_slope_above(p, a_above) * above, W, R, B)),
     _hidden("delta-slope-before-weights", "f′(a) y for f′(a): the output multiplies δ too",
-            lambda p, above, a, y, W, R, B, a_above, last: y * p.hidden_delta(above, a, y, W, R, B, a_above, last)),
-    _hidden("delta-absolute-weights", "|W| for W in the backward pass",
-            lambda p, above, a, y, W, R, B, a_above, last: _f_prime(p, a) * (above @ np.abs(W) @ R), "bp"),
-    _hidden("delta-sign-of-weights", "the sign of W for W in the backward pass",
-            lambda p, above, a, y, W, R, B, a_above, last: _f_prime(p, a) * (above @ np.sign(W) @ R), "bp"),
-    _hidden("delta-mean-over-batch", "δ of the layer above is averaged over the batch on its way down",
-            lambda p, above, a, y, W, R, B, a_above, last: p.hidden_delta(
-                above.mean(axis=0) + 0 * above, a, y, W, R, B, a_above, last)),
-    _hidden("delta-R-after-feedback", "R is applied to what the feedback weights carry",
-            lambda p, above, a, y, W, R, B, a_above, last: _f_prime(p, a) * (above @ B.mT @ R), "fa"),
-    _hidden("delta-R-after-direct-feedback", "R is applied to what the feedback weights carry",
-            lambda p, above, a, y, W, R, B, a_above, last: _f_prime(p, a) * (above @ B.mT @ R), "dfa"),
+            lambda p, above, a, y, W, R, B, *rest: y * p.slope(a, y) * p.carried(above, W, R, B)),
+    _above("delta-no-slope-at-output-in-hidden", "the error goes down without f′(a_L), though δ_L itself has it",
+           lambda p, above, a_above, last: above / nonzero(_slope_above(p, a_above)) if last else above),
+    _above("delta-slope-of-layer-above", "f′ of the layer above is applied once more on the way down",
+           lambda p, above, a_above, last: _slope_above(p, a_above) * above),
+    _above("delta-z-for-delta-above", "a + δ of the layer above comes down, not δ",
+           lambda p, above, a_above, last: a_above + above),
+    _compounding("delta-error-scale-compounds", "the error scale is applied again in every hidden layer", 1),
+    _compounding("delta-error-scale-undone", "δ is divided by the error scale below the output", -1),
+    _carried("delta-no-R", "R is left out of the backward pass: δ goes through Wᵀ only",
+             lambda p, above, W, R, B: p.carried(above, W, _one(W), B), "bp"),
+    _carried("delta-R-transposed", "R is transposed in the backward pass (δ @ W @ R.T in rows)",
+             lambda p, above, W, R, B: p.carried(above, W, R.mT, B), "bp"),
+    _carried("delta-R-twice", "R is applied twice in the backward pass",
+             lambda p, above, W, R, B: p.carried(above, W, R @ R, B), "bp"),
+    _carried("delta-R-inverse", "R⁻¹ for Rᵀ in the backward pass",
+             lambda p, above, W, R, B: p.carried(above, W, np.linalg.pinv(R).mT, B), "bp"),
+    _carried("delta-R-inverse-transposed", "R⁻ᵀ for Rᵀ in the backward pass",
+             lambda p, above, W, R, B: p.carried(above, W, np.linalg.pinv(R), B), "bp"),
+    _carried("delta-R-diagonal", "only the diagonal of R is used in the backward pass",
+             lambda p, above, W, R, B: p.carried(above, W, np.diag(np.diag(R)), B), "bp"),
+    _carried("delta-R-off-diagonal", "the diagonal of R is left out of the backward pass",
+             lambda p, above, W, R, B: p.carried(above, W, arrays.without_diagonal(R), B), "bp"),
+    _carried("delta-R-symmetrised", "the symmetric part of R is used in the backward pass",
+             lambda p, above, W, R, B: p.carried(above, W, (R + R.mT) / 2, B), "bp"),
+    _carried("delta-no-W", "W is left out of the backward pass, where it is square",
+             lambda p, above, W, R, B: p.carried(above, _one(W) if len(W) == W.shape[1] else W, R, B), "bp"),
+    _carried("delta-W-not-transposed",
+             "W is not transposed in the backward pass, where it is square (δ @ W.T @ R in rows)",
+             lambda p, above, W, R, B: p.carried(above, transposed_if_square(W), R, B), "bp"),
+    _carried("delta-neither-transposed", "neither W nor R is transposed in the backward pass, where W is square",
+             lambda p, above, W, R, B: p.carried(above, W.mT, R.mT, B) if len(W) == W.shape[1]
+             else p.carried(above, W, R, B), "bp"),
+    _carried("delta-order-of-W-and-R", "Wᵀ Rᵀ for Rᵀ Wᵀ in the backward pass, where W is square",
+             lambda p, above, W, R, B: p.carried(above @ R, W, _one(W), B) if len(W) == W.shape[1]
+             else p.carried(above, W, R, B), "bp"),
+    _carried("delta-W-inverse", "the pseudo-inverse of W for Wᵀ in the backward pass",
+             lambda p, above, W, R, B: p.carried(above, np.linalg.pinv(W).mT, R, B), "bp"),
+    _carried("delta-absolute-weights", "|W| for W in the backward pass",
+             lambda p, above, W, R, B: p.carried(above, np.abs(W), R, B), "bp"),
+    _carried("delta-sign-of-weights", "the sign of W for W in the backward pass",
+             lambda p, above, W, R, B: p.carried(above, np.sign(W), R, B), "bp"),
+    _carried("delta-R-after-feedback", "R is applied to what the feedback weights carry",
+             lambda p, above, W, R, B: p.carried(above, W, R, B) @ R, "fa"),
+    _carried("delta-R-after-direct-feedback", "R is applied to what the feedback weights carry",
+             lambda p, above, W, R, B: p.carried(above, W, R, B) @ R, "dfa"),
+    _carried("delta-R-transposed-after-feedback", "R, transposed, is applied to what the feedback weights carry",
+             lambda p, above, W, R, B: p.carried(above, W, R, B) @ R.mT, "fa", "dfa"),
+    _carried("delta-feedback-transposed", "B is transposed, where it is square",
+             lambda p, above, W, R, B: p.carried(above, W, R, transposed_if_square(B)), "fa", "dfa"),
+    _carried("delta-W-for-feedback", "Wᵀ for B, without R, where the shapes fit",
+             lambda p, above, W, R, B: p.carried(above, W, R, W.mT if W.mT.shape == B.shape else B), "fa", "dfa"),
+    _carried("delta-R-and-W-for-feedback", "(W R)ᵀ for B: the weights themselves, where the shapes fit",
+             lambda p, above, W, R, B: p.carried(above, W, R, (W @ R).mT if W.mT.shape == B.shape else B), "dfa"),
+    _carried("delta-signs-of-feedback", "the signs of B for B",
+             lambda p, above, W, R, B: p.carried(above, W, R, np.sign(B)), "fa", "dfa"),
+    _carried("delta-feedback-with-signs-of-weights", "|B| with the signs of Wᵀ for B, where the shapes fit",
+             lambda p, above, W, R, B: p.carried(
+                 above, W, R, np.abs(B) * np.sign(W.mT) if W.mT.shape == B.shape else B), "fa", "dfa"),
 )  # fmt: skip

@@ -11,6 +11,8 @@ from copi_ref.oracle.contract.pieces import Pieces
 class Variant:
     """A wrong variant.
 
+    It builds on the pieces that it is given, so that ``B.change(A.change(right))`` makes both mistakes.
+
     Args:
         name: short and stable, for tables and tests.
         says: what the implementation does, as the diagnosis puts it.
@@ -22,6 +24,14 @@ class Variant:
     change: Callable[[Pieces], Pieces | None]
 
 
-def exchanging(name: str, says: str, **wrong: Callable[..., Any]) -> Variant:
-    """A variant that exchanges pieces for the same functions under all conventions."""
-    return Variant(name, says, lambda p: p.with_changes(**wrong))
+def wrapping(name: str, says: str, **wrong: Callable[..., Any]) -> Variant:
+    """A variant that exchanges pieces for functions which get all the pieces before the change, then the arguments."""
+
+    def change(p: Pieces) -> Pieces:
+        return p.with_changes(**{piece: _bound(function, p) for piece, function in wrong.items()})
+
+    return Variant(name, says, change)
+
+
+def _bound(function: Callable[..., Any], p: Pieces) -> Callable[..., Any]:
+    return lambda *arguments: function(p, *arguments)

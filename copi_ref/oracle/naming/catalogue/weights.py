@@ -1,275 +1,172 @@
 """Wrong forward updates: of COPI (Eq. 3) and of gradient descent."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from copi_ref.arrays.backend import HostArray
 from copi_ref.oracle.contract.pieces import Pieces, reduced
-from copi_ref.oracle.naming.catalogue.moments import (
-    C_off,
-    centred,
-    mean_outer,
-    mean_square,
-    n_minus_1,
-    per,
-    without_last,
-)
+from copi_ref.oracle.naming.catalogue.adjustments import ADJUSTMENTS, Adjustment, named
+from copi_ref.oracle.naming.catalogue.arrays import EPSILONS, centred, n_minus_1, nonzero, transposed_if_square
+from copi_ref.oracle.naming.catalogue.moments import C_off, mean_outer, mean_square
 from copi_ref.oracle.naming.catalogue.variant import Variant
 
-
-def _weight(name: str, says: str, wrong: Callable[[HostArray, HostArray, HostArray], HostArray]) -> Variant:
-    """A wrong ``(x, z, W) -> ΔW`` in place of Eq. 3."""
-
-    def change(p: Pieces) -> Pieces:
-        return p.with_changes(copi=lambda x, z, W: reduced(p.conventions, x, wrong(x, z, W)))
-
-    return Variant(name, says, change)
+Wrong = Callable[[Pieces, HostArray, HostArray, HostArray], HostArray]
 
 
-def _copi(x: HostArray, z: HostArray, W: HostArray) -> HostArray:
-    return np.asarray(mean_outer(z, x) - W * mean_square(x))
+def _hebb(p: Pieces, x: HostArray, z: HostArray, W: HostArray) -> HostArray:
+    """E[z xᵀ], as the pieces have it: ΔW is linear in W."""
+    return np.asarray(p.copi(x, z, 0 * W))
 
 
-WEIGHT_VARIANTS = (
-    _weight("weight-sign", "ΔW has the wrong sign", lambda x, z, W: -_copi(x, z, W)),
-    _weight("weight-n-minus-1", "ΔW divides by N − 1 instead of N", lambda x, z, W: _copi(x, z, W) * n_minus_1(x)),
-    _weight("weight-no-decay", "the decay −W diag(E[x²]) is missing", lambda x, z, W: mean_outer(z, x)),
-    _weight("weight-decay-only", "the term E[z xᵀ] is missing", lambda x, z, W: -W * mean_square(x)),
-    _weight("weight-decay-sign", "the decay has a plus sign", lambda x, z, W: mean_outer(z, x) + W * mean_square(x)),
-    _weight(
-        "weight-decay-by-output",
-        "the decay has the output's power E[z_i²], row by row, as in Oja's rule",
-        lambda x, z, W: mean_outer(z, x) - mean_square(z)[:, None] * W,
-    ),
-    _weight(
-        "weight-decay-full-matrix",
-        "the decay takes the whole of E[x xᵀ], not its diagonal",
-        lambda x, z, W: mean_outer(z, x) - W @ mean_outer(x, x),
-    ),
-    _weight(
-        "weight-decay-off-diagonal",
-        "the decay takes the off-diagonal of E[x xᵀ], not its diagonal",
-        lambda x, z, W: mean_outer(z, x) - W @ C_off(x),
-    ),
-    _weight(
-        "weight-decay-square-of-mean",
-        "the decay has E[x]² for E[x²]",
-        lambda x, z, W: mean_outer(z, x) - W * x.mean(axis=0) ** 2,
-    ),
-    _weight(
-        "weight-decay-variance",
-        "the decay has the variance of x for E[x²]",
-        lambda x, z, W: mean_outer(z, x) - W * mean_square(centred(x)),
-    ),
-    _weight(
-        "weight-decay-sample-variance",
-        "the decay has the sample variance of x, over N − 1, for E[x²]",
-        lambda x, z, W: mean_outer(z, x) - W * mean_square(centred(x)) * n_minus_1(x),
-    ),
-    _weight(
-        "weight-covariance",
-        "x and z are centred: covariances for second moments",
-        lambda x, z, W: _copi(centred(x), centred(z), W),
-    ),
-    _weight(
-        "weight-sample-covariance",
-        "x and z are centred, and ΔW divides by N − 1: sample covariances for second moments",
-        lambda x, z, W: _copi(centred(x), centred(z), W) * n_minus_1(x),
-    ),
-    _weight(
-        "weight-decay-not-squared",
-        "the decay has E[x] for E[x²]",
-        lambda x, z, W: mean_outer(z, x) - W * x.mean(axis=0),
-    ),
-    _weight(
-        "weight-decay-absolute",
-        "the decay has E|x| for E[x²]",
-        lambda x, z, W: mean_outer(z, x) - W * np.abs(x).mean(axis=0),
-    ),
-    _weight(
-        "weight-decay-root",
-        "the decay has √E[x²] for E[x²]",
-        lambda x, z, W: mean_outer(z, x) - W * np.sqrt(mean_square(x)),
-    ),
-    _weight(
-        "weight-decay-standard-deviation",
-        "the decay has the standard deviation of x for E[x²]",
-        lambda x, z, W: mean_outer(z, x) - W * np.std(x, axis=0),
-    ),
-    _weight(
-        "weight-decay-norm",
-        "the decay has √Σx², the norm over the batch, for E[x²]",
-        lambda x, z, W: mean_outer(z, x) - W * np.sqrt(np.sum(x * x, axis=0)),
-    ),
-    _weight(
-        "weight-decay-row-mean",
-        "the decay has the mean of a row of E[x xᵀ] for its diagonal",
-        lambda x, z, W: mean_outer(z, x) - W * mean_outer(x, x).mean(axis=0),
-    ),
-    _weight(
-        "weight-decay-of-squared-weights",
-        "the decay has W² for W E[x²]",
-        lambda x, z, W: mean_outer(z, x) - W * np.mean(W * W, axis=0),
-    ),
-    _weight(
-        "weight-decay-added",
-        "W + E[x²] for W E[x²]",
-        lambda x, z, W: mean_outer(z, x) - (W + mean_square(x)),
-    ),
-    _weight(
-        "weight-decay-subtracted",
-        "W − E[x²] for W E[x²]",
-        lambda x, z, W: mean_outer(z, x) - (W - mean_square(x)),
-    ),
-    _weight(
-        "weight-decay-divided",
-        "W/E[x²] for W E[x²]",
-        lambda x, z, W: mean_outer(z, x) - W / mean_square(x),
-    ),
-    _weight(
-        "weight-terms-multiplied",
-        "E[z xᵀ] and the decay are multiplied",
-        lambda x, z, W: mean_outer(z, x) * (W * mean_square(x)),
-    ),
-    _weight(
-        "weight-terms-divided",
-        "E[z xᵀ] is divided by the decay",
-        lambda x, z, W: mean_outer(z, x) / (W * mean_square(x)),
-    ),
-    _weight(
-        "weight-decay-total-power",
-        "the decay has ΣE[x_j²], one number for all inputs",
-        lambda x, z, W: mean_outer(z, x) - W * mean_square(x).sum(),
-    ),
-    _weight(
-        "weight-decay-mean-power",
-        "the decay has the mean of E[x_j²] over inputs, one number for all",
-        lambda x, z, W: mean_outer(z, x) - W * mean_square(x).mean(),
-    ),
-    _weight("weight-decay-plain", "the decay is −W, as for whitened inputs", lambda x, z, W: mean_outer(z, x) - W),
-    _weight(
-        "weight-decay-sum",
-        "the decay is summed over samples, where E[z xᵀ] is a mean",
-        lambda x, z, W: mean_outer(z, x) - W * mean_square(x) * len(x),
-    ),
-    _weight(
-        "weight-decay-over-n-again",
-        "the decay is divided by N twice",
-        lambda x, z, W: mean_outer(z, x) - W * mean_square(x) / len(x),
-    ),
-    _weight(
-        "weight-hebb-sum",
-        "z xᵀ is summed over samples, where the decay is a mean",
-        lambda x, z, W: mean_outer(z, x) * len(x) - W * mean_square(x),
-    ),
-    _weight(
-        "weight-hebb-over-n-again",
-        "E[z xᵀ] is divided by N twice",
-        lambda x, z, W: mean_outer(z, x) / len(x) - W * mean_square(x),
-    ),
-    _weight(
-        "weight-hebb-over-inputs",
-        "z xᵀ is divided by K instead of N",
-        lambda x, z, W: per(x, x, mean_outer(z, x)) - W * mean_square(x),
-    ),
-    _weight(
-        "weight-hebb-over-units",
-        "z xᵀ is divided by M instead of N",
-        lambda x, z, W: per(x, z, mean_outer(z, x)) - W * mean_square(x),
-    ),
-    _weight(
-        "weight-decay-over-inputs",
-        "x² is divided by K instead of N in the decay",
-        lambda x, z, W: mean_outer(z, x) - W * per(x, x, mean_square(x)),
-    ),
-    _weight(
-        "weight-hebb-times-n",
-        "z xᵀ is multiplied by N, not divided",
-        lambda x, z, W: mean_outer(z, x) * len(x) ** 2 - W * mean_square(x),
-    ),
-    _weight(
-        "weight-decay-times-n",
-        "x² is multiplied by N, not divided, in the decay",
-        lambda x, z, W: mean_outer(z, x) - W * mean_square(x) * len(x) ** 2,
-    ),
-    _weight("weight-times-n", "ΔW is multiplied by N, not divided", lambda x, z, W: _copi(x, z, W) * len(x) ** 2),
-    _weight("weight-over-n-again", "ΔW is divided by N twice", lambda x, z, W: _copi(x, z, W) / len(x)),
-    _weight("weight-mean-over-inputs", "ΔW is divided by K instead of N", lambda x, z, W: per(x, x, _copi(x, z, W))),
-    _weight("weight-mean-over-units", "ΔW is divided by M instead of N", lambda x, z, W: per(x, z, _copi(x, z, W))),
-    _weight(
-        "weight-fixed-point",
-        "ΔW is divided by E[x²], column by column",
-        lambda x, z, W: _copi(x, z, W) / np.where(mean_square(x) == 0, 1, mean_square(x)),
-    ),
-    _weight(
-        "weight-outer-of-means",
-        "E[z] E[x]ᵀ for E[z xᵀ]: the mean is taken before the product",
-        lambda x, z, W: np.outer(z.mean(axis=0), x.mean(axis=0)) - W * mean_square(x),
-    ),
-    _weight("weight-last-sample", "only the last sample is used", lambda x, z, W: _copi(x[-1:], z[-1:], W)),
-    _weight("weight-first-sample", "only the first sample is used", lambda x, z, W: _copi(x[:1], z[:1], W)),
-    _weight(
-        "weight-misses-last-sample",
-        "the last sample is left out of the sum",
-        lambda x, z, W: _copi(without_last(x), without_last(z), W),
-    ),
-    _weight(
-        "weight-misses-first-sample",
-        "the first sample is left out of the sum",
-        lambda x, z, W: _copi(without_last(x[::-1]), without_last(z[::-1]), W),
-    ),
-    _weight(
-        "weight-samples-shifted",
-        "z and x of different samples are multiplied",
-        lambda x, z, W: mean_outer(np.roll(z, 1, axis=0), x) - W * mean_square(x),
-    ),
-    _weight(
-        "weight-z-for-x-in-w",
-        "W x for z: the target has no effect",
-        lambda x, z, W: _copi(x, x @ W.mT, W),
-    ),
-)
+def _decay(p: Pieces, x: HostArray, z: HostArray, W: HostArray) -> HostArray:
+    """−W diag(E[x²]), as the pieces have it: ΔW is linear in z."""
+    return np.asarray(p.copi(x, 0 * z, W))
 
 
-def _sgd(name: str, says: str, wrong: Callable[[HostArray, HostArray], HostArray]) -> Variant:
-    """A wrong ``(x, δ) -> ΔW`` in place of E[δ xᵀ]."""
-    return Variant(
-        name, says, lambda p: p.with_changes(sgd=lambda x, delta: reduced(p.conventions, x, wrong(x, delta)))
+def _weight(name: str, says: str, wrong: Wrong) -> Variant:
+    """A wrong ``(pieces, x, z, W) -> ΔW`` in place of Eq. 3."""
+    return Variant(name, says, lambda p: p.with_changes(copi=lambda x, z, W: wrong(p, x, z, W)))
+
+
+def _with_decay(name: str, says: str, wrong: Wrong) -> Variant:
+    """Another decay: ``(pieces, x, z, W)`` give what is taken away, as a mean."""
+    return _weight(
+        name, says, lambda p, x, z, W: _hebb(p, x, z, W) - reduced(p.conventions, x, np.asarray(wrong(p, x, z, W)))
     )
 
 
+def _with_power(name: str, says: str, power: Callable[[HostArray], HostArray]) -> Variant:
+    """The decay with something else for E[x²]."""
+    return _with_decay(name, says, lambda p, x, z, W: W * power(x))
+
+
+def _power(p: Pieces, x: HostArray, z: HostArray) -> HostArray:
+    """E[x²], or the sum, as the pieces have it: one number a column."""
+    return -_decay(p, x, z, np.ones((z.shape[1], x.shape[1])))
+
+
+_WEIGHT_PLACES: dict[str, tuple[str, Wrong, Wrong]] = {
+    "weight": ("ΔW", lambda p, x, z, W: p.copi(x, z, W), lambda p, x, z, W: 0 * W),
+    "weight-hebb": ("E[z xᵀ]", _hebb, _decay),
+    "weight-decay": ("the decay W diag(E[x²])", _decay, _hebb),
+}
+"""What is adjusted, by name: what it is, how it is computed, and the rest of ΔW."""
+
+
+def _adjusted(place: str, adjustment: Adjustment) -> Variant:
+    what, part, rest = _WEIGHT_PLACES[place]
+
+    def change(p: Pieces) -> Pieces | None:
+        if not adjustment.has_meaning(p.conventions):
+            return None
+        summed = p.conventions.reduction == "sum"
+
+        def copi(x: HostArray, z: HostArray, W: HostArray) -> HostArray:
+            return rest(p, x, z, W) + adjustment.wrong(lambda x, z: part(p, x, z, W), x, z, summed)
+
+        return p.with_changes(copi=copi)
+
+    return Variant(*named(place, adjustment, what), change)
+
+
+def _adjusted_places() -> Iterator[Variant]:
+    for place in _WEIGHT_PLACES:
+        yield from (_adjusted(place, adjustment) for adjustment in ADJUSTMENTS if place in adjustment.places)
+
+
+def _guarded(epsilon: float) -> Wrong:
+    return lambda p, x, z, W: _hebb(p, x, z, W) - W * np.maximum(_power(p, x, z), epsilon)
+
+
+def _sum_of_one(p: Pieces, x: HostArray) -> int:
+    """By what a sum over samples is divided to be a mean."""
+    return len(x) if p.conventions.reduction == "sum" else 1
+
+
+WEIGHT_VARIANTS = (
+    *_adjusted_places(),
+    _with_decay("weight-decay-by-output", "the decay has the output's power E[z_i²], row by row, as in Oja's rule",
+                lambda p, x, z, W: mean_square(z)[:, None] * W),
+    _with_decay("weight-decay-full-matrix", "the decay takes the whole of E[x xᵀ], not its diagonal",
+                lambda p, x, z, W: W @ mean_outer(x, x)),
+    _with_decay("weight-decay-off-diagonal", "the decay takes the off-diagonal of E[x xᵀ], not its diagonal",
+                lambda p, x, z, W: W @ C_off(x)),
+    _with_decay("weight-decay-along-rows", "E[x²] multiplies the rows of W and not its columns, where W is square",
+                lambda p, x, z, W: mean_square(x)[:, None] * W if len(W) == W.shape[1] else W * mean_square(x)),
+    _with_decay("weight-decay-of-transpose", "Wᵀ for W in the decay, where W is square",
+                lambda p, x, z, W: transposed_if_square(W) * mean_square(x)),
+    _with_decay("weight-decay-of-absolute-weights", "|W| for W in the decay",
+                lambda p, x, z, W: np.abs(W) * mean_square(x)),
+    _with_decay("weight-decay-of-signs", "the sign of W for W in the decay",
+                lambda p, x, z, W: np.sign(W) * mean_square(x)),
+    _with_power("weight-decay-square-of-mean", "the decay has E[x]² for E[x²]", lambda x: x.mean(axis=0) ** 2),
+    _weight("weight-decay-sample-variance", "the decay has the sample variance of x, over N − 1, for E[x²]",
+            lambda p, x, z, W: _hebb(p, x, z, W) + _decay(p, centred(x), z, W) * n_minus_1(x)),
+    _weight("weight-sample-covariance",
+            "x and z are centred, and ΔW divides by N − 1: sample covariances for second moments",
+            lambda p, x, z, W: p.copi(centred(x), centred(z), W) * n_minus_1(x)),
+    _with_power("weight-decay-not-squared", "the decay has E[x] for E[x²]", lambda x: x.mean(axis=0)),
+    _with_power("weight-decay-absolute", "the decay has E|x| for E[x²]", lambda x: np.abs(x).mean(axis=0)),
+    _with_power("weight-decay-root", "the decay has √E[x²] for E[x²]", lambda x: np.sqrt(mean_square(x))),
+    _with_power("weight-decay-fourth-power", "the decay has E[x²]² for E[x²]", lambda x: mean_square(x) ** 2),
+    _with_power("weight-decay-largest", "the decay has the largest x² for E[x²]", lambda x: np.max(x * x, axis=0)),
+    _with_power("weight-decay-standard-deviation", "the decay has the standard deviation of x for E[x²]",
+                lambda x: np.std(x, axis=0)),
+    _with_power("weight-decay-norm", "the decay has √Σx², the norm over the batch, for E[x²]",
+                lambda x: np.sqrt(np.sum(x * x, axis=0))),
+    _with_power("weight-decay-row-mean", "the decay has the mean of a row of E[x xᵀ] for its diagonal",
+                lambda x: mean_outer(x, x).mean(axis=0)),
+    _with_power("weight-decay-row-sum", "the decay has the sum of a row of E[x xᵀ] for its diagonal",
+                lambda x: mean_outer(x, x).sum(axis=0)),
+    _with_power("weight-decay-total-power", "the decay has ΣE[x_j²], one number for all inputs",
+                lambda x: mean_square(x).sum()),
+    _with_power("weight-decay-mean-power", "the decay has the mean of E[x_j²] over inputs, one number for all",
+                lambda x: mean_square(x).mean()),
+    _with_power("weight-decay-reversed", "inputs are in the opposite order in the decay",
+                lambda x: mean_square(x)[::-1]),
+    _with_decay("weight-decay-of-squared-weights", "the decay has W² for W E[x²]",
+                lambda p, x, z, W: W * np.mean(W * W, axis=0)),
+    _with_decay("weight-decay-added", "W + E[x²] for W E[x²]", lambda p, x, z, W: W + mean_square(x)),
+    _with_decay("weight-decay-subtracted", "W − E[x²] for W E[x²]", lambda p, x, z, W: W - mean_square(x)),
+    _with_decay("weight-decay-divided", "W/E[x²] for W E[x²]", lambda p, x, z, W: W / mean_square(x)),
+    _with_decay("weight-decay-plain", "the decay is −W, as for whitened inputs", lambda p, x, z, W: W),
+    _with_decay("weight-decay-without-W", "W is missing in the decay: −E[x²] in every row",
+                lambda p, x, z, W: 0 * W + mean_square(x)),
+    *(_weight(f"weight-decay-at-least-{epsilon:g}", f"the decay has max(E[x²], {epsilon:g}) for E[x²]",
+              _guarded(epsilon))
+      for epsilon in EPSILONS),
+    _weight("weight-terms-multiplied", "E[z xᵀ] and the decay are multiplied",
+            lambda p, x, z, W: -_hebb(p, x, z, W) * _decay(p, x, z, W) / _sum_of_one(p, x)),
+    _weight("weight-terms-divided", "E[z xᵀ] is divided by the decay",
+            lambda p, x, z, W: -_hebb(p, x, z, W) / _decay(p, x, z, W) * _sum_of_one(p, x)),
+    _weight("weight-fixed-point", "ΔW is divided by E[x²], column by column",
+            lambda p, x, z, W: p.copi(x, z, W) / nonzero(mean_square(x))),
+    _weight("weight-hebb-fixed-point", "E[z xᵀ] is divided by E[x²], column by column, and the decay is −W",
+            lambda p, x, z, W: _hebb(p, x, z, W) / nonzero(_power(p, x, z)) - W),
+    _weight("weight-full-rule", "ΔW = E[z xᵀ] E[x xᵀ]⁻¹ − W: the rule for inputs that are not decorrelated (Eq. 2)",
+            lambda p, x, z, W: _hebb(p, x, z, W) / _sum_of_one(p, x) @ np.linalg.pinv(mean_outer(x, x)) - W),
+    _weight("weight-z-for-x-in-w", "W x for z: the target has no effect", lambda p, x, z, W: p.copi(x, x @ W.mT, W)),
+    _weight("weight-error-for-z", "z − W x for z, beside the decay", lambda p, x, z, W: p.copi(x, z - x @ W.mT, W)),
+)  # fmt: skip
+
+
+def _sgd(name: str, says: str, wrong: Callable[[Pieces, HostArray, HostArray], HostArray]) -> Variant:
+    """A wrong ``(pieces, x, δ) -> ΔW`` in place of E[δ xᵀ]."""
+    return Variant(name, says, lambda p: p.with_changes(sgd=lambda x, delta: wrong(p, x, delta)))
+
+
+def _adjusted_sgd(adjustment: Adjustment) -> Variant:
+    def wrong(p: Pieces, x: HostArray, delta: HostArray) -> HostArray:
+        return adjustment.wrong(p.sgd, x, delta, p.conventions.reduction == "sum")
+
+    return _sgd(*named("sgd", adjustment, "ΔW"), wrong)
+
+
 SGD_VARIANTS = (
-    _sgd("sgd-sign", "ΔW has the wrong sign: δ is −dℓ/da already", lambda x, d: -mean_outer(d, x)),
-    _sgd("sgd-n-minus-1", "ΔW divides by N − 1 instead of N", lambda x, d: mean_outer(d, x) * n_minus_1(x)),
-    _sgd("sgd-times-n", "ΔW is multiplied by N, not divided", lambda x, d: mean_outer(d, x) * len(x) ** 2),
-    _sgd("sgd-over-n-again", "ΔW is divided by N twice", lambda x, d: mean_outer(d, x) / len(x)),
-    _sgd("sgd-mean-over-inputs", "ΔW is divided by K instead of N", lambda x, d: per(x, x, mean_outer(d, x))),
-    _sgd("sgd-mean-over-units", "ΔW is divided by M instead of N", lambda x, d: per(x, d, mean_outer(d, x))),
-    _sgd(
-        "sgd-outer-of-means",
-        "E[δ] E[x]ᵀ for E[δ xᵀ]: the mean is taken before the product",
-        lambda x, d: np.outer(d.mean(axis=0), x.mean(axis=0)),
-    ),
-    _sgd("sgd-covariance", "x is centred", lambda x, d: mean_outer(d, centred(x))),
-    _sgd("sgd-last-sample", "only the last sample is used", lambda x, d: mean_outer(d[-1:], x[-1:])),
-    _sgd("sgd-first-sample", "only the first sample is used", lambda x, d: mean_outer(d[:1], x[:1])),
-    _sgd(
-        "sgd-misses-last-sample", "the last sample is left out of the sum", lambda x, d: mean_outer(without_last(d), x)
-    ),
-    _sgd(
-        "sgd-misses-first-sample",
-        "the first sample is left out of the sum",
-        lambda x, d: mean_outer(without_last(d[::-1]), x[::-1]),
-    ),
-    _sgd(
-        "sgd-samples-shifted",
-        "δ and x of different samples are multiplied",
-        lambda x, d: mean_outer(np.roll(d, 1, axis=0), x),
-    ),
-    _sgd(
-        "sgd-normalised",
-        "ΔW is divided by E[x²], column by column",
-        lambda x, d: mean_outer(d, x) / np.where(mean_square(x) == 0, 1, mean_square(x)),
-    ),
-)
+    *(_adjusted_sgd(adjustment) for adjustment in ADJUSTMENTS if "sgd" in adjustment.places),
+    _sgd("sgd-normalised", "ΔW is divided by E[x²], column by column",
+         lambda p, x, d: p.sgd(x, d) / nonzero(mean_square(x))),
+    _sgd("sgd-natural", "ΔW is multiplied with E[x xᵀ]⁻¹",
+         lambda p, x, d: p.sgd(x, d) @ np.linalg.pinv(mean_outer(x, x))),
+)  # fmt: skip

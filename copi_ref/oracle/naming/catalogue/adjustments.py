@@ -1,0 +1,274 @@
+"""What people do wrongly to any sum over samples: one table, of which each row is a mistake in every update and term.
+
+An adjustment gets the right update as a function of the batch, ``update(x, other)``: `other` is z or δ, or R for ΔR.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from copi_ref.arrays.backend import HostArray
+from copi_ref.oracle.contract.conventions import Conventions
+from copi_ref.oracle.naming.catalogue import arrays
+
+Update = Callable[[HostArray, HostArray], HostArray]
+
+FORWARD = frozenset({"weight", "weight-hebb", "weight-decay", "sgd"})
+OF_TWO = frozenset({"weight-hebb", "sgd"})
+"""Where z or δ comes in: ΔW itself has it in E[z xᵀ] alone."""
+LATERAL = frozenset({"lateral", "lateral-product", "lateral-decay"})
+WHOLE = frozenset({"weight", "sgd", "lateral"})
+TERMS = frozenset({"weight-hebb", "weight-decay", "lateral-product", "lateral-decay"})
+EVERYWHERE = FORWARD | LATERAL
+
+
+@dataclass(frozen=True)
+class Adjustment:
+    """A mistake that can be made in several places.
+
+    Args:
+        name: as it ends the names of its variants.
+        says: in words; ``{}`` stands for what it is done to.
+        wrong: ``(update, x, other, summed) -> update``; `summed`: whether the right one is a sum over samples.
+        places: in which it has a meaning.
+        of_means_only: it is right where sums are.
+    """
+
+    name: str
+    says: str
+    wrong: Callable[[Update, HostArray, HostArray, bool], HostArray]
+    places: frozenset[str] = EVERYWHERE
+    of_means_only: bool = False
+
+    def said_of(self, what: str) -> str:
+        """Return what is done, and to what."""
+        return self.says.format(what) if "{}" in self.says else f"{what}: {self.says}"
+
+    def has_meaning(self, conventions: Conventions) -> bool:
+        """Whether it is a mistake under these conventions."""
+        return not (self.of_means_only and conventions.reduction == "sum")
+
+
+def named(place: str, adjustment: Adjustment, what: str) -> tuple[str, str]:
+    """Return the name of a variant and what it says, for what is done, and to what."""
+    name = f"{place}-{adjustment.name}"
+    known, says = KNOWN_AS.get(name, (name, ""))
+    return known, says or adjustment.said_of(what)
+
+
+def _divided(
+    name: str, by: str, divisor: Callable[[int, int, int], float], places: frozenset[str] = EVERYWHERE
+) -> Adjustment:
+    """Divided by something else than N, where sums are not divided at all."""
+
+    def wrong(update: Update, x: HostArray, other: HostArray, summed: bool) -> HostArray:
+        N = len(x)
+        by = divisor(N, x.shape[1], other.shape[1])
+        return update(x, other) * ((1 if summed else N) / by if by else np.inf)
+
+    return Adjustment(name, f"{{}} is divided by {by}", wrong, places)
+
+
+def _result(
+    name: str, says: str, wrong: Callable[[HostArray], HostArray], places: frozenset[str] = EVERYWHERE
+) -> Adjustment:
+    return Adjustment(name, says, lambda update, x, other, summed: wrong(update(x, other)), places)
+
+
+def _samples(
+    name: str,
+    says: str,
+    batch: Callable[[HostArray, HostArray], tuple[HostArray, HostArray]],
+    places: frozenset[str] = EVERYWHERE,
+) -> Adjustment:
+    return Adjustment(name, says, lambda update, x, other, summed: update(*batch(x, other)), places)
+
+
+def _some(name: str, says: str, some: Callable[[HostArray], HostArray]) -> Adjustment:
+    """Samples that are chosen, or set to 0: of x and of z or δ alike; R is no batch, and stays."""
+
+    def wrong(update: Update, x: HostArray, other: HostArray, summed: bool) -> HostArray:
+        return update(some(x), some(other) if len(other) == len(x) else other)
+
+    return Adjustment(name, says, wrong)
+
+
+def _x(
+    name: str, says: str, change: Callable[[HostArray], HostArray], places: frozenset[str] = EVERYWHERE
+) -> Adjustment:
+    return _samples(name, says, lambda x, other: (change(x), other), places)
+
+
+def _other(name: str, says: str, change: Callable[[HostArray], HostArray]) -> Adjustment:
+    return _samples(name, says, lambda x, other: (x, change(other)), OF_TWO)
+
+
+def _in_batches(size: int) -> Callable[[Update, HostArray, HostArray, bool], HostArray]:
+    def wrong(update: Update, x: HostArray, other: HostArray, summed: bool) -> HostArray:
+        """The ragged last one weighs as much as the others."""
+        parts = [
+            update(x[start : start + size], other[start : start + size] if len(other) == len(x) else other)
+            for start in range(0, len(x), size)
+        ]
+        return np.asarray(np.mean(parts, axis=0))
+
+    return wrong
+
+
+def _over_trace(update: Update, x: HostArray, other: HostArray, summed: bool) -> HostArray:
+    return np.asarray(update(x, other) / np.sum(x * x) * len(x))
+
+
+def _over_mean_power(update: Update, x: HostArray, other: HostArray, summed: bool) -> HostArray:
+    return np.asarray(update(x, other) / np.mean(x * x))
+
+
+def _fixed(size: int) -> Callable[[int, int, int], float]:
+    return lambda N, K, M: size
+
+
+def _first(size: int) -> Callable[[HostArray], HostArray]:
+    return lambda x: x[:size]
+
+
+def _stopping(size: int) -> Callable[[HostArray], HostArray]:
+    return lambda x: arrays.up_to(x, size)
+
+
+def _whole(size: int) -> Callable[[HostArray], HostArray]:
+    return lambda x: arrays.up_to(x, len(x) // size * size)
+
+
+FORMATS = ("float32", "float16", "bfloat16")
+SIZES = (8, 16, 32)
+"""Of tiles, blocks and micro-batches: smaller than the largest batch that is drawn, or they would never show."""
+
+DIVISORS = (
+    _divided("n-minus-1", "N − 1 instead of N", lambda N, K, M: N - 1),
+    _divided("n-minus-1-guarded", "max(N − 1, 1) instead of N", lambda N, K, M: max(N - 1, 1)),
+    _divided("n-plus-1", "N + 1 instead of N", lambda N, K, M: N + 1),
+    _divided("over-inputs", "K, the number of inputs, instead of N", lambda N, K, M: K),
+    _divided("over-units", "M, the number of units, instead of N", lambda N, K, M: M, FORWARD),
+    _divided("over-x-size", "N K, the size of x, instead of N", lambda N, K, M: N * K),
+    _divided("over-z-size", "N M, the size of z or δ, instead of N", lambda N, K, M: N * M, FORWARD),
+    _divided("over-root-n", "√N instead of N", lambda N, K, M: N**0.5),
+    *(_divided(f"over-{size}", f"a fixed batch size of {size} instead of N", _fixed(size), WHOLE)
+      for size in (10, 32, 50, 64, 100, 128)),
+    Adjustment("sum", "{} is summed over samples, where the other term is a mean",
+               lambda update, x, other, summed: update(x, other) * len(x), TERMS, of_means_only=True),
+    Adjustment("times-n", "{} is multiplied by N, not divided",
+               lambda update, x, other, summed: update(x, other) * (len(x) if summed else len(x) ** 2)),
+    Adjustment("over-n-again", "{} is divided by N twice", lambda update, x, other, summed: update(x, other) / len(x)),
+    Adjustment("over-trace", "{} is divided by the trace of E[x xᵀ]", _over_trace),
+    Adjustment("over-mean-power", "{} is divided by the mean of x² over samples and inputs", _over_mean_power),
+)  # fmt: skip
+
+RESULTS = (
+    _result("sign", "{} has the wrong sign", lambda A: -A),
+    _result("zero", "{} is missing", lambda A: 0 * A, EVERYWHERE - {"sgd"}),
+    _result("absolute-result", "{} has its absolute value taken", np.abs),
+    _result("positive", "{} is set to 0 where it is negative", lambda A: np.maximum(A, 0)),
+    _result("signs", "{}: only the signs are left", np.sign),
+    _result("clipped", "{} is clipped to ±1", lambda A: np.clip(A, -1, 1)),
+    _result("clipped-01", "{} is clipped to [0, 1]", lambda A: np.clip(A, 0, 1)),
+    _result("clipped-by-norm", "{} is scaled down to a norm of 1 where it is larger", arrays.clipped_by_norm),
+    _result("frobenius-normalised", "{} is divided by its norm", arrays.normalised),
+    _result("rows-normalised", "{}: its rows are divided by their norms", lambda A: arrays.normalised(A, 1)),
+    _result("columns-normalised", "{}: its columns are divided by their norms", lambda A: arrays.normalised(A, 0)),
+    _result("max-normalised", "{} is divided by its largest entry",
+            lambda A: A / arrays.nonzero(np.max(np.abs(A)))),
+    _result("transposed", "{} is transposed, where it is square", arrays.transposed_if_square),
+    _result("symmetrised", "{}: its symmetric part is taken", lambda A: (A + A.mT) / 2, LATERAL),
+    _result("antisymmetric", "{}: its antisymmetric part is taken", lambda A: (A - A.mT) / 2, LATERAL),
+    _result("lower-triangle-of-result", "{}: its lower triangle is all that is taken", np.tril, LATERAL),
+    _result("upper-triangle-of-result", "{}: its upper triangle is all that is taken", np.triu, LATERAL),
+    _result("strictly-lower", "{}: what lies below its diagonal is all that is taken",
+            lambda A: np.tril(A, -1), LATERAL),
+    _result("strictly-upper", "{}: what lies above its diagonal is all that is taken",
+            lambda A: np.triu(A, 1), LATERAL),
+    _result("no-diagonal", "{}: its diagonal is set to 0", arrays.without_diagonal, LATERAL),
+    _result("diagonal-of-result", "{}: its diagonal is all that is taken", lambda A: np.diag(np.diag(A)), LATERAL),
+    _result("misses-first-row", "{}: its first row is left out", lambda A: arrays.cleared(A, 0, slice(None))),
+    _result("misses-last-row", "{}: its last row is left out", lambda A: arrays.cleared(A, -1, slice(None))),
+    _result("misses-first-column", "{}: its first column is left out", lambda A: arrays.cleared(A, slice(None), 0)),
+    _result("misses-last-column", "{}: its last column is left out", lambda A: arrays.cleared(A, slice(None), -1)),
+    *(_result(f"in-{name}", f"{{}} is rounded to {name}", arrays.rounded_to(name), WHOLE) for name in FORMATS),
+)  # fmt: skip
+
+SAMPLES = (
+    _some("first-sample", "only the first sample is used", lambda x: x[:1]),
+    _some("last-sample", "only the last sample is used", lambda x: x[-1:]),
+    _some("misses-first-sample", "the first sample is left out of the sum",
+          lambda x: arrays.without_last(x[::-1])[::-1]),
+    _some("misses-last-sample", "the last sample is left out of the sum", arrays.without_last),
+    _some("every-second-sample", "only every second sample is used", lambda x: x[::2]),
+    _some("first-half", "only the first half of the batch is used", lambda x: x[: (len(x) + 1) // 2]),
+    *(_some(f"first-{size}", f"only the first {size} samples are used", _first(size)) for size in SIZES),
+    *(_some(f"stops-at-{size}", f"the sum stops after {size} samples, and is divided by N", _stopping(size))
+      for size in SIZES),
+    *(_some(f"drops-rest-{size}", f"samples beyond a multiple of {size} are left out of the sum", _whole(size))
+      for size in (2, 4, *SIZES, 50)),
+    *(Adjustment(f"batches-of-{size}",
+                 f"means of micro-batches of {size} are averaged; a smaller last one counts as much",
+                 _in_batches(size)) for size in (4, *SIZES)),
+    _x("covariance", "x is centred", arrays.centred),
+    _x("unit-power", "x is scaled to E[x²] = 1 first", arrays.unit_power),
+    _x("standardised", "x is centred and scaled to variance 1, as by a batch norm (ε = 1e-5)", arrays.standardised),
+    _x("layer-normed", "x of each sample is centred and scaled to variance 1, as by a layer norm (ε = 1e-5)",
+       lambda x: arrays.standardised(x, axis=1)),
+    _x("unit-length", "x of each sample is divided by its length", lambda x: arrays.normalised(x, 1)),
+    _x("absolute-x", "|x| for x", np.abs, WHOLE),  # |x|² is x²
+    _x("positive-x", "x is set to 0 where it is negative", lambda x: np.maximum(x, 0)),
+    _x("clipped-x", "x is clipped to ±1", lambda x: np.clip(x, -1, 1)),
+    _x("clipped-x-01", "x is clipped to [0, 1]", lambda x: np.clip(x, 0, 1)),
+    *(_x(f"x-in-{name}", f"x is rounded to {name}", arrays.rounded_to(name)) for name in FORMATS),
+    _samples("square-batch-transposed", "a batch with as many samples as units is taken for columns",
+             lambda x, other: (arrays.transposed_if_square(x), arrays.transposed_if_square(other)
+                               if other.shape == x.shape else other), FORWARD - {"weight-decay"}),
+    _samples("square-x-transposed", "x with as many samples as inputs is taken for columns",
+             lambda x, other: (arrays.transposed_if_square(x), other)),
+    _other("samples-shifted", "x is multiplied with the sample before its own", lambda z: np.roll(z, 1, axis=0)),
+    _other("samples-shifted-back", "x is multiplied with the sample after its own", lambda z: np.roll(z, -1, axis=0)),
+    _other("samples-reversed", "samples of x and of what it is multiplied with run in opposite orders",
+           lambda z: z[::-1]),
+    _other("outer-of-means", "the mean is taken before the product", lambda z: z.mean(axis=0) + 0 * z),
+    _other("units-averaged", "all units get the mean over units", lambda z: z.mean(axis=1, keepdims=True) + 0 * z),
+    _other("units-reversed", "units are in the opposite order", lambda z: z[:, ::-1]),
+    _other("clipped-z", "z or δ is clipped to ±1", lambda z: np.clip(z, -1, 1)),
+    _other("absolute-z", "the absolute value of z or δ is taken", np.abs),
+    _other("positive-z", "z or δ is set to 0 where it is negative", lambda z: np.maximum(z, 0)),
+    _samples("per-length", "each sample is divided by ‖x‖²",
+             lambda x, other: (x, other / arrays.nonzero(np.sum(x * x, axis=1, keepdims=True))), OF_TWO),
+    _samples("nonzero-samples", "the mean is over samples that are not all 0",
+             lambda x, other: (x[arrays.rows_with_any(other)], other[arrays.rows_with_any(other)]), OF_TWO),
+)  # fmt: skip
+
+ADJUSTMENTS = (*RESULTS, *DIVISORS, *SAMPLES)
+"""In the order in which they are tried."""
+
+KNOWN_AS = {
+    "weight-over-inputs": ("weight-mean-over-inputs", ""),
+    "weight-over-units": ("weight-mean-over-units", ""),
+    "weight-hebb-zero": ("weight-decay-only", "the term E[z xᵀ] is missing"),
+    "weight-hebb-samples-shifted": ("weight-samples-shifted", "z and x of different samples are multiplied"),
+    "weight-hebb-outer-of-means": (
+        "weight-outer-of-means",
+        "E[z] E[x]ᵀ for E[z xᵀ]: the mean is taken before the product",
+    ),
+    "weight-decay-zero": ("weight-no-decay", "the decay −W diag(E[x²]) is missing"),
+    "weight-decay-covariance": ("weight-decay-variance", "the decay has the variance of x for E[x²]"),
+    "weight-decay-sign": ("weight-decay-sign", "the decay has a plus sign"),
+    "sgd-over-inputs": ("sgd-mean-over-inputs", ""),
+    "sgd-over-units": ("sgd-mean-over-units", ""),
+    "sgd-sign": ("sgd-sign", "ΔW has the wrong sign: δ is −dℓ/da already"),
+    "lateral-over-inputs": ("lateral-mean-over-inputs", ""),
+    "lateral-unit-power": ("lateral-correlation", ""),
+    "lateral-no-diagonal": ("lateral-no-self-update", ""),
+    "lateral-decay-zero": ("lateral-diagonal", "the diagonal of E[x xᵀ] is left in"),
+    "lateral-decay-sign": ("lateral-diagonal-sign", "diag(E[x²]) is added and not taken away"),
+    "lateral-decay-covariance": ("lateral-decay-variance", "the decay has the variance of x for E[x²]"),
+    "lateral-covariance": ("lateral-covariance", "x is centred: covariance for E[x xᵀ]"),
+    "weight-covariance": ("weight-covariance", "x and z are centred: covariances for second moments"),
+}
+"""Names and sentences that say more than the table's."""

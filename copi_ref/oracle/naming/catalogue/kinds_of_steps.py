@@ -1,0 +1,173 @@
+"""Wrong steps in kinds: in ΔW and ΔR at once, of the new weights, in some layers, for a few samples at a time."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from copi_ref.arrays.backend import HostArray
+from copi_ref.oracle.contract.pieces import Inputs, Pieces, Quantities
+from copi_ref.oracle.naming.catalogue import arrays, compositions, order
+from copi_ref.oracle.naming.catalogue.adjustments import ADJUSTMENTS, FORMATS
+from copi_ref.oracle.naming.catalogue.arrays import normalised, without_diagonal
+from copi_ref.oracle.naming.catalogue.compositions import Wrong, frozen, made_of_new, scaled_by
+from copi_ref.oracle.naming.catalogue.lateral import LATERAL_VARIANTS
+from copi_ref.oracle.naming.catalogue.variant import Variant
+from copi_ref.oracle.naming.catalogue.weights import WEIGHT_VARIANTS
+
+
+def step_variant(name: str, says: str, wrong: Wrong) -> Variant:
+    """``(pieces, inputs, own) -> quantities``; the step of its pieces is the one before the change."""
+
+    def change(p: Pieces) -> Pieces:
+        def step(q: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+            return wrong(q.with_changes(step=p.step), inputs, own)
+
+        return p.with_changes(step=step)
+
+    return Variant(name, says, change)
+
+
+# --- in ΔW and ΔR at once ---------------------------------------------------------------------------------------------
+
+_BY_NAME = {variant.name: variant for variant in (*WEIGHT_VARIANTS, *LATERAL_VARIANTS)}
+
+
+def _both(name: str, says: str, weight: str, lateral: str) -> Variant:
+    """A mistake in ΔW and in ΔR."""
+
+    def change(p: Pieces) -> Pieces | None:
+        return _BY_NAME[lateral].change(_BY_NAME[weight].change(p) or p)
+
+    return Variant(name, says, change)
+
+
+_ELSEWHERE = {"sign", "zero", "times-n", "drops-rest-16", "drops-rest-32", "drops-rest-50"}
+"""Steps of their own already, under other names; batches of steps are small."""
+
+
+def in_both() -> Iterator[Variant]:
+    """Yield each adjustment of updates, made in ΔW and in ΔR."""
+    for adjustment in ADJUSTMENTS:
+        if adjustment.places >= {"weight", "lateral"} and adjustment.name not in _ELSEWHERE:
+            end = "mean-over-inputs" if adjustment.name == "over-inputs" else adjustment.name
+            weight, lateral = (
+                next(name for name in (f"{place}-{end}", f"{place}-{_OTHERWISE.get(end, end)}") if name in _BY_NAME)
+                for place in ("weight", "lateral")
+            )
+            says = adjustment.said_of("each of ΔW and ΔR")
+            yield _both(f"step-{end}", says, weight, lateral)
+
+
+_OTHERWISE = {"unit-power": "correlation"}
+
+
+# --- new weights ------------------------------------------------------------------------------------------------------
+
+
+def _unit_diagonal(R: HostArray) -> HostArray:
+    return without_diagonal(R) + np.eye(len(R))
+
+
+_NEW: tuple[tuple[str, str, str, Callable[[HostArray], HostArray]], ...] = (
+    ("clipped", "clipped to ±1", "WR", lambda A: np.clip(A, -1, 1)),
+    ("clipped-10", "clipped to ±10", "WR", lambda A: np.clip(A, -10, 10)),
+    ("positive", "set to 0 where they are negative", "WR", lambda A: np.maximum(A, 0)),
+    ("rows-clipped", "scaled down to rows of norm 1 where they are larger", "W",
+     lambda A: arrays.clipped_by_norm(A, 1)),
+    ("normalised-rows", "divided by the norms of their rows", "W", lambda A: normalised(A, 1)),
+    ("normalised-columns", "divided by the norms of their columns", "WR", lambda A: normalised(A, 0)),
+    ("normalised-whole", "divided by their norm", "WR", normalised),
+    ("max-normalised", "divided by their largest entry", "WR", lambda A: A / arrays.nonzero(np.max(np.abs(A)))),
+    ("columns-centred", "centred: each column has mean 0", "WR", lambda A: A - A.mean(axis=0)),
+    ("rows-centred", "centred: each row has mean 0", "WR", lambda A: A - A.mean(axis=1, keepdims=True)),
+    ("transposed", "transposed, where they are square", "WR", arrays.transposed_if_square),
+    ("negated", "negated", "WR", lambda A: -A),
+    ("over-trace", "divided by their trace", "R", lambda R: R / np.trace(R)),
+    ("of-trace-k", "scaled to a trace of K", "R", lambda R: R / np.trace(R) * len(R)),
+    ("of-unit-determinant", "scaled to a determinant of 1", "R",
+     lambda R: R / np.abs(np.linalg.det(R)) ** (1 / len(R))),
+    ("unit-diagonal", "given a diagonal of 1", "R", _unit_diagonal),
+    ("divided-by-diagonal", "divided by their diagonal, row by row", "R", lambda R: R / np.diag(R)[:, None]),
+    ("divided-by-diagonal-columns", "divided by their diagonal, column by column", "R", lambda R: R / np.diag(R)),
+    ("without-diagonal", "given a diagonal of 0", "R", without_diagonal),
+    ("lower", "set to 0 above their diagonal", "R", np.tril),
+    ("upper", "set to 0 below their diagonal", "R", np.triu),
+    ("upper-mirrored", "mirrored from above their diagonal to below it", "R", lambda R: np.triu(R) + np.triu(R, 1).mT),
+    ("lower-mirrored", "mirrored from below their diagonal to above it", "R", lambda R: np.tril(R) + np.tril(R, -1).mT),
+    *((f"in-{name}", f"rounded to {name}", "WR", arrays.rounded_to(name)) for name in FORMATS),
+)  # fmt: skip
+
+
+def of_new_weights() -> Iterator[Variant]:
+    """Yield what people do to weights after a step."""
+    for name, says, letters, change in _NEW:
+        for which in (letters, *letters) if len(letters) > 1 else (letters,):
+            what = "the new weights" if which == "WR" else f"the new weights {which}"
+            prefix = "weights" if which == "WR" else which
+            yield step_variant(f"step-{prefix}-{name}", f"{what} are {says}", made_of_new(which, change))
+
+
+# --- which layers -----------------------------------------------------------------------------------------------------
+
+_WHICH: tuple[tuple[str, str, Callable[[int, int], bool]], ...] = (
+    ("first", "the first layer", lambda layer, layers: layer == 1),
+    ("last", "the last layer", lambda layer, layers: layer == layers),
+    ("hidden", "the hidden layers", lambda layer, layers: layer < layers),
+    ("upper", "the layers above the first", lambda layer, layers: layer > 1),
+    ("odd", "every second layer, the first among them,", lambda layer, layers: layer % 2 == 1),
+)
+
+
+def of_layers() -> Iterator[Variant]:
+    """Yield steps that leave layers out, or learn in them by gradient descent."""
+    for which, what, chosen in _WHICH:
+        for letters, name, of in (("W", "W", "W of "), ("R", "R", "R of "), ("WR", "layer", "neither W nor R of ")):
+            full = f"step-{which}-{name}-frozen"
+            not_ = "" if letters == "WR" else "not "
+            yield step_variant(_KNOWN_AS.get(full, full), f"{of}{what} is {not_}updated", frozen(letters, chosen))
+        yield step_variant(f"step-sgd-in-{which}", f"ΔW = E[δ xᵀ], gradient descent, in {what}",
+                    compositions.by_gradient_descent(chosen))  # fmt: skip
+
+
+_KNOWN_AS = {"step-hidden-W-frozen": "step-only-last-W"}
+
+
+def rates_of_layers() -> Iterator[Variant]:
+    """Yield learning rates that differ between layers."""
+    for letters, name in (("WR", "rates"), ("W", "eta-w"), ("R", "eta-r")):
+        what = "learning rates are" if len(letters) > 1 else f"η_{letters} is"
+        for end, says, factor in (
+            ("over-layers", "divided by the number of layers", lambda layer, layers: 1 / layers),
+            ("over-layer", "divided by the number of the layer", lambda layer, layers: 1 / layer),
+            ("times-layer", "multiplied by the number of the layer", lambda layer, layers: layer),
+        ):
+            yield step_variant(f"step-{name}-{end}", f"{what} {says}", _in(letters, factor))
+
+
+def _in(letters: str, factor: Callable[[int, int], float]) -> Wrong:
+    return scaled_by(lambda letter, layer, inputs: factor(layer, len(inputs["W"])) if letter in letters else 1)
+
+
+# --- samples one after the other --------------------------------------------------------------------------------------
+
+
+def one_after_the_other() -> Iterator[Variant]:
+    """Yield steps of a few samples at a time, in place of one of the batch."""
+    yield step_variant(
+        "step-sample-by-sample", "a step is made for each sample, one after the other", order.in_turn("WR", 1)
+    )
+    yield step_variant("step-W-sample-by-sample",
+                       "W has a step for each sample, one after the other, R one for the batch",
+                order.in_turn("W", 1))  # fmt: skip
+    yield step_variant("step-R-sample-by-sample",
+                       "R has a step for each sample, one after the other, W one for the batch",
+                order.in_turn("R", 1))  # fmt: skip
+    yield step_variant("step-sample-by-sample-backwards", "a step is made for each sample, the last one first",
+                order.in_turn("WR", 1, backwards=True))  # fmt: skip
+    yield step_variant("step-sample-by-sample-over-n",
+                       "a step is made for each sample, with learning rates divided by N",
+                order.in_turn("WR", 1, mean=True))  # fmt: skip
+    for size in (2, 4, 8, 16, 32):
+        yield step_variant(f"step-in-batches-of-{size}",
+                           f"a step is made for every {size} samples, one after the other",
+                    order.in_turn("WR", size))  # fmt: skip
