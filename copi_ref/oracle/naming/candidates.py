@@ -14,9 +14,9 @@ from copi_ref.oracle.naming.explaining import Candidate
 _USED = {
     "copi_update": {"copi"},
     "sgd_update": {"sgd"},
-    "decorrelation_update": {"lateral"},
-    "forward": {"decorrelate", "preactivate", "activate"},
-    "perturbations": {"output_delta", "hidden_delta"},
+    "decorrelation_update": {"joined", "product", "decay"},
+    "forward": {"decorrelate", "preactivate", "activate", "upwards"},
+    "perturbations": {"error", "slope", "carried", "at_output", "in_hidden", "downwards"},
 }
 """The pieces that functions are made of; a step has all."""
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from copi_ref.arrays.backend import HostArray
 from copi_ref.oracle.contract.pieces import Pieces, Quantities
-from copi_ref.oracle.naming.catalogue.moments import C_off, centred, mean_outer, mean_square, without_diagonal
+from copi_ref.oracle.naming.catalogue.arrays import centred, without_diagonal
+from copi_ref.oracle.naming.catalogue.moments import C_off, mean_outer, mean_square
 from copi_ref.oracle.naming.evidence import Cell, Evidence, Fit
 from copi_ref.oracle.naming.explaining import Candidate
 from copi_ref.oracle.naming.rules import Partial
