@@ -154,7 +154,7 @@ def _check_function(
     if found and not any(outcome.failed for outcome in outcomes):
         results[0] = _with_leak(results[0], caller, function, found)
     if function.name == "step" and tiers[ROUNDING] and not is_narrow(caller.precision):
-        results.append(_steps(caller, seed, passed, known))
+        results.append(_steps(caller, seed, passed, known, found))
     return results
 
 
@@ -234,8 +234,11 @@ def _if_sharp(result: Result, precision: Precision) -> Result:
     )
 
 
-def _steps(caller: Caller, seed: int, passed: set[str], known: list[Diagnosis]) -> Result:
-    """Return the result of several steps in a row, each from the implementation's own weights."""
+def _steps(caller: Caller, seed: int, passed: set[str], known: list[Diagnosis], of_one: Finding | None) -> Result:
+    """Return the result of several steps in a row, each from the implementation's own weights.
+
+    `of_one` is what was found of single ones: several say no more then.
+    """
     start = len(caller.history)
     trajectory = run_trajectory(caller, seed, passed)
     step = FUNCTIONS["step"]
@@ -246,7 +249,8 @@ def _steps(caller: Caller, seed: int, passed: set[str], known: list[Diagnosis]) 
         return replace(result, skipped=trajectory.skipped)
     name, outcome = failed
     mine = {at: one for at, (of, one) in enumerate(trajectory.outcomes, start=start) if of == name}
-    found = shown_by_copies(caller, FUNCTIONS[name], [*mine.values()], [*mine])
+    found = of_one if name == "step" else None
+    found = found or shown_by_copies(caller, FUNCTIONS[name], [*mine.values()], [*mine])
     found = found or named(caller, FUNCTIONS[name], [*mine.values()], [*mine], known)
     result = _result(caller, FUNCTIONS[name], "steps", [*mine.values()], found)
     at = f"{outcome.worst.quantity} at {outcome.case.name}" if outcome.worst else f"{name} at {outcome.case.name}"

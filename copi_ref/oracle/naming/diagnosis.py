@@ -143,8 +143,10 @@ def _partials(evidence: Evidence, tried: Sequence[Tried]) -> Iterator[Partial]:
 
 
 def _with_numbers(evidence: Evidence, candidates: Sequence[Tried]) -> Diagnosis | None:
-    """Two at once, of which the second has fitted numbers."""
+    """Two at once, of which the second has fitted numbers: the first gives something, or a multiple of it."""
     for one in candidates:
+        if not (one.fit.gives & one.fit.changes or one.fit.scaled):
+            continue
         for family in FAMILIES:
             for other in fitted(family, evidence, one.pieces, evidence.failing[:2]):
                 pieces = other.change(one.pieces)

@@ -14,7 +14,7 @@ from copi_ref.oracle.rounding import Precision
 Cell = tuple[int, str]
 """The number of the observation, and the name of the quantity."""
 
-_FEW = 8
+_FEW = 6
 """Observations that fail, and as many that don't, on which candidates are tried first: the smallest."""
 
 
@@ -25,10 +25,12 @@ class Fit:
     Args:
         gives: cells where they are the same, but for rounding.
         changes: cells where they are not the right ones.
+        scaled: cells where what came is another multiple of them.
     """
 
     gives: frozenset[Cell]
     changes: frozenset[Cell]
+    scaled: frozenset[Cell] = frozenset()
 
 
 class Evidence:
@@ -83,15 +85,18 @@ class Evidence:
 
     def fit(self, pieces: Pieces, numbers: Iterable[int]) -> Fit:
         """Compare what the pieces give with some observations."""
-        gives, changes = set(), set()
+        gives, changes, scaled = set(), set(), set()
         for at in numbers:
             found = self.evaluated(pieces, at) or {}
             for name in self.observations[at].actual:
-                if self._gives(found, (at, name)):
-                    gives.add((at, name))
-                if self._changes(found, (at, name)):
-                    changes.add((at, name))
-        return Fit(frozenset(gives), frozenset(changes))
+                cell = at, name
+                if self._changes(found, cell):
+                    changes.add(cell)
+                if self._gives(found, cell):
+                    gives.add(cell)
+                elif cell in changes and cell in self.wrong and name in found and self._is_multiple(found[name], cell):
+                    scaled.add(cell)
+        return Fit(frozenset(gives), frozenset(changes), frozenset(scaled))
 
     def evaluated(self, pieces: Pieces, at: int) -> Quantities | None:
         """Return what the pieces give for the inputs of an observation; None where they have no meaning."""
@@ -119,6 +124,14 @@ class Evidence:
 
     def _gives(self, found: Quantities, cell: Cell) -> bool:
         return cell[1] in found and self.agrees(np.asarray(found[cell[1]]), cell)
+
+    def _is_multiple(self, found: HostArray, cell: Cell) -> bool:
+        """Whether what came is one number times a value, of two entries or more."""
+        value, actual = np.ravel(found), np.ravel(self._bounds[cell].actual)
+        power = float(value @ value) if value.shape == actual.shape else 0.0
+        if not 0 < power < np.inf or np.count_nonzero(actual) < 2:
+            return False
+        return self.agrees(np.asarray(float(value @ actual) / power * found), cell)
 
     def _changes(self, found: Quantities, cell: Cell) -> bool:
         bounds = self._bounds[cell]
