@@ -59,6 +59,8 @@ def seen(function, conventions, precision, seed):
             found.append(Seen(case.inputs))
             continue
         states = FUNCTIONS["step"].expected(right_pieces(conventions), {**case.inputs, "eta_w": 1.0, "eta_r": 1.0}, {})
+        if function == "perturbations":  # from a and y as they are given
+            states |= FUNCTIONS[function].expected(right_pieces(conventions), case.inputs, {})
         layers = range(1, len(case.inputs["W"]) + 1)
         found.append(Seen(case.inputs, *(tuple(states[f"{s} of layer {at}"] for at in layers) for s in "ayδ")))
     return found
