@@ -141,7 +141,7 @@ def _check_function(
     if all(outcome.is_stub for outcome in outcomes):
         return [Result(function.name, "", function.equation, NOT_IMPLEMENTED)]
     before = [*range(start, start + len(outcomes))]
-    found = leak(caller, function, outcomes, before) or named(caller, function, outcomes, before, known)
+    found = leak(caller, function, outcomes, before, known) or named(caller, function, outcomes, before, known)
     if found is not None:
         known.append(found.diagnosis)
     tiers = {tier: [one for one in outcomes if one.case.tier == tier] for tier in (EXACT, ROUNDING)}

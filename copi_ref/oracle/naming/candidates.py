@@ -9,7 +9,7 @@ from copi_ref.oracle.contract.functions import Function
 from copi_ref.oracle.contract.pieces import Pieces, right_pieces
 from copi_ref.oracle.naming.catalogue import STEP_VARIANTS, VARIANTS
 from copi_ref.oracle.naming.evidence import Evidence
-from copi_ref.oracle.naming.explaining import Candidate
+from copi_ref.oracle.naming.explaining import Candidate, Change
 
 _USED = {
     "copi_update": {"copi"},
@@ -33,6 +33,31 @@ def singles(function: Function, conventions: Conventions) -> Iterator[Candidate]
     right = right_pieces(conventions)
     yield from (mistake for mistake in mistakes(function) if _concerns(function, mistake.change(right), right))
     yield from (candidate for changed, candidate in others if changed.keys() & of_f)
+    if function.name in ("perturbations", "step"):
+        yield from _other_slopes(conventions)
+
+
+def _other_slopes(conventions: Conventions) -> Iterator[Candidate]:
+    """Yield f′ of other conventions where f is as it should be: in all layers, at the output or in hidden layers."""
+    for field in ("slope", "derivative_at_zero"):
+        for changed in combined(conventions, 1, {field: ALTERNATIVES[field]}):
+            for where, ending in (("", ""), (" in δ_L", "-at-output"), (" in the hidden layers", "-in-hidden")):
+                if where or field == "slope":  # f′(0) of all layers is a convention
+                    name = f"f-prime-{field}={changed[field]!r}{ending}"
+                    says = f"f′ is that of {field}={changed[field]!r}{where}, and f is not"
+                    yield Candidate(name, says, _with_slope_of(changed, ending))
+
+
+def _with_slope_of(changed: dict[str, Any], ending: str) -> Change:
+    def change(p: Pieces) -> Pieces:
+        slope = right_pieces(replace(p.conventions, **changed)).slope
+        if ending == "-at-output":
+            return p.with_changes(at_output=lambda q, *rest: p.at_output(q.with_changes(slope=slope), *rest))
+        if ending == "-in-hidden":
+            return p.with_changes(in_hidden=lambda q, *rest: p.in_hidden(q.with_changes(slope=slope), *rest))
+        return p.with_changes(slope=slope)
+
+    return change
 
 
 def mistakes(function: Function) -> list[Candidate]:

@@ -114,7 +114,11 @@ def _besides(
     if base is None:
         return None
     mistakes = [candidate for candidate in candidates if not candidate.is_convention]
-    found = _one(evidence, base, mistakes) or _one(evidence, base, _families(evidence, base), at_most=1)
+    found = (
+        _one(evidence, base, mistakes)
+        or _one(evidence, base, _families(evidence, base), at_most=1)
+        or in_one_place(evidence, facts(evidence), list(_partials(evidence, looked_at(evidence, base, mistakes))))
+    )
     if found is None:
         return None
     return Diagnosis(found.name, f"{found}, besides what is above", found.change)

@@ -1,5 +1,6 @@
 """State that leaks between calls: which results are a matter of it, after which calls, and what was kept."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from copi_ref.oracle.judging.comparison import Outcome, run_case
 from copi_ref.oracle.judging.replaying import Replay, replay, shortest, size
 from copi_ref.oracle.naming.diagnosis import diagnose
 from copi_ref.oracle.naming.earlier_calls import CHOICES, after_words, shared_by
-from copi_ref.oracle.naming.explaining import Diagnosis
+from copi_ref.oracle.naming.explaining import Diagnosis, in_turn
 from copi_ref.oracle.naming.kept import what_was_kept
 from copi_ref.oracle.naming.kept_terms import Pair
 
@@ -39,16 +40,20 @@ class Finding:
     overwritten_by: Call | None = None
 
 
-def leak(caller: Caller, function: Function, outcomes: list[Outcome], before: list[int]) -> Finding | None:
+def leak(
+    caller: Caller, function: Function, outcomes: list[Outcome], before: list[int], known: Sequence[Diagnosis] = ()
+) -> Finding | None:
     """Say which state explains results; where no new copy shows it, by what a later call does to the first result.
 
-    `before` has, for each outcome, how many calls had been made.
+    `before` has, for each outcome, how many calls had been made; `known` are diagnoses of functions called before.
     """
     # Before there are copies: they may share the state, and then change it.
     overwritten = _overwritten(caller, function, outcomes)
     again = None if outcomes[0].failed or caller.has_ended else run_case(caller, function, outcomes[0].case)
-    if found := shown_by_copies(caller, function, outcomes, before) or overwritten:
-        return found
+    if found := shown_by_copies(caller, function, outcomes, before):
+        return named_in_copies(caller, function, outcomes, found.diagnosis, known) or found
+    if overwritten:
+        return overwritten
     return _another_again(caller, function, again, outcomes, before) if again and again.failed else None
 
 
@@ -112,9 +117,15 @@ def _outside(caller: Caller) -> str:
     return f"it is so {caller.fresh.words} too: it is kept in a module, a class or a closure"
 
 
-def without_copies(caller: Caller, function: Function, outcomes: list[Outcome], before: list[int]) -> Finding | None:
-    """Say what was kept if that explains all that is wrong, where copies share the state or there are none."""
+def without_copies(
+    caller: Caller, function: Function, outcomes: list[Outcome], before: list[int], known: Sequence[Diagnosis] = ()
+) -> Finding | None:
+    """Say what was kept if that explains all that is wrong, where copies share the state or there are none.
+
+    `known` are diagnoses of functions called before: what is wrong there is in the numbers too.
+    """
     right = right_pieces(caller.conventions)
+    right = in_turn([one.change for one in known if one.change and not one.is_consequence])(right) or right
     wrong = [
         (one, one.observation, [call for call in caller.history[:start] if call.function is function])
         for one, start in zip(outcomes, before, strict=True)
@@ -134,15 +145,22 @@ def without_copies(caller: Caller, function: Function, outcomes: list[Outcome], 
     return None
 
 
-def named_in_copies(caller: Caller, function: Function, outcomes: list[Outcome], unsteady: Diagnosis) -> Finding | None:
+def named_in_copies(
+    caller: Caller, function: Function, outcomes: list[Outcome], unsteady: Diagnosis, known: Sequence[Diagnosis] = ()
+) -> Finding | None:
     """Name what is wrong in new copies, where state comes on top of it."""
     alone = [replay(caller, function, outcome.case) for outcome in outcomes]
     replays = tuple(one for one in alone if one and one.outcome.failed)
     seen = [one.outcome.observation for one in alone if one and one.outcome.observation]
     if unsteady.name != _NAME or not replays or len(seen) < len(outcomes):
         return None
-    named = diagnose(function, caller.conventions, caller.precision, seen)
-    return Finding(replace(named, says=f"{named.says}; besides, {unsteady.says}"), replays) if named.name else None
+    named = diagnose(function, caller.conventions, caller.precision, seen, known)
+    if not named.name:
+        return None
+    both = replace(
+        named, name=f"{named.name} + {unsteady.name}", says=f"{named}; besides, {unsteady.says}", bracketed=False
+    )
+    return Finding(both, replays)
 
 
 def by_chance(caller: Caller, function: Function, failed: Outcome) -> Finding | None:

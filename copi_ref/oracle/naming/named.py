@@ -26,13 +26,13 @@ def named(
         return Finding(Diagnosis("verdict", _with_hint(caller, function, failed[0])))
     observations = [outcome.observation for outcome in outcomes if outcome.observation is not None]
     if unsteady := not_steady(caller, function, failed[0]):
-        named = named_in_copies(caller, function, outcomes, unsteady)
-        kept = named or without_copies(caller, function, outcomes, before)
+        named = named_in_copies(caller, function, outcomes, unsteady, known)
+        kept = named or without_copies(caller, function, outcomes, before, known)
         return kept or Finding(unsteady, after_all(caller, outcomes, before))
     catalogued = diagnose(function, caller.conventions, caller.precision, observations, known)
     if catalogued.name:
         return Finding(_if_symmetric(caller, function, catalogued))
-    kept = without_copies(caller, function, outcomes, before) or by_chance(caller, function, failed[0])
+    kept = without_copies(caller, function, outcomes, before, known) or by_chance(caller, function, failed[0])
     return kept or Finding(_if_symmetric(caller, function, catalogued))
 
 
