@@ -21,6 +21,7 @@ LATERAL = frozenset({"lateral", "lateral-product", "lateral-decay"})
 WHOLE = frozenset({"weight", "sgd", "lateral"})
 TERMS = frozenset({"weight-hebb", "weight-decay", "lateral-product", "lateral-decay"})
 EVERYWHERE = FORWARD | LATERAL
+DECAYS = frozenset({"weight-decay", "lateral-decay"})
 
 
 @dataclass(frozen=True)
@@ -213,8 +214,9 @@ SAMPLES = (
                  f"means of micro-batches of {size} are averaged; a smaller last one counts as much",
                  _in_batches(size)) for size in (4, *SIZES)),
     _x("covariance", "x is centred", arrays.centred),
-    _x("unit-power", "x is scaled to E[x²] = 1 first", arrays.unit_power),
-    _x("standardised", "x is centred and scaled to variance 1, as by a batch norm (ε = 1e-5)", arrays.standardised),
+    _x("unit-power", "x is scaled to E[x²] = 1 first", arrays.unit_power, EVERYWHERE - DECAYS),
+    _x("standardised", "x is centred and scaled to variance 1, as by a batch norm (ε = 1e-5)",
+       arrays.standardised, EVERYWHERE - DECAYS),
     _x("layer-normed", "x of each sample is centred and scaled to variance 1, as by a layer norm (ε = 1e-5)",
        lambda x: arrays.standardised(x, axis=1)),
     _x("unit-length", "x of each sample is divided by its length", lambda x: arrays.normalised(x, 1)),

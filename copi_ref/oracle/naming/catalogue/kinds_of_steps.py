@@ -7,7 +7,7 @@ import numpy as np
 from copi_ref.arrays.backend import HostArray
 from copi_ref.oracle.contract.pieces import Inputs, Pieces, Quantities
 from copi_ref.oracle.naming.catalogue import arrays, compositions, order
-from copi_ref.oracle.naming.catalogue.adjustments import ADJUSTMENTS, FORMATS
+from copi_ref.oracle.naming.catalogue.adjustments import ADJUSTMENTS, FORMATS, SIZES
 from copi_ref.oracle.naming.catalogue.arrays import normalised, without_diagonal
 from copi_ref.oracle.naming.catalogue.compositions import Wrong, frozen, made_of_new, scaled_by
 from copi_ref.oracle.naming.catalogue.lateral import LATERAL_VARIANTS
@@ -41,8 +41,9 @@ def _both(name: str, says: str, weight: str, lateral: str) -> Variant:
     return Variant(name, says, change)
 
 
-_ELSEWHERE = {"sign", "zero", "times-n", "drops-rest-16", "drops-rest-32", "drops-rest-50"}
-"""Steps of their own already, under other names; batches of steps are small."""
+_BLOCKS = ("first", "stops-at", "drops-rest", "batches-of")
+_ELSEWHERE = {"sign", "zero", "times-n", *(f"{block}-{size}" for block in _BLOCKS for size in (*SIZES, 50))}
+"""Steps of their own already, under other names, or of no effect: batches of steps are drawn small."""
 
 
 def in_both() -> Iterator[Variant]:
@@ -167,7 +168,7 @@ def one_after_the_other() -> Iterator[Variant]:
     yield step_variant("step-sample-by-sample-over-n",
                        "a step is made for each sample, with learning rates divided by N",
                 order.in_turn("WR", 1, mean=True))  # fmt: skip
-    for size in (2, 4, 8, 16, 32):
+    for size in (2, 4):
         yield step_variant(f"step-in-batches-of-{size}",
                            f"a step is made for every {size} samples, one after the other",
                     order.in_turn("WR", size))  # fmt: skip
