@@ -169,16 +169,18 @@ def _slope_is_exact(
     slope = conventions.slope_below
     if slope is None or conventions.slope_is_dyadic:
         return True
-    in_format = precision.representable
+    in_format, p, q = precision.representable, slope.numerator, slope.denominator
     s = in_format(np.asarray(float(slope)))
-    scales = {1.0, float(conventions.loss_factor), float(conventions.error_scale)}
-    for layer in range(1, len(inputs.get("W", ())) + 1 if "y0" in inputs else 0):
-        a = expected[f"a of layer {layer}"].value if f"a of layer {layer}" in expected else inputs["a"][layer - 1]
-        for name in ("y", "δ"):
-            if f"{name} of layer {layer}" in expected:
-                product = expected[f"{name} of layer {layer}"].value[a < 0]
-                for scale in scales if name == "δ" else (1.0,):
-                    multiplied = product * slope.denominator / slope.numerator / scale
-                    if np.any(in_format(in_format(s * scale) * in_format(multiplied)) != product):
-                        return False
+    factors = (1.0, float(conventions.loss_factor), float(conventions.error_scale))
+    for layer in range(1, len(inputs["W"]) + 1 if "y0" in inputs else 0):
+        name = f"a of layer {layer}"
+        a = expected[name].value if name in expected else inputs["a"][layer - 1]
+        products = [(a[a < 0] * p / q, 1.0)]
+        if f"δ of layer {layer}" in expected:
+            delta = expected[f"δ of layer {layer}"].value[a < 0]
+            products += [(delta, factor) for factor in factors]
+        for product, factor in products:
+            multiplied = in_format(product * q / p / factor)
+            if np.any(in_format(in_format(s * factor) * multiplied) != product):
+                return False
     return True
