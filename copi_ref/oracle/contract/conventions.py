@@ -83,10 +83,12 @@ class Conventions:
         base = leaky_relu_with(self.slope) if self.activation == "leaky_relu" else ACTIVATIONS["relu"]
         at_zero = _plain(self.derivative_at_zero)
         kinked = replace(base, f_prime=lambda a, xp: xp.where(a == 0, at_zero * a**0, base.f_prime(a, xp)))
-        if self.activation == "relu":  # exact in every way of writing it
-            return kinked
-        steepest = max(1.0, abs(float(self.slope)))
+        # f of ReLU is exact in every way of writing it. f′ is too, but in a short format the error that a dead unit
+        # multiplies by 0 may have left the range before: 0 ∞ is no number. So M takes f′ for 1 there as well.
+        steepest = 1.0 if self.activation == "relu" else max(1.0, abs(float(self.slope)))
         at_most = max(steepest, abs(float(self.derivative_at_zero)))
+        if self.activation == "relu":
+            return replace(kinked, f_prime=_bent(kinked.f_prime, at_most, True))
         return replace(kinked, f=_bent(base.f, steepest, False), f_prime=_bent(kinked.f_prime, at_most, True))
 
     @property
