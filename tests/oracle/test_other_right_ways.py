@@ -139,3 +139,18 @@ def test_sample_by_sample_into_the_weights(update, precision):
 
 
 SEEDS_OF_SAMPLES = (14, 0)
+
+
+# --- what leaves the range of a short format --------------------------------------------------------------------------
+
+
+def test_an_error_that_a_dead_unit_multiplies_by_0_stays_in_the_range_of_float16():
+    scaled = Conventions(activation="relu", output="pre-activation", error_scale=1000, credit="fa")
+
+    def perturbations(W, R, x, a, y, target, B=()):
+        deltas = [-((a[-1] >= 0) * (2000 * (a[-1] - target)))]
+        for pre, feedback in zip(a[-2::-1], B[::-1], strict=True):
+            deltas.insert(0, (deltas[0] @ feedback.T) * (pre >= 0))
+        return deltas
+
+    assert_passes("float16", (498296471, 0, 1), scaled, perturbations=perturbations)

@@ -149,10 +149,12 @@ def _activation(conventions: Conventions) -> Activation:
     base = leaky_relu_with(conventions.slope) if conventions.activation == "leaky_relu" else ACTIVATIONS["relu"]
     at_zero = _plain(conventions.derivative_at_zero)
     kinked = replace(base, f_prime=lambda a, xp: xp.where(a == 0, at_zero * a**0, base.f_prime(a, xp)))
-    if conventions.activation == "relu":  # exact in every way of writing it
-        return kinked
-    steepest = max(1.0, abs(float(conventions.slope)))
+    # f of ReLU is exact in every way of writing it. f′ is too, but in a short format the error that a dead unit
+    # multiplies by 0 may have left the range before: 0 ∞ is no number. So M takes f′ for 1 there as well.
+    steepest = 1.0 if conventions.activation == "relu" else max(1.0, abs(float(conventions.slope)))
     at_most = max(steepest, abs(float(conventions.derivative_at_zero)))
+    if conventions.activation == "relu":
+        return replace(kinked, f_prime=_bent(kinked.f_prime, at_most, None, of_slope=True))
     fraction = None if conventions.slope_is_dyadic else conventions.slope_below
     return replace(
         kinked,

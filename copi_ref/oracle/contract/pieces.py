@@ -224,8 +224,10 @@ def perturbations_of_given(pieces: Pieces, inputs: Inputs, own: Quantities) -> Q
     from_x = pieces.with_changes(decorrelate=lambda y, R, layer: y if layer == 1 else pieces.decorrelate(y, R, layer))
     again = forward(from_x, {**inputs, "y0": inputs["x"][0]}, given)
     a, y = ([kept(again[name], given[name]) for name in given if name.startswith(s)] for s in "ay")
-    pre = {name: quantity for name, quantity in again.items() if name.startswith("a")}
-    return pre | perturbations(pieces, {**inputs, "a": a, "y": y}, own)
+    found = perturbations(pieces, {**inputs, "a": a, "y": y}, own)
+    if not any(quantity.value.any() for quantity in found.values()):
+        return found  # inputs are drawn again where every result is 0, and a is no result
+    return {name: quantity for name, quantity in again.items() if name.startswith("a")} | found
 
 
 def perturbations(pieces: Pieces, inputs: Inputs, own: Quantities) -> Quantities:

@@ -31,7 +31,7 @@ def singles(function: Function, conventions: Conventions) -> Iterator[Candidate]
     others = [(changed, convention(changed)) for changed in combined(conventions, 1) if _can_be(conventions, changed)]
     yield from (candidate for changed, candidate in others if not changed.keys() & of_f)
     right = right_pieces(conventions)
-    yield from (mistake for mistake in mistakes(function) if _concerns(function, mistake.change(right), right))
+    yield from (mistake for mistake in mistakes(function) if concerns(function, mistake.change(right), right))
     yield from (candidate for changed, candidate in others if changed.keys() & of_f)
     if function.name in ("perturbations", "step"):
         yield from _other_slopes(conventions)
@@ -66,7 +66,7 @@ def mistakes(function: Function) -> list[Candidate]:
     return [Candidate(variant.name, variant.says, variant.change) for variant in in_order]
 
 
-def _concerns(function: Function, pieces: Pieces | None, right: Pieces) -> bool:
+def concerns(function: Function, pieces: Pieces | None, right: Pieces) -> bool:
     """Whether a piece is another that the function is made of."""
     if pieces is None or function.name not in _USED:
         return pieces is not None

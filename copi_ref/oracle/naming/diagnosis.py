@@ -7,7 +7,7 @@ from copi_ref.oracle.contract.conventions import Conventions
 from copi_ref.oracle.contract.functions import Function
 from copi_ref.oracle.contract.pieces import Pieces, right_pieces
 from copi_ref.oracle.judging.comparison import Observation
-from copi_ref.oracle.naming.candidates import several_conventions, singles
+from copi_ref.oracle.naming.candidates import concerns, several_conventions, singles
 from copi_ref.oracle.naming.coarse import coarser
 from copi_ref.oracle.naming.evidence import Cell, Evidence
 from copi_ref.oracle.naming.explaining import Candidate, Diagnosis, in_turn, joined
@@ -91,13 +91,18 @@ def _one(
 # --- with what is known of the functions before -----------------------------------------------------------------------
 
 
-def _known(before: Sequence[Diagnosis]) -> list[Diagnosis]:
-    return [one for one in before if one.change is not None and not one.is_consequence]
+def _known(evidence: Evidence, right: Pieces, before: Sequence[Diagnosis]) -> list[Diagnosis]:
+    """What is wrong before and concerns this function too."""
+    return [
+        one
+        for one in before
+        if one.change is not None and not one.is_consequence and concerns(evidence.function, one.change(right), right)
+    ]
 
 
 def _consequence(evidence: Evidence, right: Pieces, before: Sequence[Diagnosis]) -> Diagnosis | None:
     """What was found before comes to all of it."""
-    known = _known(before)
+    known = _known(evidence, right, before)
     base = in_turn([one.change for one in known if one.change])(right) if known else None
     if base is None or not evidence.explained_by(base):
         return None
@@ -109,7 +114,7 @@ def _besides(
     evidence: Evidence, right: Pieces, before: Sequence[Diagnosis], candidates: Sequence[Candidate]
 ) -> Diagnosis | None:
     """Another mistake besides what was found before."""
-    known = _known(before)
+    known = _known(evidence, right, before)
     base = in_turn([one.change for one in known if one.change])(right) if known else None
     if base is None:
         return None

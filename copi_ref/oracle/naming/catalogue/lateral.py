@@ -10,6 +10,7 @@ from copi_ref.oracle.naming.catalogue.adjustments import ADJUSTMENTS, Adjustment
 from copi_ref.oracle.naming.catalogue.arrays import (
     EPSILONS,
     centred,
+    cleared,
     n_minus_1,
     nonzero,
     unit_power,
@@ -140,6 +141,11 @@ def _outer_of_means(x: HostArray) -> HostArray:
     return np.outer(x.mean(axis=0), x.mean(axis=0))
 
 
+def _clearing(line: str, at: int, of_all: bool = False) -> Callable[[HostArray, HostArray, HostArray], HostArray]:
+    where = (at, slice(None)) if line == "row" else (slice(None), at)
+    return lambda C, D, x: cleared(C if of_all else C - D, *where)
+
+
 LATERAL_VARIANTS = (
     *_adjusted_places(),
     _with_C("lateral-only-diagonal", "the diagonal of E[x xᵀ] is all that is taken", lambda C, D, x: D),
@@ -154,6 +160,14 @@ LATERAL_VARIANTS = (
     _with_C("lateral-off-positive", "C_off is set to 0 where it is negative", lambda C, D, x: np.maximum(C - D, 0)),
     _with_C("lateral-off-squared", "C_off is squared, element by element", lambda C, D, x: (C - D) ** 2),
     _with_C("lateral-whitening", "E[x xᵀ] − I for C_off: it whitens", lambda C, D, x: C - np.eye(len(C))),
+    _with_C("lateral-first-unit-left-out", "the first input is left out of C_off: its row and column are 0",
+            lambda C, D, x: cleared(cleared(C - D, 0, slice(None)), slice(None), 0)),
+    _with_C("lateral-last-unit-left-out", "the last input is left out of C_off: its row and column are 0",
+            lambda C, D, x: cleared(cleared(C - D, -1, slice(None)), slice(None), -1)),
+    *(_with_C(f"lateral-off-misses-{which}-{line}", f"the {which} {line} of C_off is left out",
+              _clearing(line, at)) for which, at in (("first", 0), ("last", -1)) for line in ("row", "column")),
+    *(_with_C(f"lateral-{which}-{line}-for-diagonal", f"the {which} {line} of E[x xᵀ] is set to 0, not its diagonal",
+              _clearing(line, at, of_all=True)) for which, at in (("first", 0), ("last", -1)) for line in ("row", "column")),
     _with_C("lateral-neighbours", "only neighbouring inputs are decorrelated",
             lambda C, D, x: np.triu(np.tril(C - D, 1), -1)),
     _with_C("lateral-diagonal-from-rows", "diag(E[x²]) is taken from every row of E[x xᵀ], not from its diagonal",
