@@ -167,7 +167,7 @@ DIVISORS = (
 
 RESULTS = (
     _result("sign", "{} has the wrong sign", lambda A: -A),
-    _result("zero", "{} is missing", lambda A: 0 * A, EVERYWHERE - {"sgd"}),
+    _result("zero", "{} is 0", lambda A: 0 * A, EVERYWHERE - {"sgd"}),
     _result("absolute-result", "{} has its absolute value taken", np.abs),
     _result("positive", "{} is set to 0 where it is negative", lambda A: np.maximum(A, 0)),
     _result("signs", "{}: only the signs are left", np.sign),

@@ -167,7 +167,8 @@ LATERAL_VARIANTS = (
     *(_with_C(f"lateral-off-misses-{which}-{line}", f"the {which} {line} of C_off is left out",
               _clearing(line, at)) for which, at in (("first", 0), ("last", -1)) for line in ("row", "column")),
     *(_with_C(f"lateral-{which}-{line}-for-diagonal", f"the {which} {line} of E[x xᵀ] is set to 0, not its diagonal",
-              _clearing(line, at, of_all=True)) for which, at in (("first", 0), ("last", -1)) for line in ("row", "column")),
+              _clearing(line, at, of_all=True))
+      for which, at in (("first", 0), ("last", -1)) for line in ("row", "column")),
     _with_C("lateral-neighbours", "only neighbouring inputs are decorrelated",
             lambda C, D, x: np.triu(np.tril(C - D, 1), -1)),
     _with_C("lateral-diagonal-from-rows", "diag(E[x²]) is taken from every row of E[x xᵀ], not from its diagonal",
