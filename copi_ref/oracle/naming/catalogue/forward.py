@@ -65,6 +65,7 @@ def _one_at(A: HostArray, column: int) -> HostArray:
 
 _MOVES = {"shifted", "reversed", "features-reversed", "transposed"}
 _LINEAR = {"centred", "halved", "doubled", "shifted", "reversed"}
+_ONES = {"first-is-one", "last-is-one"}
 _ROUNDED = {f"in-{name}" for name in FORMATS}
 
 _PLACES: tuple[tuple[str, str, Callable[[Pieces, Change], Pieces], set[str]], ...] = (
@@ -75,7 +76,7 @@ _PLACES: tuple[tuple[str, str, Callable[[Pieces, Change], Pieces], set[str]], ..
      lambda p, change: p.with_changes(decorrelate=lambda y, R, layer: p.decorrelate(change(y), R, layer)), set()),
     ("x", "x", lambda p, change: p.with_changes(decorrelate=lambda *args: change(p.decorrelate(*args))), _LINEAR),
     ("a", "a", lambda p, change: p.with_changes(preactivate=lambda *args: change(p.preactivate(*args))), set()),
-    ("y", "y", lambda p, change: p.with_changes(activate=lambda *args: change(p.activate(*args))), set()),
+    ("y", "y", lambda p, change: p.with_changes(activate=lambda *args: change(p.activate(*args))), {"absolute"}),
     ("hidden-y", "y of the hidden layers", lambda p, change: p.with_changes(
         activate=lambda a, layer, layers: (change if layer < layers else _same)(p.activate(a, layer, layers))),
         _ROUNDED),
@@ -83,7 +84,7 @@ _PLACES: tuple[tuple[str, str, Callable[[Pieces, Change], Pieces], set[str]], ..
         activate=lambda a, layer, layers: (change if layer == layers else _same)(p.activate(a, layer, layers))),
         _ROUNDED),
     ("a-in-f", "a, in f,", lambda p, change: p.with_changes(
-        activate=lambda a, layer, layers: p.activate(change(a), layer, layers)), _MOVES | _ROUNDED),
+        activate=lambda a, layer, layers: p.activate(change(a), layer, layers)), _MOVES | _ROUNDED | _ONES),
 )  # fmt: skip
 """How variants go on, what they say, where, and which changes are the same there as in a place before."""
 

@@ -77,7 +77,7 @@ def _afterwards(p: Pieces, change: Change) -> Pieces:
 
 _OF_EACH_SAMPLE = {"zero", "misses-first-sample", "misses-last-sample"}
 _LINEAR = _OF_EACH_SAMPLE | {"sign", "over-n", "times-n"}
-_WITHOUT_SCALE = {"normalised", "normalised-by-batch", "max-normalised"}
+_WITHOUT_SCALE = {"normalised", "max-normalised"}
 
 _PLACES: tuple[tuple[str, str, Callable[[Pieces, Change], Pieces], set[str]], ...] = (
     ("-at-output", "δ at the output", _at_output, {"normalised-by-batch"}),
@@ -86,7 +86,7 @@ _PLACES: tuple[tuple[str, str, Callable[[Pieces, Change], Pieces], set[str]], ..
         "",
         "δ of each layer, on its way down,",
         lambda p, change: _in_hidden(_at_output(p, change), change),
-        _OF_EACH_SAMPLE,
+        _OF_EACH_SAMPLE | {"normalised-by-batch"},
     ),
     ("-on-the-way", "δ of the layer above, but only for the layer below,", _on_the_way, _LINEAR | {"in-float32"}),
     ("-afterwards", "δ of each layer, after the backward pass,", _afterwards, _LINEAR | _WITHOUT_SCALE),

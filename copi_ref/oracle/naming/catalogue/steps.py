@@ -92,7 +92,6 @@ STEP_VARIANTS = (
     _z("step-z-from-y", "z = y + δ: y for a in the target state", lambda p, a, y, d: p.target_state(y, y, d)),
     _z("step-z-is-y", "z = y: y for a + δ", lambda p, a, y, d: p.target_state(y, y, 0 * d)),
     _z("step-z-delta-minus-a", "z = δ − a", lambda p, a, y, d: p.target_state(-a, -y, d)),
-    _z("step-z-a-minus-delta", "z = a − δ", lambda p, a, y, d: p.target_state(a, y, -d)),
     _z("step-z-product", "z = a δ", lambda p, a, y, d: a * d),
     _z("step-z-mean", "z is the mean of a and a + δ", lambda p, a, y, d: p.target_state(a, y, d / 2)),
     _z("step-z-through-f", "z = f(a + δ)", lambda p, a, y, d: p.activate(p.target_state(a, y, d), 1, 1)),
