@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from copi_ref.oracle.contract.conventions import Conventions
 from copi_ref.oracle.contract.functions import Function
 from copi_ref.oracle.contract.pieces import Pieces, right_pieces
@@ -53,6 +55,9 @@ def _found(evidence: Evidence, conventions: Conventions, before: Sequence[Diagno
     )
     if found:
         return found
+    found = _but_for_tiny_inputs(evidence, right, candidates)
+    if found:
+        return found
     tried = looked_at(evidence, right, candidates)
     partials = list(_partials(evidence, [*tried, *looked_at(evidence, right, families)]))
     known = facts(evidence)
@@ -86,6 +91,22 @@ def _one(
             if len(found) == at_most:
                 break
     return found[0].diagnosis(same_as(found[1:])) if found else None
+
+
+_TINY = 2.0**-20
+"""Inputs below this show a small number that is added somewhere, and others don't."""
+
+
+def _but_for_tiny_inputs(evidence: Evidence, right: Pieces, candidates: Sequence[Candidate]) -> Diagnosis | None:
+    """What explains all but tiny inputs."""
+    inputs = [one.case.inputs for one in evidence.observations]
+    first = [np.asarray(one["y0"] if "y0" in one else one["x"][0] if "a" in one else one["x"]) for one in inputs]
+    rest = [one for one, x in zip(evidence.observations, first, strict=True) if np.max(np.abs(x)) > _TINY]
+    if len(rest) in (0, len(evidence.observations)):
+        return None
+    without = Evidence(evidence.function, evidence.precision, rest)
+    found = _one(without, right, candidates) if without.wrong else None
+    return replace(found, says=f"{found.says}, but not for tiny inputs: an epsilon besides?") if found else None
 
 
 # --- with what is known of the functions before -----------------------------------------------------------------------

@@ -50,7 +50,13 @@ class Evidence:
         )
         self._bounds = {(at, name): _bounds(observations[at], name, precision) for at, name in self.cells}
         self.wrong: frozenset[Cell] = frozenset(cell for cell in self.cells if self._is_wrong(cell))
-        by_size = sorted(range(len(observations)), key=self.size)
+        loud = frozenset(cell for cell in self.cells if not self._bounds[cell].is_drowned)
+        if self.wrong & loud:  # where squares underflow every formula is about right: that refutes none
+            self.cells, self.wrong = loud, self.wrong & loud
+        self._of = {
+            at: [(at, name) for name in one.actual if (at, name) in self.cells] for at, one in enumerate(observations)
+        }
+        by_size = sorted((at for at, cells in self._of.items() if cells), key=self.size)
         self.failing = [at for at in by_size if any(at == one for one, _ in self.wrong)]
         passing = [at for at in by_size if at not in self.failing]
         self.few = [*self.failing[:_FEW], *passing[:_FEW]]
@@ -74,11 +80,9 @@ class Evidence:
         changes = False
         for at in self.order:
             found = self.evaluated(pieces, at)
-            if found is None or not all(self._gives(found, (at, name)) for name in self.observations[at].actual):
+            if found is None or not all(self._gives(found, cell) for cell in self._of[at]):
                 return False
-            changes = changes or any(
-                (at, name) in self.wrong and self._changes(found, (at, name)) for name in self.observations[at].actual
-            )
+            changes = changes or any(cell in self.wrong and self._changes(found, cell) for cell in self._of[at])
             if not changes and at in self.failing[-1:]:
                 return False
         return changes
@@ -88,13 +92,12 @@ class Evidence:
         gives, changes, scaled = set(), set(), set()
         for at in numbers:
             found = self.evaluated(pieces, at) or {}
-            for name in self.observations[at].actual:
-                cell = at, name
+            for cell in self._of[at]:
                 if self._changes(found, cell):
                     changes.add(cell)
                 if self._gives(found, cell):
                     gives.add(cell)
-                elif cell in changes and cell in self.wrong and name in found and self._is_multiple(found[name], cell):
+                elif cell in changes & self.wrong and cell[1] in found and self._is_multiple(found[cell[1]], cell):
                     scaled.add(cell)
         return Fit(frozenset(gives), frozenset(changes), frozenset(scaled))
 
@@ -162,6 +165,11 @@ class _Bounds:
     relative: float
     unit: float
     underflow: float
+
+    @property
+    def is_drowned(self) -> bool:
+        """Whether what underflows is no small part of what is right."""
+        return 0 < self.size < 2.0**20 * self.underflow
 
     def allowed(self, largest: float) -> float:
         """How far a variant's own rounding may be: its magnitude is not known, so that of the right one scales."""

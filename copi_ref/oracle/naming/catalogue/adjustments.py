@@ -137,6 +137,20 @@ def _stopping(size: int) -> Callable[[HostArray], HostArray]:
     return lambda x: arrays.up_to(x, size)
 
 
+def _overlapping(size: int) -> Callable[[Update, HostArray, HostArray, bool], HostArray]:
+    """As slices do that are moved back into the array where they would not fit; N stays as it is."""
+
+    def wrong(update: Update, x: HostArray, other: HostArray, summed: bool) -> HostArray:
+        N, rest = len(x), len(x) % size
+        if size >= N or not rest:
+            return update(x, other)
+        twice = slice(N - size, N - rest)
+        more = np.concatenate([x, x[twice]]), np.concatenate([other, other[twice]]) if len(other) == N else other
+        return update(*more) * (1 if summed else len(more[0]) / N)
+
+    return wrong
+
+
 def _whole(size: int) -> Callable[[HostArray], HostArray]:
     return lambda x: arrays.up_to(x, len(x) // size * size)
 
@@ -213,6 +227,9 @@ SAMPLES = (
     *(Adjustment(f"batches-of-{size}",
                  f"means of micro-batches of {size} are averaged; a smaller last one counts as much",
                  _in_batches(size)) for size in (4, *SIZES)),
+    *(Adjustment(f"overlaps-{size}",
+                 f"the last block of {size} samples overlaps the one before: samples in both count twice",
+                 _overlapping(size)) for size in SIZES),
     _x("covariance", "x is centred", arrays.centred),
     _x("unit-power", "x is scaled to E[x²] = 1 first", arrays.unit_power, EVERYWHERE - DECAYS),
     _x("standardised", "x is centred and scaled to variance 1, as by a batch norm (ε = 1e-5)",

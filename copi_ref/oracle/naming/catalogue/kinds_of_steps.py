@@ -168,6 +168,12 @@ def one_after_the_other() -> Iterator[Variant]:
     yield step_variant("step-sample-by-sample-over-n",
                        "a step is made for each sample, with learning rates divided by N",
                 order.in_turn("WR", 1, mean=True))  # fmt: skip
+    for letters, name, whose in (("W", "W-", "W"), ("R", "R-", "R"), ("WR", "", "W and R")):
+        yield step_variant(
+            f"step-{name}samples-added-in-turn",
+            f"samples are added to {whose} one after the other, each with the decay of the weights then",
+            order.added_in_turn(letters),
+        )
     for size in (2, 4):
         yield step_variant(f"step-in-batches-of-{size}",
                            f"a step is made for every {size} samples, one after the other",

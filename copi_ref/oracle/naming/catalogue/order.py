@@ -138,6 +138,30 @@ def in_turn(letters: str, size: int, *, mean: bool = False, backwards: bool = Fa
     return wrong
 
 
+def added_in_turn(letters: str) -> Wrong:
+    """Samples are added to the weights one after the other, each with the decay of weights that those before changed.
+
+    x and z are those of the batch; of a mean each sample has its N-th part.
+    """
+
+    def wrong(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+        found = {**stepped(p, inputs, own)}
+        seen, N = seen_by(found, own), len(inputs["y0"])
+        part = 1.0 if p.conventions.reduction == "sum" else 1 / N
+        for layer in layers_of(inputs):
+            x, z = seen[f"x of layer {layer}"], z_of(p, seen, layer)
+            W, R = inputs["W"][layer - 1], inputs["R"][layer - 1]
+            dW, dR = 0 * W, 0 * R
+            for n in range(N):
+                one = slice(n, n + 1)
+                dW = dW + part * p.copi(x[one], z[one], W + inputs["eta_w"] * dW)
+                dR = dR + part * p.lateral(x[one], R + inputs["eta_r"] * dR)
+            found |= {f"Δ{letter} of layer {layer}": {"W": dW, "R": dR}[letter] for letter in letters}
+        return found
+
+    return wrong
+
+
 def twice(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
     """The whole step is made twice."""
     found = stepped(p, inputs, own)
