@@ -26,7 +26,9 @@ _HERE = Path(__file__).parent
 def has(implementation: Any, name: str) -> bool:
     """Whether an implementation has a function of that name."""
     try:
-        return callable(getattr(implementation, name, None))
+        found = getattr(implementation, name, None)
+        # PyTorch's modules have a `forward` that stands for none.
+        return callable(found) and getattr(found, "__name__", "") != "_forward_unimplemented"
     except KeyboardInterrupt:
         raise
     except BaseException:  # a property of somebody else's, which may do anything

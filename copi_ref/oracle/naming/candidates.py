@@ -29,12 +29,22 @@ def singles(function: Function, conventions: Conventions) -> Iterator[Candidate]
     # What `perturbations` sees of f is f′ alone: another f is no likelier there than a wrong f′.
     of_f = {"activation", "slope"} if function.name == "perturbations" else set()
     others = [(changed, convention(changed)) for changed in combined(conventions, 1) if _can_be(conventions, changed)]
+    if function.name == "forward":  # it shows f, and f′ may be that of either
+        others = [(changed, replace(candidate, seen=_only_f(candidate.change))) for changed, candidate in others]
     yield from (candidate for changed, candidate in others if not changed.keys() & of_f)
     right = right_pieces(conventions)
     yield from (mistake for mistake in mistakes(function) if concerns(function, mistake.change(right), right))
     yield from (candidate for changed, candidate in others if changed.keys() & of_f)
     if function.name in ("perturbations", "step"):
         yield from _other_slopes(conventions)
+
+
+def _only_f(change: Change) -> Change:
+    def only(p: Pieces) -> Pieces | None:
+        changed = change(p)
+        return p.with_changes(activate=changed.activate) if changed is not None else None
+
+    return only
 
 
 def _other_slopes(conventions: Conventions) -> Iterator[Candidate]:

@@ -41,9 +41,11 @@ def _is_of(coarse: Precision, precision: Precision, observations: list[Observati
         for name, actual in one.actual.items():
             expected = one.expected[name]
             error = actual - expected.value
+            if relative_allowance(expected, coarse) > _TOO_COARSE:  # what underflows in it may be all
+                continue
             if np.any(np.abs(error) > _TOO_COARSE * np.max(np.abs(expected.value))):
                 return False
-            if one.case.tier == EXACT or relative_allowance(expected, coarse) > _TOO_COARSE:
+            if one.case.tier == EXACT:
                 continue
             if np.any(np.abs(error) > expected.allowance(coarse)):
                 return False

@@ -42,16 +42,18 @@ class Candidate:
         says: what it is, in words.
         change: what it makes of pieces.
         is_convention: no mistake, but another choice: it comes before any mistake, since it replaces all pieces.
+        seen: the part of the change that the function shows; None: all of it.
     """
 
     name: str
     says: str
     change: Change
     is_convention: bool = False
+    seen: Change | None = None
 
     def diagnosis(self, more: str = "", everywhere: bool = True) -> Diagnosis:
         """As a diagnosis, with `more` behind its words."""
-        change = self.change if everywhere else None
+        change = (self.seen or self.change) if everywhere else None
         if self.is_convention:
             says = f"matches {self.name}{more}: pass it in Conventions, if that is what you mean"
             return Diagnosis(self.name, says, change)

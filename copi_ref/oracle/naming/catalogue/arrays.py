@@ -13,7 +13,7 @@ EPSILON = 1e-5
 """That of batch and layer norms."""
 
 
-EPSILONS = (1e-3, 1e-6, 1e-8, 1e-12)
+EPSILONS = tuple(float(f"1e-{digits}") for digits in range(1, 17))
 """Below which people keep powers from falling."""
 
 
@@ -94,3 +94,19 @@ def softmax(a: HostArray) -> HostArray:
     """softmax(a), row by row."""
     e = np.exp(a - a.max(axis=-1, keepdims=True))
     return np.asarray(e / e.sum(axis=-1, keepdims=True))
+
+
+def reshaped(A: HostArray) -> HostArray:
+    """A with the shape of its transpose, entries in the order in which they were; transposed back."""
+    return A.reshape(A.shape[::-1]).mT
+
+
+def of_column_major(A: HostArray) -> HostArray:
+    """Entries of A in column-major order, read row by row."""
+    return A.mT.reshape(A.shape)
+
+
+def mirrored(A: HostArray, upper: bool) -> HostArray:
+    """A with one triangle mirrored to the other."""
+    half = np.triu(A) if upper else np.tril(A)
+    return half + half.mT - np.diag(np.diag(A))

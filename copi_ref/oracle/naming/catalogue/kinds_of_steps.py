@@ -7,7 +7,7 @@ import numpy as np
 from copi_ref.arrays.backend import HostArray
 from copi_ref.oracle.contract.pieces import Inputs, Pieces, Quantities
 from copi_ref.oracle.naming.catalogue import arrays, compositions, order
-from copi_ref.oracle.naming.catalogue.adjustments import ADJUSTMENTS, FORMATS, SIZES
+from copi_ref.oracle.naming.catalogue.adjustments import ADJUSTMENTS, FORMATS
 from copi_ref.oracle.naming.catalogue.arrays import normalised, without_diagonal
 from copi_ref.oracle.naming.catalogue.compositions import Wrong, frozen, made_of_new, scaled_by
 from copi_ref.oracle.naming.catalogue.lateral import LATERAL_VARIANTS
@@ -41,9 +41,8 @@ def _both(name: str, says: str, weight: str, lateral: str) -> Variant:
     return Variant(name, says, change)
 
 
-_BLOCKS = ("first", "stops-at", "drops-rest", "batches-of")
-_ELSEWHERE = {"sign", "zero", "times-n", *(f"{block}-{size}" for block in _BLOCKS for size in (*SIZES, 50))}
-"""Steps of their own already, under other names, or of no effect: batches of steps are drawn small."""
+_ELSEWHERE = {"sign", "zero", "times-n"}
+"""Steps of their own already, under other names."""
 
 
 def in_both() -> Iterator[Variant]:
@@ -147,6 +146,39 @@ def rates_of_layers() -> Iterator[Variant]:
 
 def _in(letters: str, factor: Callable[[int, int], float]) -> Wrong:
     return scaled_by(lambda letter, layer, inputs: factor(layer, len(inputs["W"])) if letter in letters else 1)
+
+
+# --- terms and lines one after the other ------------------------------------------------------------------------------
+
+
+def terms_in_turn() -> Iterator[Variant]:
+    """Yield updates whose parts are applied one after the other."""
+    yield step_variant(
+        "step-W-decays-after-hebb",
+        "E[z xᵀ] is added to W first, and the decay is that of the new W",
+        order.in_two_stages("W", decay_first=False),
+    )
+    yield step_variant(
+        "step-R-decays-after-product",
+        "E[x xᵀ] R is taken from R first, the decay is of the new R",
+        order.in_two_stages("R", decay_first=False),
+    )
+    yield step_variant(
+        "step-R-decays-before-product",
+        "the decay is added to R first, E[x xᵀ] R is of the new R",
+        order.in_two_stages("R", decay_first=True),
+    )
+    for rows, lines in ((True, "rows"), (False, "columns")):
+        for backwards, ending, first in ((False, "", "first"), (True, "-backwards", "last")):
+            yield step_variant(
+                f"step-R-{lines}-in-turn{ending}",
+                f"{lines} of R are updated in turn, the {first} one first, from a partly new R",
+                order.lines_in_turn(rows=rows, backwards=backwards),
+            )
+    for letters, name, what in (("W", "W-", "ΔW sees"), ("R", "R-", "ΔR sees"), ("WR", "", "updates see")):
+        yield step_variant(
+            f"step-{name}x-from-z", f"{what} x made of f(z) of the layer below, not of f(a)", order.x_from_z(letters)
+        )
 
 
 # --- samples one after the other --------------------------------------------------------------------------------------

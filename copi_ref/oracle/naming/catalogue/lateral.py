@@ -11,6 +11,7 @@ from copi_ref.oracle.naming.catalogue.arrays import (
     EPSILONS,
     centred,
     cleared,
+    mirrored,
     n_minus_1,
     nonzero,
     unit_power,
@@ -123,6 +124,12 @@ def _only_transpose(p: Pieces) -> Pieces | None:
     return p.with_changes(joined=lambda q, x, R: -(q.product(x, R) - q.decay(x, R)).mT)
 
 
+def _mirrored_left(p: Pieces, upper: bool) -> Pieces | None:
+    if p.conventions.lateral_rule != "symmetric":
+        return None  # a triangle of ΔR itself, mirrored, is in the table
+    return p.with_changes(joined=lambda q, x, R: -mirrored((_C(q, x) - np.diag(_power(q, x))) @ R, upper))
+
+
 def _decay_subtracted(p: Pieces, x: HostArray, R: HostArray) -> HostArray:
     sign = -1 if p.conventions.lateral_rule == "right" else 1
     return sign * (_beside(p, _power(p, x)) - R)
@@ -186,6 +193,10 @@ LATERAL_VARIANTS = (
             p.with_changes(joined=lambda q, x, R: p.joined(q, centred(x), R) * n_minus_1(x))),
     _whole("lateral-no-R", "ΔR is −C_off: the product with R is missing",
            lambda p, x, R: -(_C(p, x) - p.decay(x, np.eye(len(R))))),
+    Variant("lateral-upper-of-left-mirrored", "C_off R with what lies above its diagonal mirrored below it, for the mean "
+            "with its transpose", lambda p: _mirrored_left(p, upper=True)),
+    Variant("lateral-lower-of-left-mirrored", "C_off R with what lies below its diagonal mirrored above it, for the mean "
+            "with its transpose", lambda p: _mirrored_left(p, upper=False)),
     _with_R("lateral-R-transposed", "R is transposed in ΔR", lambda R: R.mT),
     _with_R("lateral-R-diagonal", "only the diagonal of R is used in ΔR", lambda R: np.diag(np.diag(R))),
     _with_R("lateral-R-off-diagonal", "the diagonal of R is left out in ΔR", lambda R: without_diagonal(R)),

@@ -135,6 +135,26 @@ def _as_credit(name: str, says: str, given: str, other: Any) -> Variant:
     return Variant(name, says, change)
 
 
+def _without_slopes_between(p: Pieces) -> Pieces:
+    """What comes down from the output goes through weights only, and f′ of the layer itself is put to it."""
+
+    def downwards(q: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+        linear = p.downwards(q.with_changes(in_hidden=_only_carried), inputs, {})
+        found = dict(linear)
+        for layer in range(1, len(inputs["W"])):
+            slope = q.slope(inputs["a"][layer - 1], inputs["y"][layer - 1])
+            found[f"δ of layer {layer}"] = slope * linear[f"δ of layer {layer}"]
+        return found
+
+    return p.with_changes(downwards=downwards)
+
+
+def _only_carried(
+    q: Pieces, above: HostArray, a: HostArray, y: HostArray, W: HostArray, R: HostArray, B: HostArray, *rest: Any
+) -> HostArray:
+    return np.asarray(q.carried(above, W, R, B))
+
+
 LAYER_VARIANTS = (
     _forward_with("forward-R-shared-with-last", "R of the last layer of one width is used in all of them", "R",
                   shared_with_last),
@@ -204,6 +224,11 @@ LAYER_VARIANTS = (
                    shared_with_last, "fa", "dfa"),
     _backward_with("delta-feedback-shared-with-first", "the first feedback weights of one shape are used in all layers",
                    "B", shared_with_first, "fa", "dfa"),
+    Variant("delta-slope-at-x-above", "f′ is taken at x = R y of the layer above, not at a", lambda p: p.with_changes(
+        in_hidden=lambda q, above, a, y, W, R, B, *rest: p.in_hidden(
+            q.with_changes(slope=lambda a, y: q.slope(y @ R.mT, y)), above, a, y, W, R, B, *rest))),
+    Variant("delta-no-slope-between", "f′ of the layers in between is missing on the way down from the output",
+            _without_slopes_between),
     _as_credit("delta-direct-feedback-as-feedback",
                "direct feedback weights carry δ of the layer above, not of the output",
                "dfa", "fa"),

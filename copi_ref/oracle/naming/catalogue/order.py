@@ -119,6 +119,64 @@ def sequential_by_layer(p: Pieces, inputs: Inputs, own: Quantities) -> Quantitie
     return stepped(p, inputs | {"R": tuple(R_new)}, {}) | updated
 
 
+def in_two_stages(letters: str, *, decay_first: bool) -> Wrong:
+    """Two terms of an update are applied one after the other, the second one to weights that the first has changed."""
+
+    def wrong(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+        found = {**stepped(p, inputs, own)}
+        seen = seen_by(found, own)
+        for layer in layers_of(inputs):
+            x, z = seen[f"x of layer {layer}"], z_of(p, seen, layer)
+            W, R = inputs["W"][layer - 1], inputs["R"][layer - 1]
+            hebb, decay = p.copi(x, z, 0 * W), p.copi(x, 0 * z, W)
+            if "W" in letters:
+                later = p.copi(x, 0 * z, W + inputs["eta_w"] * hebb) if not decay_first else decay
+                found[f"ΔW of layer {layer}"] = hebb + later
+            if "R" in letters:
+                first = p.decay(x, R) if decay_first else -p.product(x, R)
+                new = R + inputs["eta_r"] * first
+                found[f"ΔR of layer {layer}"] = first + (-p.product(x, new) if decay_first else p.decay(x, new))
+        return found
+
+    return wrong
+
+
+def lines_in_turn(*, rows: bool, backwards: bool = False) -> Wrong:
+    """Rows or columns of R are updated one after the other, each from an R in which those before are new."""
+
+    def wrong(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+        found = {**stepped(p, inputs, own)}
+        seen = seen_by(found, own)
+        for layer in layers_of(inputs):
+            x, R, eta = seen[f"x of layer {layer}"], inputs["R"][layer - 1], inputs["eta_r"]
+            new = R.copy()
+            for at in range(len(R))[:: -1 if backwards else 1]:
+                line = (at, slice(None)) if rows else (slice(None), at)
+                new[line] = new[line] + eta * p.lateral(x, new)[line]
+            found[f"ΔR of layer {layer}"] = (new - R) / eta
+        return found
+
+    return wrong
+
+
+def x_from_z(letters: str) -> Wrong:
+    """Updates see the input that a layer would have if z and not a had gone on from the layer below."""
+
+    def wrong(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+        found = {**stepped(p, inputs, own)}
+        seen, y = seen_by(found, own), inputs["y0"]
+        for layer, R in enumerate(inputs["R"], start=1):
+            x, z = p.decorrelate(y, R, layer), z_of(p, seen, layer)
+            if "W" in letters:
+                found[f"ΔW of layer {layer}"] = p.copi(x, z, inputs["W"][layer - 1])
+            if "R" in letters:
+                found[f"ΔR of layer {layer}"] = p.lateral(x, R)
+            y = p.activate(z, layer, len(inputs["R"]))
+        return found
+
+    return wrong
+
+
 # --- several steps in place of one ------------------------------------------------------------------------------------
 
 

@@ -26,6 +26,7 @@ from copi_ref.oracle.naming.catalogue.kinds_of_steps import (
     one_after_the_other,
     rates_of_layers,
     step_variant,
+    terms_in_turn,
 )
 from copi_ref.oracle.naming.catalogue.layers import shared_with_first, shared_with_last
 from copi_ref.oracle.naming.catalogue.variant import Variant, wrapping
@@ -64,6 +65,7 @@ STEP_VARIANTS = (
     step_variant("step-layers-downwards",
           "layers are updated one after the other, each after passes through the new ones above it",
           order.layer_by_layer(upwards=False)),
+    *terms_in_turn(),
     *one_after_the_other(),
     step_variant("step-rates-swapped", "η_W and η_R are exchanged", with_rates(lambda w, r: r, lambda w, r: w)),
     step_variant("step-eta-w-for-both", "η_W is used for R too", with_rates(lambda w, r: w, lambda w, r: w)),
