@@ -26,7 +26,8 @@ NO_MEANING = (np.linalg.LinAlgError, ValueError, ZeroDivisionError, FloatingPoin
 
 @cache
 def cases_of(name, conventions):
-    return draw_cases(FUNCTIONS[name], conventions, PRECISIONS["float64"], seed=0)
+    cases = draw_cases(FUNCTIONS[name], conventions, PRECISIONS["float64"], seed=0)
+    return [case for case in cases if "underflow" not in case.name]  # there every formula is about right
 
 
 def evaluated(pieces, name, case):
@@ -41,7 +42,8 @@ def evaluated(pieces, name, case):
     parts = []
     for quantity, right in expected.items():
         assert np.shape(found[quantity]) == right.shape, quantity
-        parts.append(np.ravel(found[quantity]) / (np.max(np.abs(right)) or 1))
+        with np.errstate(over="ignore"):  # a wrong number may be huge beside a tiny right one
+            parts.append(np.ravel(found[quantity]) / (np.max(np.abs(right)) or 1))
     return np.concatenate(parts).astype(float)
 
 
@@ -81,20 +83,13 @@ def same(some, others):
     )
 
 
-# With one output, or in deeper networks; no such cases are drawn.
-NEVER_SHOW = {
-    *(f"delta-broadcast-{done}-over-{what}" for done in ("summed", "averaged") for what in ("targets", "predictions")),
-    *(f"delta-ends-{below}-below" for below in (3, 4, 5, 6)),
-}
-
-
 @pytest.mark.parametrize("family", LEVEL)
 def test_each_mistake_shows_on_some_case_and_is_no_other(family):
     """And it has the right shapes, or no meaning, on every case of its function."""
     names = [name for name in VARIANTS if name.partition("-")[0] == family]
     right = right_results(LEVEL[family])
-    assert {name for name in names if same(results(name), right)} == {name for name in NEVER_SHOW if name in names}
-    one_number = {name: projected(results(name)) for name in names if name not in NEVER_SHOW}
+    assert {name for name in names if same(results(name), right)} == set()
+    one_number = {name: projected(results(name)) for name in names}
     near = sorted(one_number, key=lambda name: one_number[name])
     coincide = {
         frozenset(pair)

@@ -56,13 +56,13 @@ def test_a_mistake_with_a_factor_besides_is_named_with_it():
         x, a, y = plain.forward(W, [r.T for r in R], y0)
         deltas = plain.perturbations(W, R, x, a, y, target)
         return (
-            [w + eta_w * plain.copi_update(u, v + 0.25 * d, w) for w, u, v, d in zip(W, x, a, deltas, strict=True)],
+            [w + eta_w * plain.copi_update(u, 0.3 * v + d, w) for w, u, v, d in zip(W, x, a, deltas, strict=True)],
             [r + eta_r * plain.decorrelation_update(u, r) for r, u in zip(R, x, strict=True)],
         )
 
     report = check(with_one(step=step))
-    assert report.variant == "forward-R-transposed + target-factors(1, 0.25)"
-    assert "δ in z has the factor 0.25" in report.diagnosis
+    assert report.variant == "forward-R-transposed + target-factors(0.3, 1)"
+    assert "a in z has the factor 0.3" in report.diagnosis
 
 
 def test_mistakes_of_two_functions_are_both_in_the_verdict():
@@ -120,8 +120,23 @@ def test_a_mistake_in_the_last_layer_only_is_named_with_that():
         return new_W, [r + eta_r * plain.decorrelation_update(u, r) for r, u in zip(R, x, strict=True)]
 
     report = check(with_one(step=step))
-    assert report.variant == "step-sgd"
-    assert "in the last layer" in report.diagnosis
+    assert report.variant == "step-sgd-in-last"
+
+
+def test_a_mistake_in_the_last_two_layers_only_is_named_with_its_place():
+    def step(W, R, y0, target, eta_w, eta_r):
+        x, a, y = plain.forward(W, R, y0)
+        deltas = plain.perturbations(W, R, x, a, y, target)
+        new_W = [w + eta_w * plain.copi_update(u, v + d, w) for w, u, v, d in zip(W, x, a, deltas, strict=True)]
+        new_R = [
+            r + eta_r * plain.decorrelation_update(u, r.T if len(W) - at > 2 else r)
+            for at, (r, u) in enumerate(zip(R, x, strict=True))
+        ]
+        return new_W, new_R
+
+    report = check(with_one(step=step))
+    assert report.variant == "lateral-R-transposed"
+    assert "more than 1 layers below the last" in report.diagnosis
 
 
 # --- as a formula -----------------------------------------------------------------------------------------------------

@@ -89,7 +89,7 @@ def several_conventions(evidence: Evidence, conventions: Conventions) -> Iterato
         name: values
         for name, values in ALTERNATIVES.items()
         if any(
-            evidence.fit(right_pieces(replace(conventions, **changed)), evidence.few).changes
+            evidence.fit(right_pieces(replace(conventions, **changed)), evidence.order).changes
             for changed in combined(conventions, 1, {name: values})
             if _can_be(conventions, changed)
         )

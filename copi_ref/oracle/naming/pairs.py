@@ -9,7 +9,7 @@ from copi_ref.oracle.naming.evidence import Evidence, Fit
 from copi_ref.oracle.naming.explaining import Candidate, Diagnosis, joined
 
 _MOST = 12_000
-"""Pairs that are tried at most, those first of which one gives something alone: some seconds."""
+"""Pairs that are tried at most, those first of which one gives something alone, or a multiple of it."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,10 @@ def looked_at(evidence: Evidence, right: Pieces, candidates: Sequence[Candidate]
 def alive(evidence: Evidence, tried: Sequence[Tried]) -> list[Tried]:
     """Return those that may be one of two, likely ones first: they change something, and nothing that is right."""
     possible = [one for one in tried if one.fit.changes and one.fit.changes <= evidence.wrong]
-    return sorted(possible, key=lambda one: not (one.candidate.is_convention or one.fit.gives & one.fit.changes))
+    return sorted(
+        possible,
+        key=lambda one: not (one.candidate.is_convention or one.fit.gives & one.fit.changes or one.fit.scaled),
+    )
 
 
 def two_at_once(evidence: Evidence, candidates: Sequence[Tried]) -> Diagnosis | None:

@@ -212,7 +212,8 @@ RESULTS = (
             lambda A: arrays.mirrored(A, upper=True), LATERAL),
     _result("lower-mirrored", "{}: what lies below its diagonal is mirrored above it",
             lambda A: arrays.mirrored(A, upper=False), LATERAL),
-    _result("of-column-major", "{}: its entries in column-major order are read row by row", arrays.of_column_major),
+    _result("of-column-major", "{}: its entries in column-major order are read row by row", arrays.of_column_major,
+            FORWARD),  # of a square matrix it is the transpose
     *(_result(f"in-{name}", f"{{}} is rounded to {name}", arrays.rounded_to(name), WHOLE) for name in FORMATS),
 )  # fmt: skip
 

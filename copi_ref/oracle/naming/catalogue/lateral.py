@@ -193,10 +193,10 @@ LATERAL_VARIANTS = (
             p.with_changes(joined=lambda q, x, R: p.joined(q, centred(x), R) * n_minus_1(x))),
     _whole("lateral-no-R", "ΔR is −C_off: the product with R is missing",
            lambda p, x, R: -(_C(p, x) - p.decay(x, np.eye(len(R))))),
-    Variant("lateral-upper-of-left-mirrored", "C_off R with what lies above its diagonal mirrored below it, for the mean "
-            "with its transpose", lambda p: _mirrored_left(p, upper=True)),
-    Variant("lateral-lower-of-left-mirrored", "C_off R with what lies below its diagonal mirrored above it, for the mean "
-            "with its transpose", lambda p: _mirrored_left(p, upper=False)),
+    Variant("lateral-upper-of-left-mirrored", "C_off R with its upper triangle mirrored below, for the mean with its "
+            "transpose", lambda p: _mirrored_left(p, upper=True)),
+    Variant("lateral-lower-of-left-mirrored", "C_off R with its lower triangle mirrored above, for the mean with its "
+            "transpose", lambda p: _mirrored_left(p, upper=False)),
     _with_R("lateral-R-transposed", "R is transposed in ΔR", lambda R: R.mT),
     _with_R("lateral-R-diagonal", "only the diagonal of R is used in ΔR", lambda R: np.diag(np.diag(R))),
     _with_R("lateral-R-off-diagonal", "the diagonal of R is left out in ΔR", lambda R: without_diagonal(R)),
