@@ -156,6 +156,7 @@ class _Bounds:
         relative: the largest allowance, as a part of it.
         unit: of the format.
         underflow: what operations that underflow may lose.
+        wrong_by: how far what came is from what is right.
     """
 
     actual: HostArray
@@ -165,6 +166,7 @@ class _Bounds:
     relative: float
     unit: float
     underflow: float
+    wrong_by: float
 
     @property
     def is_drowned(self) -> bool:
@@ -175,7 +177,9 @@ class _Bounds:
         """How far a variant's own rounding may be: its magnitude is not known, so that of the right one scales."""
         if self.relative > 2.0**-6:  # too coarse to tell variants apart: one rounding of an exact result
             return 2 * self.unit * largest + self.underflow
-        return 4 * self.relative * (self.size + largest) + self.underflow
+        # A wrong step may amplify what it rounds, far beyond a right one: a thousandth of the mistake is no other mistake.
+        amplified = min(self.unit ** (2 / 3) * (self.size + largest), self.wrong_by / 1024)
+        return max(4 * self.relative * (self.size + largest) + self.underflow, amplified)
 
 
 def _bounds(one: Observation, name: str, precision: Precision) -> _Bounds:
@@ -183,7 +187,8 @@ def _bounds(one: Observation, name: str, precision: Precision) -> _Bounds:
     allowance, size = expected.allowance(precision), float(np.max(expected.magnitude))
     relative = float(np.max(allowance)) / size if size else precision.unit
     underflow = 4 * expected.roundings * precision.tiny * (1 + size)
-    return _Bounds(one.actual[name], expected.value, allowance, size, relative, precision.unit, underflow)
+    wrong_by = float(np.max(np.abs(one.actual[name] - expected.value)))
+    return _Bounds(one.actual[name], expected.value, allowance, size, relative, precision.unit, underflow, wrong_by)
 
 
 def all_given(found: Quantities, one: Observation, precision: Precision) -> bool:
