@@ -1,6 +1,6 @@
 """For all tests of the oracle: the inputs of a check are drawn once."""
 
-from functools import cache
+from functools import lru_cache
 
 import pytest
 
@@ -11,5 +11,5 @@ from copi_ref.oracle import checks
 def drawn_once():
     """Drawing takes longer than checking, and depends on nothing but the settings; every call gets copies."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checks, "draw_cases", cache(checks.draw_cases))
+        patch.setattr(checks, "draw_cases", lru_cache(maxsize=120)(checks.draw_cases))
         yield

@@ -89,7 +89,7 @@ def in_a_smooth_step(conventions, function, precision):
 
 
 def where_it_is_flat(conventions, function, precision):
-    return FLAT if conventions.is_smooth and function == "step" else ""
+    return FLAT if conventions.is_smooth and function != "forward" else ""
 
 
 def without_negative_outputs(conventions, function, precision):

@@ -88,7 +88,7 @@ def test_a_mistake_is_named_beside_the_state():
             return self.velocity[R.shape]
 
     report = check(Both())
-    assert report.variant == "lateral-diagonal"
+    assert report.variant == "lateral-diagonal + state-leak"
     assert "besides, state is kept from call to call" in report.diagnosis
     element, expected = run(report.reproducer, Both())
     assert element != expected

@@ -10,7 +10,7 @@ from copi_ref.oracle import check
 from copi_ref.oracle.naming import named
 from copi_ref.oracle.naming.explaining import Diagnosis
 
-SEEDS = (0, 1)
+SEEDS = (0,)
 
 
 def a_step(signs=None, samples=None, mean=None, deltas=None, updates=None, rates=None, output=None):

@@ -177,8 +177,8 @@ class _Bounds:
         """How far a variant's own rounding may be: its magnitude is not known, so that of the right one scales."""
         if self.relative > 2.0**-6:  # too coarse to tell variants apart: one rounding of an exact result
             return 2 * self.unit * largest + self.underflow
-        # A wrong step may amplify what it rounds beyond a right one: a thousandth of a mistake is no other mistake.
-        amplified = min(self.unit ** (2 / 3) * (self.size + largest), self.wrong_by / 1024)
+        # A wrong step may amplify rounding more than a right one: a thousandth of a mistake is no other mistake.
+        amplified = min(float(self.unit ** (2 / 3)) * (self.size + largest), self.wrong_by / 1024)
         return max(4 * self.relative * (self.size + largest) + self.underflow, amplified)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from copi_ref.oracle.calling.calling import Call, Caller
 from copi_ref.oracle.contract.functions import Function
 from copi_ref.oracle.contract.pieces import right_pieces
-from copi_ref.oracle.inputs.cases import Case
+from copi_ref.oracle.inputs.cases import Case, relative_allowance
 from copi_ref.oracle.judging.comparison import Outcome, run_case
 from copi_ref.oracle.judging.replaying import Replay, replay, shortest, size
 from copi_ref.oracle.naming.diagnosis import diagnose
@@ -253,6 +253,15 @@ def _diagnosis(caller: Caller, function: Function, replays: list[Replay], outcom
         f"{_KEPT}: {kept}" if kept else _KEPT,
         f"right {caller.fresh.words}, wrong {after_words(function, shown.case.inputs, shown.earlier)}{verdict}",
     ]
-    if shared := shared_by(function, outcomes):
+    telling = [one for one in outcomes if one.failed or _is_telling(caller, one)]
+    if shared := shared_by(function, telling):
         says.append(f"wrong {shared}")
     return Diagnosis(_NAME, "; ".join(says) if kept else f"{says[0]}: {'; '.join(says[1:])}")
+
+
+def _is_telling(caller: Caller, right: Outcome) -> bool:
+    """Whether a right result would be wrong if something was: not where all of it underflows."""
+    expected = right.observation.expected.values() if right.observation else ()
+    return any(
+        relative_allowance(quantity, caller.precision) < 2.0**-6 for quantity in expected if quantity.value.any()
+    )

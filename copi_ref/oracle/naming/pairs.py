@@ -8,7 +8,7 @@ from copi_ref.oracle.contract.pieces import Pieces
 from copi_ref.oracle.naming.evidence import Evidence, Fit
 from copi_ref.oracle.naming.explaining import Candidate, Diagnosis, joined
 
-_MOST = 12_000
+_MOST = 4_000
 """Pairs that are tried at most, those first of which one gives something alone, or a multiple of it."""
 
 

@@ -97,7 +97,6 @@ ERROR_VARIANTS = (
     _output("delta-softmax-squared", "δ_L is that of softmax and the quadratic loss", _through_softmax),
     _error("delta-softmax-error", "y* − softmax(a_L) for y* − y_L",
            lambda p, a, y, t: p.error(softmax(a), softmax(a), t)),
-    _error("delta-linear-error", "y* − a_L for y* − y_L, beside f′(a_L)", lambda p, a, y, t: p.error(a, a, t)),
     _error("delta-activated-error", "y* − f(y_L) for y* − y_L: f is applied once more",
            lambda p, a, y, t: p.error(f(p, a), f(p, y), t)),
     wrapping("delta-target-activated", "y* goes through f", error=lambda p, a, y, t: p.error(a, y, f(p, t))),
