@@ -5,11 +5,14 @@ from functools import lru_cache
 import pytest
 
 from copi_ref.oracle import checks
+from copi_ref.oracle.naming import named
 
 
 @pytest.fixture(autouse=True, scope="session")
 def drawn_once():
     """Drawing takes longer than checking, and depends on nothing but the settings; every call gets copies."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checks, "draw_cases", lru_cache(maxsize=120)(checks.draw_cases))
+        draw = lru_cache(maxsize=200)(checks.draw_cases)
+        for module in (checks, named):
+            patch.setattr(module, "draw_cases", draw)
         yield

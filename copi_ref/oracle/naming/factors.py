@@ -85,6 +85,17 @@ def _shrinking(p: Pieces, letter: str, share: float) -> Callable[..., Quantities
 
 FAMILIES = (
     Family(
+        "weight-factor",
+        ("ΔW",),
+        lambda p, k: p.with_changes(copi=lambda x, z, W: k[0] * p.copi(x, z, W)),
+    ),
+    Family("lateral-factor", ("ΔR",), lambda p, k: p.with_changes(lateral=lambda x, R: k[0] * p.lateral(x, R))),
+    Family(
+        "delta-factor",
+        ("δ_L",),
+        lambda p, k: p.with_changes(output_delta=lambda a, y, t: k[0] * p.output_delta(a, y, t)),
+    ),
+    Family(
         "weight-factors",
         ("E[z xᵀ]", "W diag(E[x²])"),
         lambda p, k: p.with_changes(copi=lambda x, z, W: k[0] * p.copi(x, z, 0 * W) + k[1] * p.copi(x, 0 * z, W)),

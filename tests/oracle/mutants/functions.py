@@ -74,7 +74,7 @@ def copi_update(x, z, W):
     edited(_LATERAL, "diagonal of the product removed", "return -R @ C_off",
            "dR = -R @ C\n    np.fill_diagonal(dR, 0)\n    return dR", "lateral-diagonal-of-product"),
     edited(_LATERAL, "lower triangle", "C - np.diag(np.diag(C))", "np.tril(C, -1)", "lateral-lower-triangle"),
-    edited(_LATERAL, "factor ½ of the loss forgotten", "-R @ C_off", "-2 * R @ C_off", "lateral-factors(2, 2)"),
+    edited(_LATERAL, "factor ½ of the loss forgotten", "-R @ C_off", "-2 * R @ C_off", "lateral-factor(2)"),
     edited(_LATERAL, "half of the rule not halved", "-(M + M.T) / 2", "-(M + M.T)", "lateral-not-halved",
            base="symmetric"),
     edited(_LATERAL, "diagonal removed in place from a view", "C_off = C - np.diag(np.diag(C))",

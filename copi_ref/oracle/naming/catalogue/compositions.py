@@ -141,6 +141,16 @@ def sources(hebb: str, decay: str, lateral: str) -> Wrong:
     return wrong
 
 
+def delta_times_rate(rate: str) -> Wrong:
+    """z = a + η δ."""
+
+    def wrong(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+        eta = inputs[rate]
+        return stepped(p.with_changes(target_state=lambda a, y, d: p.target_state(a, y, eta * d)), inputs, own)
+
+    return wrong
+
+
 def products(factor: Callable[[Inputs], float]) -> Wrong:
     """A step that divides the products z xᵀ and x xᵀ by something else than N, where the decay of W is a mean."""
 

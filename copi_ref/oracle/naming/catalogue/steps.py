@@ -10,6 +10,7 @@ from copi_ref.oracle.naming.catalogue import compositions, order
 from copi_ref.oracle.naming.catalogue.activations import ACTIVATION_VARIANTS
 from copi_ref.oracle.naming.catalogue.arrays import normalised
 from copi_ref.oracle.naming.catalogue.compositions import (
+    delta_times_rate,
     frozen,
     made_of_new,
     products,
@@ -87,6 +88,10 @@ STEP_VARIANTS = (
     *rates_of_layers(),
     step_variant("step-subtracted", "updates are taken away and not added",
                  with_rates(lambda w, r: -w, lambda w, r: -r)),
+    step_variant("step-delta-times-eta-w", "z = a + η_W δ: δ in the target state is multiplied by η_W",
+                 delta_times_rate("eta_w")),
+    step_variant("step-delta-times-eta-r", "z = a + η_R δ: δ in the target state is multiplied by η_R",
+                 delta_times_rate("eta_r")),
     _z("step-z-without-a", "z = δ: a is missing in the target state",
        lambda p, a, y, d: p.target_state(0 * a, 0 * y, d)),
     _z("step-z-without-delta", "z = a: δ is missing in the target state",
