@@ -27,7 +27,12 @@ NO_MEANING = (np.linalg.LinAlgError, ValueError, ZeroDivisionError, FloatingPoin
 @cache
 def cases_of(name, conventions):
     cases = draw_cases(FUNCTIONS[name], conventions, PRECISIONS["float64"], seed=0)
-    return [case for case in cases if "underflow" not in case.name]  # there every formula is about right
+    # Where squares underflow every formula is about right; wide layers show nothing that narrow ones do not.
+    return [
+        case
+        for case in cases
+        if "underflow" not in case.name and "wide" not in case.name and "units and" not in case.name
+    ]
 
 
 def evaluated(pieces, name, case):
