@@ -92,6 +92,10 @@ def where_it_is_flat(conventions, function, precision):
     return FLAT if conventions.is_smooth and function != "forward" else ""
 
 
+def in_a_sum(conventions, function, precision):
+    return "a sum multiplies with N what a mean loses" if conventions.reduction == "sum" else ""
+
+
 def without_negative_outputs(conventions, function, precision):
     flat = conventions.activation in ("relu", "sigmoid") or conventions.slope == 0
     return "no output is below 0" if flat else ""
@@ -132,7 +136,7 @@ OF_EQUATIONS = {
     "a unit of zeros in z and δ": Line(lambda s: (s.inputs["z"] == 0).all(axis=0).any() and s.inputs["W"].any()),
     "more than 1000": Line(lambda s: abs(s.inputs["x"]).max() > 1000),
     "less than 10⁻¹⁰": Line(lambda s: 0 < abs(s.inputs["x"]).max() < 1e-10),
-    "squares that underflow": Line(lambda s: 0 < abs(s.inputs["x"]).max() < 1e-17),
+    "squares that underflow": Line(lambda s: 0 < abs(s.inputs["x"]).max() < 1e-17, in_a_sum),
 }
 
 OF_NETWORKS = {
@@ -175,7 +179,7 @@ OF_NETWORKS = {
     "more than 8": Line(lambda s: abs(s.inputs["y0"]).max() > 8),
     "more than 1000": Line(lambda s: abs(s.inputs["y0"]).max() > 1000, where_it_is_flat),
     "less than 10⁻¹⁰": Line(lambda s: 0 < abs(s.inputs["y0"]).max() < 1e-10),
-    "squares that underflow": Line(lambda s: 0 < abs(s.inputs["y0"]).max() < 1e-17),
+    "squares that underflow": Line(lambda s: 0 < abs(s.inputs["y0"]).max() < 1e-17, in_a_sum),
 }
 
 OF_STEPS = {
