@@ -31,7 +31,6 @@ def both(first, second, **conventions):
 
 PAIRS = [
     ("weight-decay-variance", "lateral-diagonal"),
-    ("weight-n-minus-1", "delta-sign"),
     ("forward-R-transposed", "delta-no-R"),
     ("weight-no-decay", "step-R-frozen"),
     ("delta-over-outputs", "lateral-sign"),
@@ -154,6 +153,15 @@ def test_a_mistake_in_the_last_two_layers_only_is_named_with_its_place():
 def test_a_wrong_lateral_update_is_said_as_a_formula(change, says):
     report = check(with_one(decorrelation_update=lambda x, R: change(x, R, plain.decorrelation_update(x, R))))
     assert says in report.diagnosis
+
+
+def test_two_mistakes_in_one_quantity_are_a_formula_at_least():
+    """Which a pair of names would have to be found for among thousands: it is right, by z xᵀ = (W x + δ) xᵀ."""
+    report = quietly(
+        check, both("weight-n-minus-1", "delta-sign", slope=0.2), conventions=Conventions(slope=0.2), only=("step",)
+    )
+    assert report.variant in ("terms", "weight-n-minus-1 + delta-sign", "delta-sign + weight-n-minus-1")
+    assert "N − 1" in report.diagnosis
 
 
 def test_an_epsilon_is_said_as_a_number():
