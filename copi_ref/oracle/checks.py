@@ -62,6 +62,7 @@ def check(
     """
     expected = dict(expected_failures or {})
     format_ = _checked(conventions, precision, expected, only, seed)
+    conventions = replace(conventions, slope=float(conventions.slope))  # a Fraction is for exact vectors alone
     fresh = fresh_copies(implementation)
     caller = Caller(implementation, conventions, format_, _usable(xp, format_, device), device, fresh)
     results: list[Result] = []
