@@ -23,6 +23,11 @@ Quantities = dict[str, AnyArray]
 """Results by name, as "ΔW" or "x of layer 2", in the order in which they are computed."""
 
 
+def batch_of(inputs: Inputs) -> AnyArray:
+    """Return the samples that come in: y0 of a network, x of a layer."""
+    return inputs["y0"] if "y0" in inputs else inputs["x"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pieces:
     """The parts of a step. Layers are counted from 1.

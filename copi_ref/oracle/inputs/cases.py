@@ -11,7 +11,7 @@ import numpy as np
 
 from copi_ref.oracle.contract.conventions import Conventions
 from copi_ref.oracle.contract.functions import Function
-from copi_ref.oracle.contract.pieces import Inputs, Quantities, right_pieces
+from copi_ref.oracle.contract.pieces import Inputs, Quantities, batch_of, right_pieces
 from copi_ref.oracle.inputs.drawing import EXACT, ROUNDING, Drawing, Kind
 from copi_ref.oracle.inputs.layers import layer_kinds
 from copi_ref.oracle.inputs.networks import network_kinds
@@ -57,8 +57,8 @@ def draw_cases(function: Function, conventions: Conventions, precision: Precisio
             continue  # so coarse that the allowance of a whole step would say nothing
         if kind.fine and precision.limit is None:
             continue
-        if "underflow" in kind.name and conventions.reduction == "sum":
-            continue  # what a mean loses there is multiplied with N where it is made a sum
+        if kind.underflows and conventions.reduction == "sum":
+            continue  # a sum multiplies with N what a mean loses
         try:
             cases.append(Case(kind.name, kind.tier, _sharp(function, conventions, precision, kind, rng), kind.strided))
         except NoCaseError:
@@ -94,8 +94,7 @@ def undecided(expected: Quantities, conventions: Conventions, precision: Precisi
 
 def overflows(inputs: Inputs, expected: dict[str, Tracked], precision: Precision) -> bool:
     """Whether a sum over the batch, before it becomes a mean and after a rate, may leave the range of the format."""
-    samples = len(inputs["y0"] if "y0" in inputs else inputs["x"][0] if "a" in inputs else inputs["x"])
-    factor = 4 * samples * max(1.0, inputs.get("eta_w", 1.0), inputs.get("eta_r", 1.0))
+    factor = 4 * len(batch_of(inputs)) * max(1.0, inputs.get("eta_w", 1.0), inputs.get("eta_r", 1.0))
     return any(float(np.max(quantity.magnitude)) * factor > precision.most for quantity in expected.values())
 
 

@@ -40,6 +40,11 @@ class Kind:
     first: int = 0
     strided: bool = False
 
+    @property
+    def underflows(self) -> bool:
+        """Whether numbers underflow, so that no sharpness is asked for."""
+        return self.looseness == np.inf
+
 
 @dataclass(frozen=True)
 class Drawing:

@@ -1,6 +1,6 @@
 """What may explain a wrong result: other conventions and the catalogue."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +8,7 @@ from copi_ref.oracle.contract.conventions import ALTERNATIVES, Conventions, comb
 from copi_ref.oracle.contract.functions import Function
 from copi_ref.oracle.contract.pieces import Pieces, right_pieces
 from copi_ref.oracle.naming.catalogue import STEP_VARIANTS, VARIANTS
+from copi_ref.oracle.naming.catalogue.slopes import SLOPE_PLACES
 from copi_ref.oracle.naming.evidence import Evidence
 from copi_ref.oracle.naming.explaining import Candidate, Change
 
@@ -51,28 +52,22 @@ def _other_slopes(conventions: Conventions) -> Iterator[Candidate]:
     """Yield f′ of other conventions where f is as it should be: in all layers, at the output or in hidden layers."""
     for field in ("slope", "derivative_at_zero"):
         for changed in combined(conventions, 1, {field: ALTERNATIVES[field]}):
-            for where, ending in (("", ""), (" in δ_L", "-at-output"), (" in the hidden layers", "-in-hidden")):
-                if where or field == "slope":  # f′(0) of all layers is a convention
-                    name = f"f-prime-{field}={changed[field]!r}{ending}"
-                    says = f"f′ is that of {field}={changed[field]!r}{where}, and f is not"
-                    yield Candidate(name, says, _with_slope_of(changed, ending))
+            for ending, where, place in SLOPE_PLACES:
+                if ending or field == "slope":  # f′(0) of all layers is a convention
+                    says = where.format(f"f′ is that of {field}={changed[field]!r}") + ", and f is not"
+                    yield Candidate(f"f-prime-{field}={changed[field]!r}{ending}", says, _with_slope_of(changed, place))
 
 
-def _with_slope_of(changed: dict[str, Any], ending: str) -> Change:
-    def change(p: Pieces) -> Pieces:
-        slope = right_pieces(replace(p.conventions, **changed)).slope
-        if ending == "-at-output":
-            return p.with_changes(at_output=lambda q, *rest: p.at_output(q.with_changes(slope=slope), *rest))
-        if ending == "-in-hidden":
-            return p.with_changes(in_hidden=lambda q, *rest: p.in_hidden(q.with_changes(slope=slope), *rest))
-        return p.with_changes(slope=slope)
+def _with_slope_of(changed: dict[str, Any], place: Callable[[Pieces, Any], Pieces]) -> Change:
+    return lambda p: place(p, right_pieces(replace(p.conventions, **changed)).slope)
 
-    return change
+
+_OF_A_STEP = frozenset(variant.name for variant in STEP_VARIANTS)
 
 
 def mistakes(function: Function) -> list[Candidate]:
     """Mistakes of a whole step first where a step is looked at: some are those of an equation in other words."""
-    in_order = sorted(VARIANTS.values(), key=lambda variant: function.name == "step" and variant not in STEP_VARIANTS)
+    in_order = sorted(VARIANTS.values(), key=lambda one: function.name == "step" and one.name not in _OF_A_STEP)
     return [Candidate(variant.name, variant.says, variant.change) for variant in in_order]
 
 

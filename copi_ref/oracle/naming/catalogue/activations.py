@@ -6,6 +6,7 @@ import numpy as np
 
 from copi_ref.arrays.backend import HostArray
 from copi_ref.oracle.contract.pieces import Pieces
+from copi_ref.oracle.naming.catalogue.arrays import sigmoid
 from copi_ref.oracle.naming.catalogue.variant import Variant
 
 Elementwise = Callable[[HostArray], HostArray]
@@ -24,10 +25,6 @@ def _cut(name: str, says: str, low: float, high: float) -> Variant:
         slope=lambda a, y: p.slope(a, y) * ((a >= low) & (a <= high))))  # fmt: skip
 
 
-def _sigmoid(a: HostArray) -> HostArray:
-    return np.asarray(1 / (1 + np.exp(-a)))
-
-
 def _linear_hidden(p: Pieces) -> Pieces:
     return p.with_changes(
         in_hidden=lambda q, *args: p.in_hidden(q.with_changes(slope=lambda a, y: np.ones_like(a)), *args),
@@ -38,9 +35,9 @@ def _linear_hidden(p: Pieces) -> Pieces:
 ACTIVATION_VARIANTS = (
     _activation("elu", "an ELU", lambda a: np.where(a < 0, np.expm1(np.minimum(a, 0)), a),
                 lambda a: np.where(a < 0, np.exp(np.minimum(a, 0)), 1.0)),
-    _activation("softplus", "a softplus", lambda a: np.logaddexp(0, a), _sigmoid),
-    _activation("silu", "a SiLU", lambda a: a * _sigmoid(a),
-                lambda a: _sigmoid(a) * (1 + a * (1 - _sigmoid(a)))),
+    _activation("softplus", "a softplus", lambda a: np.logaddexp(0, a), sigmoid),
+    _activation("silu", "a SiLU", lambda a: a * sigmoid(a),
+                lambda a: sigmoid(a) * (1 + a * (1 - sigmoid(a)))),
     _activation("absolute", "|a|", np.abs, np.sign),
     _activation("relu6", "ReLU6", lambda a: np.clip(a, 0, 6), lambda a: np.where((a > 0) & (a < 6), 1.0, 0.0)),
     _activation("hard-tanh", "a hard tanh", lambda a: np.clip(a, -1, 1), lambda a: np.where(np.abs(a) < 1, 1.0, 0.0)),

@@ -11,6 +11,7 @@ import numpy as np
 from copi_ref.arrays.backend import HostArray
 from copi_ref.oracle.contract.conventions import Conventions
 from copi_ref.oracle.naming.catalogue import arrays
+from copi_ref.oracle.naming.catalogue.variant import known_as
 
 Update = Callable[[HostArray, HostArray], HostArray]
 
@@ -53,9 +54,7 @@ class Adjustment:
 
 def named(place: str, adjustment: Adjustment, what: str) -> tuple[str, str]:
     """Return the name of a variant and what it says, for what is done, and to what."""
-    name = f"{place}-{adjustment.name}"
-    known, says = KNOWN_AS.get(name, (name, ""))
-    return known, says or adjustment.said_of(what)
+    return known_as(KNOWN_AS, f"{place}-{adjustment.name}", adjustment.said_of(what))
 
 
 def _divided(

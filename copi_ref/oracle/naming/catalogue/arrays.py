@@ -96,6 +96,11 @@ def softmax(a: HostArray) -> HostArray:
     return np.asarray(e / e.sum(axis=-1, keepdims=True))
 
 
+def sigmoid(a: HostArray) -> HostArray:
+    """1/(1 + e⁻ᵃ)."""
+    return np.asarray(1 / (1 + np.exp(-a)))
+
+
 def reshaped(A: HostArray) -> HostArray:
     """A with the shape of its transpose, entries in the order in which they were; transposed back."""
     return A.reshape(A.shape[::-1]).mT

@@ -6,7 +6,7 @@ import numpy as np
 
 from copi_ref.arrays.backend import HostArray
 from copi_ref.oracle.contract.pieces import Pieces, scaled
-from copi_ref.oracle.naming.catalogue.arrays import softmax, transposed_if_square
+from copi_ref.oracle.naming.catalogue.arrays import sigmoid, softmax, transposed_if_square
 from copi_ref.oracle.naming.catalogue.slopes import f
 from copi_ref.oracle.naming.catalogue.variant import Variant, wrapping
 
@@ -75,10 +75,6 @@ def _through_softmax(p: Pieces, a: HostArray, y: HostArray, t: HostArray) -> Hos
     return np.asarray(s * (e - np.sum(s * e, axis=1, keepdims=True)))
 
 
-def _sigmoid(a: HostArray) -> HostArray:
-    return np.asarray(1 / (1 + np.exp(-a)))
-
-
 ERROR_VARIANTS = (
     _output("delta-linear-output", "δ_L is that of a linear output: a_L for y_L, and no f′(a_L)",
             lambda p, a, y, t: p.error(a, a, t)),
@@ -89,7 +85,7 @@ ERROR_VARIANTS = (
     _error("delta-softmax-cross-entropy-of-y", "the error is that of cross-entropy, y* − softmax(y_L)",
            lambda p, a, y, t: np.sum(t, axis=1, keepdims=True) * -softmax(y) + t),
     _output("delta-sigmoid-cross-entropy", "δ_L is that of a sigmoid and cross-entropy, y* − σ(a_L)",
-            lambda p, a, y, t: t - _sigmoid(a)),
+            lambda p, a, y, t: t - sigmoid(a)),
     _error("delta-binary-cross-entropy", "the error is that of binary cross-entropy, y*/y − (1 − y*)/(1 − y)",
            lambda p, a, y, t: t / _prediction(p, a, y) - (1 - t) / (1 - _prediction(p, a, y))),
     _error("delta-unnormalised-cross-entropy", "the error is that of −y* log y: y*/y",

@@ -9,7 +9,7 @@ from copi_ref.oracle.contract.pieces import Pieces
 from copi_ref.oracle.naming.catalogue import arrays
 from copi_ref.oracle.naming.catalogue.adjustments import FORMATS
 from copi_ref.oracle.naming.catalogue.arrays import centred, normalised, softmax, transposed_if_square, without_diagonal
-from copi_ref.oracle.naming.catalogue.variant import Variant, wrapping
+from copi_ref.oracle.naming.catalogue.variant import Variant, known_as, placed, wrapping
 
 Change = Callable[[HostArray], HostArray]
 
@@ -109,13 +109,8 @@ def _changed() -> Iterator[Variant]:
     for what, says_what, place, known_already in _PLACES:
         for name, says, change in _BATCHES:
             if name not in known_already:
-                full = f"forward-{what}-{name}"
-                known, known_says = _KNOWN_AS.get(full, (full, ""))
-                yield Variant(known, known_says or f"{says_what} {says}", _placed(place, change))
-
-
-def _placed(place: Callable[[Pieces, Change], Pieces], change: Change) -> Callable[[Pieces], Pieces]:
-    return lambda p: place(p, change)
+                named = known_as(_KNOWN_AS, f"forward-{what}-{name}", f"{says_what} {says}")
+                yield Variant(*named, placed(place, change))
 
 
 FORWARD_VARIANTS = (

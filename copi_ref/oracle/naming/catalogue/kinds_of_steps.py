@@ -92,8 +92,10 @@ _NEW: tuple[tuple[str, str, str, Callable[[HostArray], HostArray]], ...] = (
     ("without-diagonal", "given a diagonal of 0", "R", without_diagonal),
     ("lower", "set to 0 above their diagonal", "R", np.tril),
     ("upper", "set to 0 below their diagonal", "R", np.triu),
-    ("upper-mirrored", "mirrored from above their diagonal to below it", "R", lambda R: np.triu(R) + np.triu(R, 1).mT),
-    ("lower-mirrored", "mirrored from below their diagonal to above it", "R", lambda R: np.tril(R) + np.tril(R, -1).mT),
+    ("upper-mirrored", "mirrored from above their diagonal to below it", "R",
+     lambda R: arrays.mirrored(R, upper=True)),
+    ("lower-mirrored", "mirrored from below their diagonal to above it", "R",
+     lambda R: arrays.mirrored(R, upper=False)),
     *((f"in-{name}", f"rounded to {name}", "WR", arrays.rounded_to(name)) for name in FORMATS),
 )  # fmt: skip
 

@@ -10,7 +10,7 @@ from copi_ref.oracle.naming.catalogue import arrays
 from copi_ref.oracle.naming.catalogue.adjustments import FORMATS
 from copi_ref.oracle.naming.catalogue.arrays import nonzero, transposed_if_square
 from copi_ref.oracle.naming.catalogue.slopes import f
-from copi_ref.oracle.naming.catalogue.variant import Variant
+from copi_ref.oracle.naming.catalogue.variant import Variant, known_as, placed
 
 # --- from a table: what is done to δ, and where -----------------------------------------------------------------------
 
@@ -128,13 +128,8 @@ def _changed() -> Iterator[Variant]:
     for ending, what, place, known_already in _PLACES:
         for name, says, change in _CHANGES:
             if name not in known_already:
-                full = f"delta-{name}{ending}"
-                known, known_says = _KNOWN_AS.get(full, (full, ""))
-                yield Variant(known, known_says or f"{what} {says}", _placed(place, change))
-
-
-def _placed(place: Callable[[Pieces, Change], Pieces], change: Change) -> Callable[[Pieces], Pieces]:
-    return lambda p: place(p, change)
+                named = known_as(_KNOWN_AS, f"delta-{name}{ending}", f"{what} {says}")
+                yield Variant(*named, placed(place, change))
 
 
 # --- by hand: what comes down -----------------------------------------------------------------------------------------

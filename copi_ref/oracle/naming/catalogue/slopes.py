@@ -35,11 +35,12 @@ def _in_hidden(p: Pieces, slope: Callable[..., HostArray]) -> Pieces:
     return p.with_changes(in_hidden=lambda q, *args: p.in_hidden(q.with_changes(slope=slope), *args))
 
 
-_PLACES = (
+SLOPE_PLACES = (
     ("", "{}", _everywhere),
     ("-at-output", "{}, in δ_L", _at_output),
     ("-in-hidden", "{}, in the hidden layers", _in_hidden),
 )
+"""How names end, what is said, and how the pieces get another f′, ``(a, y) -> slope``, there."""
 
 
 def _slopes(name: str, says: str, wrong: Slope, smooth: bool = False) -> Iterator[Variant]:
@@ -53,7 +54,7 @@ def _slopes(name: str, says: str, wrong: Slope, smooth: bool = False) -> Iterato
 
         return change
 
-    for ending, where, place in _PLACES:
+    for ending, where, place in SLOPE_PLACES:
         yield Variant(_KNOWN_AS.get(name + ending, name + ending), where.format(says), changing(place))
 
 

@@ -1,6 +1,6 @@
 """What a catalogued mistake is: a name, what it does in words, and the piece of COPI that it exchanges."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,17 @@ class Variant:
     name: str
     says: str
     change: Callable[[Pieces], Pieces | None]
+
+
+def known_as(table: Mapping[str, tuple[str, str]], name: str, says: str) -> tuple[str, str]:
+    """Return the name and the sentence of a variant from a table of changes: those by which it is known, if it is."""
+    known, better = table.get(name, (name, ""))
+    return known, better or says
+
+
+def placed(place: Callable[[Pieces, Any], Pieces], what: Any) -> Callable[[Pieces], Pieces]:
+    """Return the change of pieces that makes something in a place."""
+    return lambda p: place(p, what)
 
 
 def wrapping(name: str, says: str, **wrong: Callable[..., Any]) -> Variant:
