@@ -270,6 +270,9 @@ def test_the_page_says_what_the_inputs_are():
         for row in text[text.index(HEAD) :].splitlines()[2:8]
     ]  # fmt: skip
     assert rows == [figures(function) for function in FUNCTIONS]
+    rates = [case.inputs[eta] for case in seen("step", Conventions(), "float64", 0) for eta in ("eta_w", "eta_r")]
+    assert (min(rates), max(rates)) == (2.0**-22, 2.0**81)
+    assert "from 2⁻²² to 2⁸¹" in text
     assert f"batches of {', '.join(map(str, BATCHES[:-1]))} and {BATCHES[-1]} samples" in " ".join(text.split())
 
 
