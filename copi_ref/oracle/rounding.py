@@ -191,9 +191,11 @@ class Tracked:
             return np.full(self.shape, np.inf)
         of_reference = (self.roundings + 2) * REFERENCE_UNIT  # 2: M is computed in float64 too
         relative = error / (1 - error) + of_reference / (1 - of_reference)
-        # What underflows is multiplied by what comes after; cases are drawn far from where this matters.
-        underflow = self.roundings * precision.tiny * (1 + float(np.max(self.magnitude)))
-        return np.asarray(relative * self.magnitude + underflow)
+        return np.asarray(relative * self.magnitude + self.underflow(precision))
+
+    def underflow(self, precision: Precision) -> float:
+        """Return what operations that underflow may lose; what comes after multiplies it, by at most 1 + max M."""
+        return self.roundings * precision.tiny * (1 + float(np.max(self.magnitude)))
 
     def is_exact(self, bits: int) -> bool:
         """Whether every value and partial sum on the way is a whole number of quanta below 2^bits."""

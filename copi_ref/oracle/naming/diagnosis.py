@@ -1,18 +1,18 @@
 """Which mistake is it: what explains every number that came, the simplest first."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from copi_ref.oracle.contract.conventions import Conventions
 from copi_ref.oracle.contract.functions import Function
-from copi_ref.oracle.contract.pieces import Pieces, right_pieces
+from copi_ref.oracle.contract.pieces import Pieces, batch_of, right_pieces
 from copi_ref.oracle.judging.comparison import Observation
 from copi_ref.oracle.naming.candidates import concerns, several_conventions, singles
 from copi_ref.oracle.naming.coarse import coarser
-from copi_ref.oracle.naming.evidence import Cell, Evidence
-from copi_ref.oracle.naming.explaining import Candidate, Diagnosis, in_turn, joined
+from copi_ref.oracle.naming.evidence import Cell, Evidence, kind_of
+from copi_ref.oracle.naming.explaining import Candidate, Diagnosis, joined, with_all
 from copi_ref.oracle.naming.factors import FAMILIES, fitted
 from copi_ref.oracle.naming.locating import located
 from copi_ref.oracle.naming.pairs import Tried, alive, looked_at, two_at_once
@@ -44,18 +44,20 @@ def _found(evidence: Evidence, conventions: Conventions, before: Sequence[Diagno
     function, precision, observations = evidence.function, evidence.precision, evidence.observations
     right = right_pieces(conventions)
     candidates = list(singles(function, conventions))
-    families = _families(evidence, right)
-    found = (
-        _consequence(evidence, right, before)
-        or _one(evidence, right, candidates)
-        or _one(evidence, right, families, at_most=1)
-        or next(coarser(precision, observations), None)
-        or _one(evidence, right, several_conventions(evidence, conventions), at_most=1)
-        or _besides(evidence, right, before, candidates)
-    )
+    above = _before(evidence, right, before)
+    found = (above and _consequence(evidence, above)) or _one(evidence, right, candidates)
     if found:
         return found
-    found = _but_for_tiny_inputs(evidence, right, candidates)
+    if evidence.largest > _FITTABLE:
+        return Diagnosis("", "", notes=(f"numbers as large as {evidence.largest:.1e} came: what grows without bound?",))
+    families = _families(evidence, right)
+    found = (
+        _one(evidence, right, families, at_most=1)
+        or next(coarser(precision, observations), None)
+        or _one(evidence, right, several_conventions(evidence, conventions), at_most=1)
+        or (above and _besides(evidence, above, candidates))
+        or _but_for_tiny_inputs(evidence, right, candidates)
+    )
     if found:
         return found
     tried = looked_at(evidence, right, candidates)
@@ -70,6 +72,9 @@ def _found(evidence: Evidence, conventions: Conventions, before: Sequence[Diagno
         or Diagnosis("", "", notes=located(evidence, partials))
     )
 
+
+_FITTABLE = 2.0**500
+"""Numbers beyond this have no squares, and nothing is fitted to them."""
 
 _FITTED = 6
 """Observations, the smallest that fail, to which numbers are fitted: then they have to fit all."""
@@ -99,9 +104,7 @@ _TINY = 2.0**-20
 
 def _but_for_tiny_inputs(evidence: Evidence, right: Pieces, candidates: Sequence[Candidate]) -> Diagnosis | None:
     """What explains all but tiny inputs."""
-    inputs = [one.case.inputs for one in evidence.observations]
-    first = [np.asarray(one["y0"] if "y0" in one else one["x"][0] if "a" in one else one["x"]) for one in inputs]
-    rest = [one for one, x in zip(evidence.observations, first, strict=True) if np.max(np.abs(x)) > _TINY]
+    rest = [one for one in evidence.observations if np.max(np.abs(batch_of(one.case.inputs))) > _TINY]
     if len(rest) in (0, len(evidence.observations)):
         return None
     without = Evidence(evidence.function, evidence.precision, rest)
@@ -112,33 +115,34 @@ def _but_for_tiny_inputs(evidence: Evidence, right: Pieces, candidates: Sequence
 # --- with what is known of the functions before -----------------------------------------------------------------------
 
 
-def _known(evidence: Evidence, right: Pieces, before: Sequence[Diagnosis]) -> list[Diagnosis]:
-    """What is wrong before and concerns this function too."""
-    return [
-        one
-        for one in before
-        if one.change is not None and not one.is_consequence and concerns(evidence.function, one.change(right), right)
+@dataclass(frozen=True)
+class _Before:
+    """What is wrong in functions before and concerns this one too, and the pieces that make all of it."""
+
+    diagnoses: list[Diagnosis]
+    pieces: Pieces
+
+
+def _before(evidence: Evidence, right: Pieces, before: Sequence[Diagnosis]) -> _Before | None:
+    diagnoses = [
+        one for one in before if one.change is not None and concerns(evidence.function, one.change(right), right)
     ]
+    pieces = with_all(diagnoses, right) if diagnoses else None
+    return _Before(diagnoses, pieces) if pieces is not None else None
 
 
-def _consequence(evidence: Evidence, right: Pieces, before: Sequence[Diagnosis]) -> Diagnosis | None:
+def _consequence(evidence: Evidence, before: _Before) -> Diagnosis | None:
     """What was found before comes to all of it."""
-    known = _known(evidence, right, before)
-    base = in_turn([one.change for one in known if one.change])(right) if known else None
-    if base is None or not evidence.explained_by(base):
+    if not evidence.explained_by(before.pieces):
         return None
-    name = " + ".join(one.name for one in known)
-    return Diagnosis(name, f"comes of what is above: {'; '.join(map(str, known))}", is_consequence=True)
+    name = " + ".join(one.name for one in before.diagnoses)
+    says = f"comes of what is above: {'; '.join(map(str, before.diagnoses))}"
+    return Diagnosis(name, says, is_consequence=True)
 
 
-def _besides(
-    evidence: Evidence, right: Pieces, before: Sequence[Diagnosis], candidates: Sequence[Candidate]
-) -> Diagnosis | None:
+def _besides(evidence: Evidence, before: _Before, candidates: Sequence[Candidate]) -> Diagnosis | None:
     """Another mistake besides what was found before."""
-    known = _known(evidence, right, before)
-    base = in_turn([one.change for one in known if one.change])(right) if known else None
-    if base is None:
-        return None
+    base = before.pieces
     mistakes = [candidate for candidate in candidates if not candidate.is_convention]
     found = (
         _one(evidence, base, mistakes)
@@ -157,7 +161,7 @@ def _with_formulas(
     evidence: Evidence, right: Pieces, known: dict[Cell, Facts], partials: Sequence[Partial]
 ) -> Diagnosis | None:
     """A wrong ΔW or ΔR as a sum of terms, or that and a mistake that has its place elsewhere."""
-    kinds = {name.partition(" ")[0] for _, name in evidence.wrong}
+    kinds = {kind_of(cell) for cell in evidence.wrong}
     formulas = [partial for kind in ("ΔW", "ΔR") if kind in kinds for partial in as_terms(evidence, right, kind)]
     everywhere = next((one for one in formulas if evidence.wrong <= one.hits(evidence)), None)
     if everywhere is not None:
@@ -168,14 +172,14 @@ def _with_formulas(
 def _partials(evidence: Evidence, tried: Sequence[Tried]) -> Iterator[Partial]:
     """Those that give something wrong, looked at on all observations."""
     for one in tried:
-        if evidence.wrong & one.fit.gives & one.fit.changes:
+        if evidence.wrong & one.fit.explains:
             yield Partial(one.candidate, evidence.fit(one.pieces, evidence.order))
 
 
 def _with_numbers(evidence: Evidence, candidates: Sequence[Tried]) -> Diagnosis | None:
     """Two at once, of which the second has fitted numbers: the first gives something, or a multiple of it."""
     for one in candidates:
-        if not (one.fit.gives & one.fit.changes or one.fit.scaled):
+        if not (one.fit.explains or one.fit.scaled):
             continue
         for family in FAMILIES:
             for other in fitted(family, evidence, one.pieces, evidence.failing[:2]):

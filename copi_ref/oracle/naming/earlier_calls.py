@@ -7,7 +7,7 @@ import numpy as np
 
 from copi_ref.oracle.calling.calling import Call
 from copi_ref.oracle.contract.functions import Function
-from copi_ref.oracle.contract.pieces import Inputs
+from copi_ref.oracle.contract.pieces import Inputs, batch_of
 from copi_ref.oracle.judging.comparison import Outcome
 
 
@@ -85,8 +85,7 @@ def _weights(function: Function, inputs: Inputs) -> list[tuple[int, ...]]:
 
 
 def _samples(inputs: Inputs) -> int:
-    x = inputs["y0"] if "y0" in inputs else inputs["x"]
-    return len(x[0] if isinstance(x, tuple) else x)
+    return len(batch_of(inputs))
 
 
 # --- which may have left something ------------------------------------------------------------------------------------

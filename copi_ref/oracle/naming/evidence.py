@@ -14,6 +14,12 @@ from copi_ref.oracle.rounding import Precision
 Cell = tuple[int, str]
 """The number of the observation, and the name of the quantity."""
 
+
+def kind_of(cell: Cell) -> str:
+    """Of which kind a quantity is: "ΔW", "δ" …"""
+    return cell[1].partition(" ")[0]
+
+
 _FEW = 6
 """Observations that fail, and as many that don't, on which candidates are tried first: the smallest."""
 
@@ -31,6 +37,11 @@ class Fit:
     gives: frozenset[Cell]
     changes: frozenset[Cell]
     scaled: frozenset[Cell] = frozenset()
+
+    @property
+    def explains(self) -> frozenset[Cell]:
+        """Cells that it gives and that are not the right ones."""
+        return self.gives & self.changes
 
 
 class Evidence:
@@ -65,6 +76,11 @@ class Evidence:
     def _is_wrong(self, cell: Cell) -> bool:
         one, name = self.observations[cell[0]], cell[1]
         return worst_of(name, one.actual[name], one.expected[name], self.precision, one.case.tier).failed
+
+    @property
+    def largest(self) -> float:
+        """The largest number that came."""
+        return max((float(np.abs(bounds.actual).max()) for bounds in self._bounds.values()), default=0.0)
 
     def size(self, at: int) -> int:
         """How many numbers there are in what came."""
@@ -115,11 +131,7 @@ class Evidence:
 
     def agrees(self, value: HostArray, cell: Cell) -> bool:
         """Whether a value is the one that came, but for rounding."""
-        bounds = self._bounds[cell]
-        if value.shape != bounds.actual.shape:
-            return False
-        largest = float(np.abs(value).max())  # infinite or NaN: not what came, which is finite
-        return largest < np.inf and float(np.abs(bounds.actual - value).max()) <= bounds.allowed(largest)
+        return self._bounds[cell].are_met_by(value)
 
     def is_sharp(self, cell: Cell) -> bool:
         """Whether rounding is so small a part of a cell that numbers can be fitted to it."""
@@ -173,7 +185,14 @@ class _Bounds:
         """Whether what underflows is no small part of what is right."""
         return 0 < self.size < 2.0**20 * self.underflow
 
-    def allowed(self, largest: float) -> float:
+    def are_met_by(self, value: HostArray) -> bool:
+        """Whether a value is the one that came, but for rounding."""
+        if value.shape != self.actual.shape:
+            return False
+        largest = float(np.abs(value).max())  # infinite or NaN: not what came, which is finite
+        return largest < np.inf and float(np.abs(self.actual - value).max()) <= self._allowed(largest)
+
+    def _allowed(self, largest: float) -> float:
         """How far a variant's own rounding may be: its magnitude is not known, so that of the right one scales."""
         if self.relative > 2.0**-6:  # too coarse to tell variants apart: one rounding of an exact result
             return 2 * self.unit * largest + self.underflow
@@ -186,18 +205,13 @@ def _bounds(one: Observation, name: str, precision: Precision) -> _Bounds:
     expected = one.expected[name]
     allowance, size = expected.allowance(precision), float(np.max(expected.magnitude))
     relative = float(np.max(allowance)) / size if size else precision.unit
-    underflow = 4 * expected.roundings * precision.tiny * (1 + size)
+    underflow = 4 * expected.underflow(precision)
     wrong_by = float(np.max(np.abs(one.actual[name] - expected.value)))
     return _Bounds(one.actual[name], expected.value, allowance, size, relative, precision.unit, underflow, wrong_by)
 
 
 def all_given(found: Quantities, one: Observation, precision: Precision) -> bool:
     """Whether quantities are all that came of a call, but for rounding."""
-    for name, actual in one.actual.items():
-        value = np.asarray(found[name]) if name in found else None
-        if value is None or value.shape != actual.shape or not np.isfinite(value).all():
-            return False
-        allowed = _bounds(one, name, precision).allowed(float(np.max(np.abs(value))))
-        if not np.all(np.abs(actual - value) <= allowed):
-            return False
-    return True
+    return all(
+        name in found and _bounds(one, name, precision).are_met_by(np.asarray(found[name])) for name in one.actual
+    )

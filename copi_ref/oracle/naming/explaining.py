@@ -75,6 +75,11 @@ def in_turn(changes: Sequence[Change]) -> Change:
     return change
 
 
+def with_all(diagnoses: Sequence[Diagnosis], pieces: Pieces) -> Pieces | None:
+    """Return pieces that make all mistakes whose change is known; a consequence of others has none."""
+    return in_turn([one.change for one in diagnoses if one.change])(pieces)
+
+
 def joined(
     first: Candidate, second: Candidate, wheres: tuple[str, str] = ("", ""), everywhere: bool = True
 ) -> Diagnosis:

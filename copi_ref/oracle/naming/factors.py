@@ -10,7 +10,7 @@ import numpy as np
 from copi_ref.arrays.backend import HostArray
 from copi_ref.oracle.contract.pieces import Inputs, Pieces, Quantities
 from copi_ref.oracle.naming.catalogue.lateral import lateral_terms
-from copi_ref.oracle.naming.evidence import Evidence
+from copi_ref.oracle.naming.evidence import Evidence, kind_of
 from copi_ref.oracle.naming.explaining import Candidate
 
 
@@ -81,6 +81,16 @@ def _shrinking(p: Pieces, letter: str, share: float) -> Callable[..., Quantities
         return found
 
     return step
+
+
+def _decay_without_rate(name: str, letter: str) -> Family:
+    return Family(
+        name,
+        (letter,),
+        lambda p, k: p.with_changes(step=_shrinking(p, letter, k[0])),
+        lambda p: (0.0,),
+        f"the new {letter} has an extra −{{number}} {letter}, which η_{letter} does not multiply",
+    )
 
 
 FAMILIES = (
@@ -165,20 +175,8 @@ FAMILIES = (
         lambda p: (0.0,),
         "ΔR has an extra −{number} R: R decays",
     ),
-    Family(
-        "decay-without-rate",
-        ("W",),
-        lambda p, k: p.with_changes(step=_shrinking(p, "W", k[0])),
-        lambda p: (0.0,),
-        "the new W has an extra −{number} W, which η_W does not multiply",
-    ),
-    Family(
-        "lateral-decay-without-rate",
-        ("R",),
-        lambda p, k: p.with_changes(step=_shrinking(p, "R", k[0])),
-        lambda p: (0.0,),
-        "the new R has an extra −{number} R, which η_R does not multiply",
-    ),
+    _decay_without_rate("decay-without-rate", "W"),
+    _decay_without_rate("lateral-decay-without-rate", "R"),
     Family(
         "target-factors",
         ("a in z", "δ in z"),
@@ -201,7 +199,7 @@ def fitted(family: Family, evidence: Evidence, base: Pieces, numbers: Sequence[i
     Fitted are the kinds of quantities that are wrong in these observations, and that the numbers have an effect on.
     """
     points = [np.zeros(len(family.terms)), *np.eye(len(family.terms))]
-    kinds = {name.partition(" ")[0] for at, name in evidence.wrong if at in numbers}
+    kinds = {kind_of(cell) for cell in evidence.wrong if cell[0] in numbers}
     rows = [_rows(family, evidence, base, points, at, kinds) for at in numbers]
     if not rows or any(row is None for row in rows) or not sum(row.size for row in rows if row is not None):
         return
@@ -248,7 +246,7 @@ def _rows(
     values = [evidence.evaluated(family.change(base, point), at) for point in points]
     if any(value is None for value in values):
         return None
-    names = [name for name in one.actual if name.partition(" ")[0] in kinds and evidence.is_sharp((at, name))]
+    names = [name for name in one.actual if kind_of((at, name)) in kinds and evidence.is_sharp((at, name))]
     if not names:
         return np.zeros((1 + len(points), 0))
     scales = [1 / (np.max(one.expected[name].magnitude) or 1) for name in names]

@@ -13,7 +13,7 @@ from copi_ref.oracle.judging.comparison import Outcome, run_case
 from copi_ref.oracle.judging.replaying import Replay, replay, shortest, size
 from copi_ref.oracle.naming.diagnosis import diagnose
 from copi_ref.oracle.naming.earlier_calls import CHOICES, after_words, shared_by
-from copi_ref.oracle.naming.explaining import Diagnosis, in_turn
+from copi_ref.oracle.naming.explaining import Diagnosis, with_all
 from copi_ref.oracle.naming.kept import what_was_kept
 from copi_ref.oracle.naming.kept_terms import Pair
 
@@ -125,7 +125,7 @@ def without_copies(
     `known` are diagnoses of functions called before: what is wrong there is in the numbers too.
     """
     right = right_pieces(caller.conventions)
-    right = in_turn([one.change for one in known if one.change and not one.is_consequence])(right) or right
+    right = with_all(known, right) or right
     wrong = [
         (one, one.observation, [call for call in caller.history[:start] if call.function is function])
         for one, start in zip(outcomes, before, strict=True)

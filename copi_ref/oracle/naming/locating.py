@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from copi_ref.arrays.backend import HostArray
-from copi_ref.oracle.naming.evidence import Cell, Evidence
+from copi_ref.oracle.naming.evidence import Cell, Evidence, kind_of
 from copi_ref.oracle.naming.places import Facts, facts, separating
 from copi_ref.oracle.naming.rules import Partial
 
@@ -25,7 +25,7 @@ def located(evidence: Evidence, partials: Sequence[Partial]) -> tuple[str, ...]:
         _values(pairs),
         _size(pairs),
         _rank(pairs),
-        _nearest(evidence, known, partials),
+        _nearest(evidence, partials),
     ]
     return tuple(sentence for sentence in found if sentence)
 
@@ -41,10 +41,14 @@ def _expected(evidence: Evidence, cell: Cell) -> HostArray:
 # --- which quantities and cases ---------------------------------------------------------------------------------------
 
 
+def _kinds(cells: frozenset[Cell]) -> list[str]:
+    """The kinds of quantities of some cells, each once."""
+    return list(dict.fromkeys(map(kind_of, sorted(cells))))
+
+
 def _quantities(evidence: Evidence) -> str:
     """Which quantities are wrong somewhere, and which never."""
-    kinds = list(dict.fromkeys(name.partition(" ")[0] for _, name in sorted(evidence.cells)))
-    wrong = [kind for kind in kinds if any(name.partition(" ")[0] == kind for _, name in evidence.wrong)]
+    kinds, wrong = _kinds(evidence.cells), _kinds(evidence.wrong)
     right = [kind for kind in kinds if kind not in wrong]
     if not right:
         return ""
@@ -95,12 +99,13 @@ def _ratio(evidence: Evidence, known: dict[Cell, Facts]) -> str:
             return ""
         factors[cell] = factor
     values = list(factors.values())
-    kinds = " and ".join(dict.fromkeys(name.partition(" ")[0] for _, name in sorted(evidence.wrong)))
+    kinds = _kinds(evidence.wrong)
+    have = f"{' and '.join(kinds)} {'has' if len(kinds) == 1 else 'have'} the factor"
     if np.ptp(values) <= 1e-6 * max(map(abs, values)):
-        return f"{kinds} {'has' if ' and ' not in kinds else 'have'} the factor {values[0]:.6g} where wrong"
+        return f"{have} {values[0]:.6g} where wrong"
     for words, wanted in _FACTORS.items():
         if all(abs(value - wanted(known[cell])) <= 1e-6 * abs(value) for cell, value in factors.items()):
-            return f"{kinds} {'has' if ' and ' not in kinds else 'have'} the factor {words} where wrong"
+            return f"{have} {words} where wrong"
     return ""
 
 
@@ -156,26 +161,17 @@ def _values(pairs: Sequence[tuple[HostArray, HostArray]]) -> str:
     came = [array for array, _ in pairs]
     right = [array for _, array in pairs]
 
-    def all_of(test: Callable[[HostArray], bool], arrays: Sequence[HostArray]) -> bool:
-        return all(test(array) for array in arrays)
-
-    if all_of(lambda array: not array.any(), came):
+    if not any(array.any() for array in came):
         return "what came is 0 there"
+    largest, largest_right = (max(float(np.max(np.abs(array))) for array in arrays) for arrays in (came, right))
     for bound in (1.0, 2.0, 5.0, 6.0, 10.0):
-        within = all_of(lambda array, b=bound: bool(np.max(np.abs(array), initial=0) <= b * (1 + 1e-6)), came)  # type: ignore[misc]
-        beyond = any(np.max(np.abs(array), initial=0) > 2 * bound for array in right)
-        if within and beyond:
+        if largest <= bound * (1 + 1e-6) and largest_right > 2 * bound:
             return f"nothing that came is beyond ±{bound:g}: is it cut off?"
-    if all_of(lambda array: bool(np.all(array >= 0)), came) and any(np.any(array < 0) for array in right):
+    if all(np.all(array >= 0) for array in came) and any(np.any(array < 0) for array in right):
         return "nothing that came is negative"
-    if all_of(lambda array: bool(np.all(array == np.rint(array))), came) and any(
-        np.any(array != np.rint(array)) for array in right
-    ):
+    if all(map(_is_whole, came)) and not all(map(_is_whole, right)):
         return "all that came are whole numbers"
-    for words, other in (
-        ("the transpose of what is right", lambda array: array.T),
-        ("its rows or samples in another order", _reversed_rows),
-    ):
+    for words, other in _REARRANGED.items():
         if all(one.shape == other(two).shape and np.allclose(one, other(two), rtol=1e-6, atol=0) for one, two in pairs):
             return f"what came is {words}"
     symmetric = [one.shape[0] == one.shape[1] > 1 and np.allclose(one, one.T, rtol=1e-6) for one in came]
@@ -184,8 +180,14 @@ def _values(pairs: Sequence[tuple[HostArray, HostArray]]) -> str:
     return ""
 
 
-def _reversed_rows(array: HostArray) -> HostArray:
-    return np.asarray(array[::-1])
+_REARRANGED: dict[str, Callable[[HostArray], HostArray]] = {
+    "the transpose of what is right": lambda array: array.T,
+    "its rows or samples in another order": lambda array: array[::-1],
+}
+
+
+def _is_whole(array: HostArray) -> bool:
+    return bool(np.all(array == np.rint(array)))
 
 
 def _size(pairs: Sequence[tuple[HostArray, HostArray]]) -> str:
@@ -211,7 +213,7 @@ def _rank(pairs: Sequence[tuple[HostArray, HostArray]]) -> str:
 # --- what nearly gives it ---------------------------------------------------------------------------------------------
 
 
-def _nearest(evidence: Evidence, known: dict[Cell, Facts], partials: Sequence[Partial]) -> str:
+def _nearest(evidence: Evidence, partials: Sequence[Partial]) -> str:
     """The mistake that gives most of what is wrong, and what it misses."""
     best: tuple[int, Partial] | None = None
     for partial in partials:

@@ -29,8 +29,8 @@ def named(
     failed = [one for one in failed if one.observation] or failed  # infinity comes of what shows elsewhere
     observations = [outcome.observation for outcome in outcomes if outcome.observation is not None]
     if unsteady := not_steady(caller, function, failed[0]):
-        named = named_in_copies(caller, function, outcomes, unsteady, known)
-        kept = named or without_copies(caller, function, outcomes, before, known)
+        kept = named_in_copies(caller, function, outcomes, unsteady, known)
+        kept = kept or without_copies(caller, function, outcomes, before, known)
         return kept or Finding(unsteady, after_all(caller, outcomes, before))
     catalogued = diagnose(function, caller.conventions, caller.precision, observations, known)
     if catalogued.name and not _is_made_up(catalogued):

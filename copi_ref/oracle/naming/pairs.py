@@ -40,7 +40,7 @@ def alive(evidence: Evidence, tried: Sequence[Tried]) -> list[Tried]:
     possible = [one for one in tried if one.fit.changes and one.fit.changes <= evidence.wrong]
     return sorted(
         possible,
-        key=lambda one: not (one.candidate.is_convention or one.fit.gives & one.fit.changes or one.fit.scaled),
+        key=lambda one: not (one.candidate.is_convention or one.fit.explains or one.fit.scaled),
     )
 
 

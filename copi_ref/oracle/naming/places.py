@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from copi_ref.oracle.contract.pieces import batch_of
 from copi_ref.oracle.inputs.drawing import EXACT
 from copi_ref.oracle.naming.evidence import Cell, Evidence
 
@@ -61,8 +62,7 @@ def _is_power_of_two(number: int) -> bool:
 
 
 def _has_dead_input(cell: Facts) -> bool:
-    first = np.asarray(cell.inputs["y0"] if "y0" in cell.inputs else np.asarray(cell.inputs["x"]))
-    return first.ndim == 2 and bool(np.any(np.all(first == 0, axis=0)))
+    return bool(np.any(np.all(batch_of(cell.inputs) == 0, axis=0)))
 
 
 def _has_no_error(cell: Facts) -> bool:
@@ -159,11 +159,8 @@ def facts(evidence: Evidence) -> dict[Cell, Facts]:
 
 def shapes(inputs: dict[str, Any]) -> tuple[int, tuple[int, ...]]:
     """Return the number of samples, and the widths of all layers."""
-    W = inputs["W"]
-    if isinstance(W, (tuple, list)):
-        samples = inputs["target"] if "target" in inputs else inputs["y0"]
-        return len(samples), (W[0].shape[1], *(one.shape[0] for one in W))
-    return len(inputs["x"]), (W.shape[1], W.shape[0])
+    W = inputs["W"] if isinstance(inputs["W"], (tuple, list)) else (inputs["W"],)
+    return len(batch_of(inputs)), (W[0].shape[1], *(one.shape[0] for one in W))
 
 
 def separating(

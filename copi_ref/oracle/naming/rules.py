@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from copi_ref.oracle.naming.evidence import Cell, Evidence, Fit
+from copi_ref.oracle.naming.evidence import Cell, Evidence, Fit, kind_of
 from copi_ref.oracle.naming.explaining import Candidate, Diagnosis, joined
 from copi_ref.oracle.naming.places import EVERYWHERE, PLACES, Facts, Place, covering, separating
 
@@ -23,12 +23,12 @@ class Partial:
 
     def hits(self, evidence: Evidence) -> frozenset[Cell]:
         """Wrong cells that it gives."""
-        return evidence.wrong & self.fit.gives & self.fit.changes
+        return evidence.wrong & self.fit.explains
 
     def misses(self, evidence: Evidence) -> frozenset[Cell]:
         """Cells that it does not give, of the kinds of quantities that it changes."""
-        kinds = {_kind(cell) for cell in self.fit.changes}
-        return frozenset(cell for cell in evidence.cells - self.fit.gives if _kind(cell) in kinds)
+        kinds = {kind_of(cell) for cell in self.fit.changes}
+        return frozenset(cell for cell in evidence.cells - self.fit.gives if kind_of(cell) in kinds)
 
 
 def in_one_place(evidence: Evidence, known: dict[Cell, Facts], partials: Sequence[Partial]) -> Diagnosis | None:
@@ -64,7 +64,7 @@ def in_two_places(evidence: Evidence, known: dict[Cell, Facts], partials: Sequen
         return None
     (_, one, its_place), (_, other, other_place) = sorted(
         (rules[best[1]], rules[best[2]]),
-        key=lambda rule: min(_KINDS.index(_kind(cell)) for cell in rule[1].hits(evidence)),
+        key=lambda rule: min(_KINDS.index(kind_of(cell)) for cell in rule[1].hits(evidence)),
     )
     everywhere = its_place is other_place is EVERYWHERE
     return joined(one.candidate, other.candidate, (_where(its_place), _where(other_place)), everywhere)
@@ -86,7 +86,3 @@ def _rank(place: Place) -> int:
 
 
 _KINDS = ("x", "a", "y", "δ", "ΔW", "ΔR")
-
-
-def _kind(cell: Cell) -> str:
-    return cell[1].partition(" ")[0]

@@ -10,7 +10,7 @@ from copi_ref.arrays.backend import HostArray
 from copi_ref.oracle.contract.pieces import Pieces, Quantities
 from copi_ref.oracle.naming.catalogue.arrays import centred, without_diagonal
 from copi_ref.oracle.naming.catalogue.moments import C_off, mean_outer, mean_square
-from copi_ref.oracle.naming.evidence import Cell, Evidence, Fit
+from copi_ref.oracle.naming.evidence import Cell, Evidence, Fit, kind_of
 from copi_ref.oracle.naming.explaining import Candidate
 from copi_ref.oracle.naming.rules import Partial
 
@@ -94,7 +94,7 @@ class _Basis:
     names: list[str]
     came: HostArray
     right: HostArray
-    weights: HostArray
+    scales: list[float]
 
 
 def as_terms(evidence: Evidence, right: Pieces, kind: str) -> Iterator[Partial]:
@@ -124,10 +124,10 @@ def _right_formula(evidence: Evidence, right: Pieces, kind: str) -> str:
 
 
 def _basis(evidence: Evidence, right: Pieces, kind: str) -> _Basis | None:
-    cells = sorted(cell for cell in evidence.cells if cell[1].partition(" ")[0] == kind and evidence.is_sharp(cell))
+    cells = sorted(cell for cell in evidence.cells if kind_of(cell) == kind and evidence.is_sharp(cell))
     table = _OF_W if kind == "ΔW" else _OF_R
     names = [times + term for term in table for times in _TIMES]
-    blocks, came, expected, weights = [], [], [], []
+    blocks, came, expected, scales = [], [], [], []
     states: dict[int, Quantities | None] = {}
     for at, name in cells:
         one = evidence.observations[at]
@@ -146,11 +146,13 @@ def _basis(evidence: Evidence, right: Pieces, kind: str) -> _Basis | None:
         )
         came.append((one.actual[name] * scale).ravel())
         expected.append((one.expected[name].value * scale).ravel())
-        weights.append(np.full(one.actual[name].size, scale))
-    columns = np.concatenate(blocks) if blocks else np.zeros((0, 0))
-    if not blocks or not np.isfinite(columns).all():
+        scales.append(scale)
+    if not blocks:
         return None
-    return _Basis(cells, columns, names, np.concatenate(came), np.concatenate(expected), np.concatenate(weights))
+    columns = np.concatenate(blocks)
+    if not np.isfinite(columns).all():
+        return None
+    return _Basis(cells, columns, names, np.concatenate(came), np.concatenate(expected), scales)
 
 
 def _arguments(
@@ -210,19 +212,15 @@ def _simple(number: float) -> Fraction | float | None:
 
 
 def _fits(evidence: Evidence, basis: _Basis, found: HostArray) -> bool:
-    return _given(evidence, basis, found) == set(basis.cells)
-
-
-def _given(evidence: Evidence, basis: _Basis, found: HostArray) -> set[Cell]:
-    given, start = set(), 0
-    for at, name in basis.cells:
-        actual = evidence.observations[at].actual[name]
-        stop = start + actual.size
-        value = (found[start:stop] / basis.weights[start:stop]).reshape(actual.shape)
-        if evidence.agrees(value, (at, name)):
-            given.add((at, name))
+    """Whether a sum of terms gives every cell of the basis."""
+    start = 0
+    for cell, scale in zip(basis.cells, basis.scales, strict=True):
+        shape = evidence.observations[cell[0]].actual[cell[1]].shape
+        stop = start + shape[0] * shape[1]
+        if not evidence.agrees((found[start:stop] / scale).reshape(shape), cell):
+            return False
         start = stop
-    return given
+    return True
 
 
 def _written(numbers: list[Fraction | float | None], names: list[str], continued: bool) -> str:
@@ -239,7 +237,7 @@ def _written(numbers: list[Fraction | float | None], names: list[str], continued
 
 def _as_partial(evidence: Evidence, kind: str, says: str) -> Partial:
     """With cells that are too coarse to fit numbers to taken for explained."""
-    mine = frozenset(cell for cell in evidence.cells if cell[1].partition(" ")[0] == kind)
+    mine = frozenset(cell for cell in evidence.cells if kind_of(cell) == kind)
     others = frozenset(cell for cell in evidence.cells - mine if cell not in evidence.wrong)
     candidate = Candidate("terms", says, lambda pieces: None)
     return Partial(candidate, Fit(mine | others, mine & evidence.wrong))
