@@ -96,14 +96,12 @@ def test_each_mistake_shows_on_some_case_and_is_no_other(family):
     assert {name for name in names if same(results(name), right)} == set()
     one_number = {name: projected(results(name)) for name in names}
     near = sorted(one_number, key=lambda name: one_number[name])
-    coincide = {
+    assert not {
         frozenset(pair)
         for pair in itertools.combinations(near, 2)
         if abs(one_number[pair[0]] - one_number[pair[1]]) < 1e-6 * (1 + abs(one_number[pair[0]]))
         and same(*(results(name) for name in pair))
     }
-    # Of the 70 samples here both leave 64; of the 150 of wide layers they don't.
-    assert coincide <= {frozenset({"step-drops-rest-16", "step-drops-rest-32"})}
 
 
 def projected(found):

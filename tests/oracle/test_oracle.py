@@ -118,27 +118,64 @@ def test_a_right_implementation_passes_in_other_libraries(library, precision):
     assert report.library == library
 
 
-class WithTF32:
-    """Factors of matrix products cut to 10 bits after the point, as TF32 has them; sums in float32."""
+class WithCutFactors:
+    """Factors of matrix products cut to some bits: 11 as TF32 has them, 8 as bfloat16; sums in float32."""
 
-    @staticmethod
-    def product(A, B):
-        cut = [(X.view(np.uint32) & np.uint32(0xFFFFE000)).view(np.float32) for X in map(np.ascontiguousarray, (A, B))]
-        return cut[0] @ cut[1]
+    def __init__(self, bits):
+        self.mask = np.uint32(2**32 - 2 ** (24 - bits))
+
+    def product(self, A, B):
+        cut = [(X.astype(np.float32).view(np.uint32) & self.mask).view(np.float32) for X in (A, B)]
+        return (cut[0] @ cut[1]).astype(A.dtype)
 
     def copi_update(self, x, z, W):
-        return self.product(z.T, x) / np.float32(len(x)) - W * (x * x).mean(axis=0)
+        return self.product(z.T, x) / len(x) - W * (x * x).mean(axis=0)
+
+    def sgd_update(self, x, delta):
+        return self.product(delta.T, x) / len(x)
 
     def decorrelation_update(self, x, R):
-        C = self.product(x.T, x) / np.float32(len(x))
+        C = x.T @ x / len(x)
         return -self.product(R, C - np.diag(np.diag(C)))
+
+    def forward(self, W, R, y0):
+        x, a, y = [], [], [y0]
+        for W_l, R_l in zip(W, R, strict=True):
+            x.append(self.product(y[-1], R_l.T))
+            a.append(self.product(x[-1], W_l.T))
+            y.append(plain.f(a[-1]))
+        return x, a, y[1:]
+
+    def perturbations(self, W, R, x, a, y, target):
+        deltas = [2 * plain.df(a[-1]) * (target - y[-1])]
+        for at in range(len(W) - 1, 0, -1):
+            deltas.insert(0, plain.df(a[at - 1]) * self.product(self.product(deltas[0], W[at]), R[at]))
+        return deltas
+
+    def step(self, W, R, y0, target, eta_w, eta_r):
+        x, a, y = self.forward(W, R, y0)
+        z = [a_l + delta for a_l, delta in zip(a, self.perturbations(W, R, x, a, y, target), strict=True)]
+        layers = list(zip(W, R, x, z, strict=True))
+        return (
+            [W_l + eta_w * self.copi_update(x_l, z_l, W_l) for W_l, _, x_l, z_l in layers],
+            [R_l + eta_r * self.decorrelation_update(x_l, R_l) for _, R_l, x_l, _ in layers],
+        )
 
 
 def test_tf32_products_pass_as_tf32_and_get_a_hint_as_float32():
-    assert check(WithTF32(), precision="tf32").ok
-    report = check(WithTF32(), precision="float32")
+    assert check(WithCutFactors(11), precision="tf32").ok
+    report = check(WithCutFactors(11), precision="float32")
     assert report.variant == "precision-tf32"
     assert "Pass precision='tf32'" in report.diagnosis
+
+
+@pytest.mark.parametrize("precision", ["tf32", "float16"])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_products_in_bfloat16_are_too_coarse_for_formats_of_11_bits(name, precision):
+    for seed in range(3):
+        coarse, fine = (with_one(**{name: getattr(WithCutFactors(bits), name)}) for bits in (8, 11))
+        assert check(fine, precision=precision, seed=seed).ok
+        assert not check(coarse, precision=precision, seed=seed).ok
 
 
 def test_a_wrong_formula_is_caught_in_coarse_formats_by_the_exact_tier():

@@ -86,6 +86,15 @@ class Drawing:
         return np.tril(R) + np.tril(R, -1).T if self.conventions.assumes_symmetric_R else R
 
 
+NINE_BITS = 257.0
+"""A whole number that bfloat16 has not, and the formats with 11 bits have, with a few of its multiples."""
+
+
+def shows_nine_bits(precision: Precision) -> bool:
+    """Whether a format is just fine enough that products in bfloat16 have to be told from its own."""
+    return precision.bits == 11
+
+
 def is_narrow(precision: Precision) -> bool:
     """Whether a format has so small a range (float16) that what comes near its lower end is not checked."""
     return precision.tiny > 2.0**-30

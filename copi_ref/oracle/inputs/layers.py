@@ -6,7 +6,16 @@ import numpy as np
 
 from copi_ref.arrays.backend import HostArray
 from copi_ref.oracle.contract.pieces import Inputs
-from copi_ref.oracle.inputs.drawing import EXACT, LOOSE, ROUNDING, Drawing, Kind, is_narrow
+from copi_ref.oracle.inputs.drawing import (
+    EXACT,
+    LOOSE,
+    NINE_BITS,
+    ROUNDING,
+    Drawing,
+    Kind,
+    is_narrow,
+    shows_nine_bits,
+)
 from copi_ref.oracle.rounding import Precision
 
 Change = Callable[[Drawing, HostArray], HostArray]
@@ -21,7 +30,7 @@ def layer_kinds(precision: Precision) -> Iterator[Kind]:
     yield Kind("more whole numbers", EXACT, lambda d: _layer(d, 8, 5, 3))
     yield Kind("as many samples as inputs and units", EXACT, lambda d: _layer(d, 4, 4, 4))  # a guess at the layout
     yield Kind("more units than inputs", EXACT, lambda d: _layer(d, 4, 2, 5))
-    yield Kind("fewer samples than inputs", EXACT, lambda d: _layer(d, 2, 5, 3))
+    yield Kind("fewer samples than inputs", EXACT, lambda d: _layer(d, 4, 6, 3))
     yield Kind("one sample", EXACT, lambda d: _layer(d, 1, 3, 2))
     yield Kind("one input", EXACT, lambda d: _layer(d, 4, 1, 3))
     yield Kind("one unit", EXACT, lambda d: _layer(d, 4, 2, 1))
@@ -29,9 +38,11 @@ def layer_kinds(precision: Precision) -> Iterator[Kind]:
     yield Kind("a dead input", EXACT, lambda d: _layer(d, 4, 3, 2, _dead_input))
     yield Kind("a rank-deficient batch", EXACT, lambda d: _layer(d, 4, 3, 2, _rank_one))
     yield Kind("a sample and a unit of zeros", EXACT, lambda d: _layer(d, 4, 3, 2, of_z=_zero_sample_and_unit))
+    if shows_nine_bits(precision):
+        yield Kind("whole numbers of nine bits", EXACT, _of_nine_bits, first=12)
     yield Kind("large whole numbers", EXACT, lambda d: _layer(d, 4, 3, 2, _times(2.0**10), _times(2.0**10)), fine=True)
     yield Kind("numbers of order 1", ROUNDING, lambda d: _layer(d, 7, 5, 3))
-    yield Kind("many samples", ROUNDING, lambda d: _layer(d, 50, 4, 3), strided=True)
+    yield Kind("many samples", ROUNDING, lambda d: _layer(d, 61, 4, 3), strided=True)
     yield Kind("many samples, units and inputs", ROUNDING, lambda d: _layer(d, 150, 41, 37), LOOSE, fine=True)
     yield Kind("large inputs", ROUNDING, lambda d: _layer(d, 7, 5, 3, lambda d, x: x * _big(d)))
     if not is_narrow(precision):
@@ -46,6 +57,12 @@ def _layer(d: Drawing, N: int, K: int, M: int, of_x: Change = lambda d, x: x, of
     z = d.precision.representable(of_z(d, d.matrix(N, M)))
     W, R = d.matrix(M, K), d.symmetric_if_assumed(d.matrix(K, K))
     return {"x": x, "z": z, "delta": z, "W": W, "R": R}  # each function takes z or δ
+
+
+def _of_nine_bits(d: Drawing) -> Inputs:
+    """z, δ and R of a factor of 257: only what multiplies with eight bits rounds them."""
+    inputs = _layer(d, 2, 3, 2)
+    return inputs | {name: NINE_BITS * inputs[name] for name in ("z", "delta", "R")}
 
 
 def _dead_input(d: Drawing, x: HostArray) -> HostArray:

@@ -10,7 +10,17 @@ from copi_ref.arrays.backend import HostArray
 from copi_ref.oracle.contract.conventions import Conventions
 from copi_ref.oracle.contract.functions import Function
 from copi_ref.oracle.contract.pieces import Inputs, forward, right_pieces
-from copi_ref.oracle.inputs.drawing import EXACT, LOOSE, ROUNDING, Draw, Drawing, Kind, is_narrow
+from copi_ref.oracle.inputs.drawing import (
+    EXACT,
+    LOOSE,
+    NINE_BITS,
+    ROUNDING,
+    Draw,
+    Drawing,
+    Kind,
+    is_narrow,
+    shows_nine_bits,
+)
 from copi_ref.oracle.inputs.whole_networks import whole_network
 from copi_ref.oracle.rounding import Precision
 
@@ -20,6 +30,8 @@ ETA_W, ETA_R = 4.0, 8.0  # above 1, so that an update is not lost in the weights
 def network_kinds(function: Function, precision: Precision) -> Iterator[Kind]:
     """Yield each kind of case of a function of networks; the first is the one that a reproducer shows."""
     yield from _whole_kinds(function)
+    if shows_nine_bits(precision):
+        yield Kind("one layer of nine bits", EXACT, _of_nine_bits(function), LOOSE, first=16)
     yield from _real_kinds(function, precision)
 
 
@@ -55,6 +67,19 @@ def _whole_kinds(function: Function) -> Iterator[Kind]:
     yield Kind(
         "eight layers of whole numbers", EXACT, sized(2, 3, 2, 3, 2, 3, 2, 3, 2, N=2), LOOSE, fine=True, first=40
     )
+
+
+def _of_nine_bits(function: Function) -> Draw:
+    """A factor of 257 in what a function multiplies: y₀, or errors; x² would leave 11 bits."""
+
+    def draw(d: Drawing) -> Inputs:
+        if function.name == "forward":
+            inputs = whole_network(d, (3, 2), N=1)
+            return completed(d, function, inputs | {"y0": NINE_BITS * inputs["y0"]}, (1.0, 1.0))
+        sizes = (3, 2) if function.name == "step" else (3, 4, 2)
+        return completed(d, function, whole_network(d, sizes, N=1, error=NINE_BITS), (1.0, 1.0))
+
+    return draw
 
 
 def _real_kinds(function: Function, precision: Precision) -> Iterator[Kind]:
@@ -93,7 +118,7 @@ def _real_kinds(function: Function, precision: Precision) -> Iterator[Kind]:
     if function.name == "step":
         small = sized(3, 5, 2, N=7, signed=True, scale=2.0**5, rates=(2.0**-12, 2.0**-12))
         yield Kind("small equal rates", ROUNDING, small, LOOSE, fine=True)
-    yield Kind("many samples", ROUNDING, sized(3, 5, 2, N=70, signed=True), LOOSE, fine=True)
+    yield Kind("many samples", ROUNDING, sized(3, 5, 2, N=93, signed=True), LOOSE, fine=True)
     yield Kind("many samples and wide layers", ROUNDING, sized(37, 41, 35, N=150, signed=True), LOOSE, fine=True)
     yield Kind("pre-activations at and near 0", ROUNDING, sized(3, 4, 2, N=8, kink=True))
 

@@ -43,7 +43,13 @@ class Rows:
 
 
 def whole_network(
-    d: Drawing, sizes: tuple[int, ...], N: int, below: bool = False, dead: bool = False, no_error: bool = False
+    d: Drawing,
+    sizes: tuple[int, ...],
+    N: int,
+    below: bool = False,
+    dead: bool = False,
+    no_error: bool = False,
+    error: float = 1.0,
 ) -> Inputs:
     """Draw W, R, y0 and a target.
 
@@ -54,6 +60,7 @@ def whole_network(
             they come by themselves.
         dead: whether one feature of y0, and one x in each layer above the first, is 0 in all samples.
         no_error: whether one sample and one output have the target that they reach.
+        error: a factor on errors.
     """
     layers = len(sizes) - 1
     slope, free = d.conventions.slope_below, d.conventions.slope_is_dyadic or d.conventions.is_smooth
@@ -77,7 +84,7 @@ def whole_network(
     prediction = y if d.conventions.output == "activation" else a
     # multiples of q, that remain whole when the slope and the factor of the loss multiply them
     unit = slope.denominator * Fraction(float(d.conventions.loss_factor)).denominator if below and not free else 1
-    target = prediction + unit * _errors(d, N, sizes[-1], no_error)
+    target = prediction + unit * error * _errors(d, N, sizes[-1], no_error)
     return {"W": tuple(W), "R": tuple(R), "y0": y0, "target": target}
 
 

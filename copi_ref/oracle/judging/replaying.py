@@ -55,7 +55,10 @@ def shortest(caller: Caller, function: Function, case: Case, earlier: tuple[Call
     if alone is None or alone.outcome.failed or whole is None or not whole.outcome.failed:
         return None
     search = _Search(caller, function, case)
-    for call in sorted(earlier, key=lambda call: (call.function is not function, size(call.function, call.inputs))):
+    # What other functions keep, their last calls have left.
+    last = {call.function.name: call for call in earlier if call.function is not function}
+    small = sorted(earlier, key=lambda call: (call.function is not function, size(call.function, call.inputs)))
+    for call in (*last.values(), *small):
         if found := search.failing((call,)):
             return found
     return search.repeated(len(earlier)) or search.thinned(whole)

@@ -60,12 +60,14 @@ def _found(evidence: Evidence, conventions: Conventions, before: Sequence[Diagno
     )
     if found:
         return found
+    known = facts(evidence)
+    found = in_one_place(evidence, known, _giving_all_wrong(evidence, right, [*candidates, *families]))
+    if found:
+        return found
     tried = looked_at(evidence, right, candidates)
     partials = list(_partials(evidence, [*tried, *looked_at(evidence, right, families)]))
-    known = facts(evidence)
     return (
-        in_one_place(evidence, known, partials)
-        or in_two_places(evidence, known, partials)
+        in_two_places(evidence, known, partials)
         or two_at_once(evidence, alive(evidence, tried))
         or _with_formulas(evidence, right, known, partials)
         or _with_numbers(evidence, alive(evidence, tried))
@@ -147,7 +149,7 @@ def _besides(evidence: Evidence, before: _Before, candidates: Sequence[Candidate
     found = (
         _one(evidence, base, mistakes)
         or _one(evidence, base, _families(evidence, base), at_most=1)
-        or in_one_place(evidence, facts(evidence), list(_partials(evidence, looked_at(evidence, base, mistakes))))
+        or in_one_place(evidence, facts(evidence), _giving_all_wrong(evidence, base, mistakes))
     )
     if found is None:
         return None
@@ -167,6 +169,16 @@ def _with_formulas(
     if everywhere is not None:
         return everywhere.candidate.diagnosis(everywhere=False)
     return in_two_places(evidence, known, [*partials, *formulas]) if formulas else None
+
+
+def _giving_all_wrong(evidence: Evidence, base: Pieces, candidates: Sequence[Candidate]) -> list[Partial]:
+    """Those that give everything that is wrong, whatever they make of the rest."""
+    made = ((candidate, candidate.change(base)) for candidate in candidates)
+    return [
+        Partial(candidate, evidence.fit(pieces, evidence.order))
+        for candidate, pieces in made
+        if pieces is not None and evidence.gives_all_wrong(pieces)
+    ]
 
 
 def _partials(evidence: Evidence, tried: Sequence[Tried]) -> Iterator[Partial]:

@@ -103,6 +103,14 @@ class Evidence:
                 return False
         return changes
 
+    def gives_all_wrong(self, pieces: Pieces) -> bool:
+        """Whether the pieces give everything that is wrong."""
+        for at in self.failing:
+            found = self.evaluated(pieces, at)
+            if found is None or not all(self._gives(found, cell) for cell in self._of[at] if cell in self.wrong):
+                return False
+        return True
+
     def fit(self, pieces: Pieces, numbers: Iterable[int]) -> Fit:
         """Compare what the pieces give with some observations."""
         gives, changes, scaled = set(), set(), set()

@@ -71,13 +71,15 @@ def _affine_slope(p: Pieces, k: Any) -> dict[str, Any]:
     return _in_slopes(p, factor)
 
 
-def _shrinking(p: Pieces, letter: str, share: float) -> Callable[..., Quantities]:
-    """A step after which a share of the old weights is missing, whatever the rate."""
+def _shrinking(p: Pieces, **shares: float) -> Callable[..., Quantities]:
+    """A step after which shares of the old weights W or R are missing, whatever the rates."""
 
     def step(pieces: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
-        found, eta = dict(p.step(pieces, inputs, own)), inputs["eta_w" if letter == "W" else "eta_r"]
-        for layer, A in enumerate(inputs[letter], start=1):
-            found[f"Δ{letter} of layer {layer}"] = found[f"Δ{letter} of layer {layer}"] - share / eta * A
+        found = dict(p.step(pieces, inputs, own))
+        for letter, share in shares.items():
+            eta = inputs["eta_w" if letter == "W" else "eta_r"]
+            for layer, A in enumerate(inputs[letter], start=1):
+                found[f"Δ{letter} of layer {layer}"] = found[f"Δ{letter} of layer {layer}"] - share / eta * A
         return found
 
     return step
@@ -87,7 +89,7 @@ def _decay_without_rate(name: str, letter: str) -> Family:
     return Family(
         name,
         (letter,),
-        lambda p, k: p.with_changes(step=_shrinking(p, letter, k[0])),
+        lambda p, k: p.with_changes(step=_shrinking(p, **{letter: k[0]})),
         lambda p: (0.0,),
         f"the new {letter} has an extra −{{number}} {letter}, which η_{letter} does not multiply",
     )
@@ -178,6 +180,22 @@ FAMILIES = (
     _decay_without_rate("decay-without-rate", "W"),
     _decay_without_rate("lateral-decay-without-rate", "R"),
     Family(
+        "added-decays",
+        ("W", "R"),
+        lambda p, k: p.with_changes(
+            copi=lambda x, z, W: p.copi(x, z, W) - k[0] * W, lateral=lambda x, R: p.lateral(x, R) - k[1] * R
+        ),
+        lambda p: (0.0,),
+        "an extra decay −{number} {term} in Δ{term}",
+    ),
+    Family(
+        "decays-without-rate",
+        ("W", "R"),
+        lambda p, k: p.with_changes(step=_shrinking(p, W=k[0], R=k[1])),
+        lambda p: (0.0,),
+        "the new {term} has an extra −{number} {term}, which η_{term} does not multiply",
+    ),
+    Family(
         "target-factors",
         ("a in z", "δ in z"),
         lambda p, k: p.with_changes(target_state=lambda a, y, delta: k[0] * a + k[1] * delta),
@@ -219,17 +237,23 @@ def fitted(family: Family, evidence: Evidence, base: Pieces, numbers: Sequence[i
         return
     # Numbers as people write them first: rounding has moved the fitted ones a little away.
     for member in dict.fromkeys((tuple(map(_nearest_simple, solved)), tuple(map(float, solved)))):
-        candidate = _member(family, member, right_numbers, used)
+        candidate = _member(family, member, right_numbers, used, evidence.precision.unit)
         if candidate is not None:
             yield candidate
 
 
-def _member(family: Family, numbers: tuple[float, ...], right: HostArray, used: HostArray) -> Candidate | None:
+_NOISE = 16
+"""Units of rounding in what should be 0, at most."""
+
+
+def _member(
+    family: Family, numbers: tuple[float, ...], right: HostArray, used: HostArray, unit: float
+) -> Candidate | None:
     """Return the family with these numbers; None if they are right to three digits: no mistake would be explained."""
     off = [
         (term, number)
         for term, number, wanted, matters in zip(family.terms, numbers, right, used, strict=True)
-        if matters and not np.isclose(number, wanted, rtol=1e-3, atol=0)
+        if matters and abs(number - wanted) > (1e-3 * abs(wanted) or _NOISE * unit)
     ]
     if not off:
         return None

@@ -16,8 +16,9 @@ from copi_ref.oracle.rounding import Precision
 
 def what_was_kept(function: Function, right: Pieces, precision: Precision, pairs: list[Pair]) -> str:
     """Return in words what explains all that came wrong, by one and the same earlier call each; "" if nothing does."""
-    if not pairs:
-        return ""
+    if not pairs or all(_gives(function.expected(right, one.now.case.inputs, one.now.actual), one.now, precision)
+                        for one in pairs):  # fmt: skip
+        return ""  # nothing was kept, or nothing of a call at all
     names = [name for name in pairs[0].now.case.inputs if name in (*function.arguments, "B")]
     candidates = [
         (f"{' and '.join(some)} of an earlier call", _with_kept(function, right, some)) for some in _some(names)

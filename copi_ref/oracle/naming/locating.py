@@ -81,6 +81,8 @@ _FACTORS: dict[str, Callable[[Facts], float]] = {
     "N/(N + 1)": lambda c: c.N / (c.N + 1),
     "N²": lambda c: c.N**2,
     "N/K": lambda c: c.N / c.K,
+    "M/K": lambda c: c.M / c.K,
+    "K/M": lambda c: c.K / c.M,
     "η_W": lambda c: c.inputs.get("eta_w", np.nan),
     "1/η_W": lambda c: 1 / c.inputs.get("eta_w", np.nan),
     "η_R": lambda c: c.inputs.get("eta_r", np.nan),

@@ -43,7 +43,7 @@ def named(
 
 def _is_made_up(found: Diagnosis) -> bool:
     """Whether it is of two parts, or a formula with fitted numbers: what was kept of an earlier call is likelier."""
-    return found.name == "terms" or " + " in found.name
+    return not found.is_consequence and (found.name == "terms" or " + " in found.name)
 
 
 def _if_symmetric(caller: Caller, function: Function, found: Diagnosis) -> Diagnosis:

@@ -1,13 +1,15 @@
 """Steps with another f, and the right f′ for it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from copi_ref.arrays.backend import HostArray
-from copi_ref.oracle.contract.pieces import Pieces
+from copi_ref.oracle.contract.pieces import Pieces, right_pieces
 from copi_ref.oracle.naming.catalogue.arrays import sigmoid
 from copi_ref.oracle.naming.catalogue.variant import Variant
+from copi_ref.oracle.rounding import PRECISIONS
 
 Elementwise = Callable[[HostArray], HostArray]
 
@@ -32,7 +34,33 @@ def _linear_hidden(p: Pieces) -> Pieces:
     )
 
 
+_ROUGH = ("float32", "float16")
+
+
+def _with_rounded_slope(*pieces: str, format: str) -> Callable[[Pieces], Pieces | None]:
+    """The slope below 0 is a number of a coarser format, as one that is made without saying which."""
+
+    def change(p: Pieces) -> Pieces | None:
+        slope = p.conventions.slope_below
+        if slope is None or p.conventions.slope_is_dyadic:
+            return None
+        rounded = float(PRECISIONS[format].representable(np.asarray(float(slope))))
+        others = right_pieces(replace(p.conventions, slope=rounded))
+        return p.with_changes(**{piece: getattr(others, piece) for piece in pieces})
+
+    return change
+
+
+ROUNDED_SLOPES = (
+    *(Variant(f"{name}-slope-in-{format}", f"the slope of {what} below 0 is rounded to {format}",
+              _with_rounded_slope(*pieces, format=format))
+      for name, what, pieces in (("forward-f", "f", ("activate",)), ("delta", "f′", ("slope",)),
+                                 ("step-f", "f and f′", ("activate", "slope")))
+      for format in _ROUGH),
+)  # fmt: skip
+
 ACTIVATION_VARIANTS = (
+    *ROUNDED_SLOPES,
     _activation("elu", "an ELU", lambda a: np.where(a < 0, np.expm1(np.minimum(a, 0)), a),
                 lambda a: np.where(a < 0, np.exp(np.minimum(a, 0)), 1.0)),
     _activation("softplus", "a softplus", lambda a: np.logaddexp(0, a), sigmoid),

@@ -94,6 +94,17 @@ def _some(name: str, says: str, some: Callable[[HostArray], HostArray]) -> Adjus
     return Adjustment(name, says, wrong)
 
 
+def _counted_twice(which: str, at: int) -> Adjustment:
+    """A sample is added twice, as by a loop that starts or ends one too far; N stays as it is."""
+
+    def wrong(update: Update, x: HostArray, other: HostArray, summed: bool) -> HostArray:
+        one = slice(at, at + 1 or None)
+        more = np.concatenate([x, x[one]]), np.concatenate([other, other[one]]) if len(other) == len(x) else other
+        return update(*more) * (1 if summed else len(more[0]) / len(x))
+
+    return Adjustment(f"{which}-sample-twice", f"the {which} sample counts twice", wrong)
+
+
 def _x(
     name: str, says: str, change: Callable[[HostArray], HostArray], places: frozenset[str] = EVERYWHERE
 ) -> Adjustment:
@@ -104,14 +115,16 @@ def _other(name: str, says: str, change: Callable[[HostArray], HostArray]) -> Ad
     return _samples(name, says, lambda x, other: (x, change(other)), OF_TWO)
 
 
-def _in_batches(size: int) -> Callable[[Update, HostArray, HostArray, bool], HostArray]:
+def _in_batches(
+    size: int, joined: Callable[..., HostArray]
+) -> Callable[[Update, HostArray, HostArray, bool], HostArray]:
     def wrong(update: Update, x: HostArray, other: HostArray, summed: bool) -> HostArray:
         """The ragged last one weighs as much as the others."""
         parts = [
             update(x[start : start + size], other[start : start + size] if len(other) == len(x) else other)
             for start in range(0, len(x), size)
         ]
-        return np.asarray(np.mean(parts, axis=0))
+        return np.asarray(joined(parts, axis=0))
 
     return wrong
 
@@ -130,6 +143,10 @@ def _fixed(size: int) -> Callable[[int, int, int], float]:
 
 def _first(size: int) -> Callable[[HostArray], HostArray]:
     return lambda x: x[:size]
+
+
+def _last(size: int) -> Callable[[HostArray], HostArray]:
+    return lambda x: x[(len(x) - 1) // size * size :]
 
 
 def _stopping(size: int) -> Callable[[HostArray], HostArray]:
@@ -159,6 +176,11 @@ SIZES = (8, 16, 32)
 """Of tiles, blocks and micro-batches: smaller than the largest batch that is drawn, or they would never show."""
 
 DIVISORS = (
+    Adjustment("sum", "{} is summed over samples, where the other term is a mean",
+               lambda update, x, other, summed: update(x, other) * len(x), TERMS, of_means_only=True),
+    Adjustment("times-n", "{} is multiplied by N, not divided",
+               lambda update, x, other, summed: update(x, other) * (len(x) if summed else len(x) ** 2)),
+    Adjustment("over-n-again", "{} is divided by N twice", lambda update, x, other, summed: update(x, other) / len(x)),
     _divided("n-minus-1", "N − 1 instead of N", lambda N, K, M: N - 1),
     _divided("n-minus-1-guarded", "max(N − 1, 1) instead of N", lambda N, K, M: max(N - 1, 1)),
     _divided("n-plus-1", "N + 1 instead of N", lambda N, K, M: N + 1),
@@ -166,14 +188,13 @@ DIVISORS = (
     _divided("over-units", "M, the number of units, instead of N", lambda N, K, M: M, FORWARD),
     _divided("over-x-size", "N K, the size of x, instead of N", lambda N, K, M: N * K),
     _divided("over-z-size", "N M, the size of z or δ, instead of N", lambda N, K, M: N * M, FORWARD),
+    _divided("over-z-size-by-inputs", "N M/K instead of N: the size of z or δ by the number of inputs",
+             lambda N, K, M: N * M / K, FORWARD),
+    _divided("over-x-size-by-units", "N K/M instead of N: the size of x by the number of units",
+             lambda N, K, M: N * K / M, FORWARD),
     _divided("over-root-n", "√N instead of N", lambda N, K, M: N**0.5),
     *(_divided(f"over-{size}", f"a fixed batch size of {size} instead of N", _fixed(size), WHOLE)
       for size in (10, 32, 50, 64, 100, 128)),
-    Adjustment("sum", "{} is summed over samples, where the other term is a mean",
-               lambda update, x, other, summed: update(x, other) * len(x), TERMS, of_means_only=True),
-    Adjustment("times-n", "{} is multiplied by N, not divided",
-               lambda update, x, other, summed: update(x, other) * (len(x) if summed else len(x) ** 2)),
-    Adjustment("over-n-again", "{} is divided by N twice", lambda update, x, other, summed: update(x, other) / len(x)),
     Adjustment("over-trace", "{} is divided by the trace of E[x xᵀ]", _over_trace),
     Adjustment("over-mean-power", "{} is divided by the mean of x² over samples and inputs", _over_mean_power),
 )  # fmt: skip
@@ -222,6 +243,8 @@ SAMPLES = (
     _some("misses-first-sample", "the first sample is left out of the sum",
           lambda x: arrays.without_last(x[::-1])[::-1]),
     _some("misses-last-sample", "the last sample is left out of the sum", arrays.without_last),
+    _counted_twice("first", 0),
+    _counted_twice("last", -1),
     _some("every-second-sample", "only every second sample is used", lambda x: x[::2]),
     _some("first-half", "only the first half of the batch is used", lambda x: x[: (len(x) + 1) // 2]),
     *(_some(f"first-{size}", f"only the first {size} samples are used", _first(size)) for size in SIZES),
@@ -231,7 +254,11 @@ SAMPLES = (
       for size in (2, 4, *SIZES, 50)),
     *(Adjustment(f"batches-of-{size}",
                  f"means of micro-batches of {size} are averaged; a smaller last one counts as much",
-                 _in_batches(size)) for size in (4, *SIZES)),
+                 _in_batches(size, np.mean)) for size in (4, *SIZES)),
+    *(Adjustment(f"sums-of-batches-of-{size}", f"means of micro-batches of {size} are added up, and not averaged",
+                 _in_batches(size, np.sum)) for size in (4, *SIZES)),
+    *(_some(f"last-batch-of-{size}", f"only the last micro-batch of {size} is used: each writes over the one before",
+            _last(size)) for size in (4, *SIZES)),
     *(Adjustment(f"overlaps-{size}",
                  f"the last block of {size} samples overlaps the one before: samples in both count twice",
                  _overlapping(size)) for size in SIZES),

@@ -6,11 +6,12 @@ import numpy as np
 
 from copi_ref.arrays.backend import HostArray
 from copi_ref.oracle.contract.pieces import Inputs, Pieces, Quantities
-from copi_ref.oracle.naming.catalogue import arrays, compositions, order
+from copi_ref.oracle.naming.catalogue import arrays, compositions, layers, order
 from copi_ref.oracle.naming.catalogue.adjustments import ADJUSTMENTS, FORMATS
 from copi_ref.oracle.naming.catalogue.arrays import normalised, without_diagonal
 from copi_ref.oracle.naming.catalogue.compositions import Wrong, frozen, made_of_new, scaled_by
 from copi_ref.oracle.naming.catalogue.lateral import LATERAL_VARIANTS
+from copi_ref.oracle.naming.catalogue.layers import By
 from copi_ref.oracle.naming.catalogue.variant import Variant
 from copi_ref.oracle.naming.catalogue.weights import WEIGHT_VARIANTS
 
@@ -148,6 +149,58 @@ def rates_of_layers() -> Iterator[Variant]:
 
 def _in(letters: str, factor: Callable[[int, int], float]) -> Wrong:
     return scaled_by(lambda letter, layer, inputs: factor(layer, len(inputs["W"])) if letter in letters else 1)
+
+
+# --- what layers share, and who learns --------------------------------------------------------------------------------
+
+_SHARED: tuple[tuple[str, str, By], ...] = (
+    ("shared-with-last", "share memory: the highest's remains", layers.shared_with_last),
+    ("shared-with-first", "share memory: the lowest's remains", layers.shared_with_first),
+    ("summed-upwards", "are added up from the first layer on: nothing is cleared in between",
+     compositions.sums_upwards),
+    ("summed-downwards", "are added up from the last layer down: nothing is cleared in between",
+     compositions.sums_downwards),
+    ("of-layer-below", "are those of the layer below", layers.of_layer_before),
+    ("of-layer-above", "are those of the layer above", layers.of_layer_after),
+)  # fmt: skip
+
+
+def shared_by_layers() -> Iterator[Variant]:
+    """Yield updates that layers of one shape share, or add up."""
+    for end, says, by in _SHARED:
+        for letters, name, what in (
+            ("W", "W-updates", "ΔW of layers of one shape"),
+            ("R", "R-updates", "ΔR of layers of one width"),
+            ("WR", "updates", "ΔW and ΔR of layers of one shape"),
+        ):
+            yield step_variant(f"step-{name}-{end}", f"{what} {says}", compositions.with_updates(letters, by))
+        yield step_variant(f"step-moments-{end}", f"E[x xᵀ] of layers of one width, in ΔR, {says}",
+                           compositions.with_moments(by))  # fmt: skip
+
+
+def who_learns() -> Iterator[Variant]:
+    """Yield steps in which samples or units are left out of updates, and N stays as it is."""
+    for letters, name, where in (("W", "W", "ΔW"), ("WR", "updates", "ΔW and ΔR")):
+        yield step_variant(
+            f"step-{name}-without-samples-without-delta",
+            f"samples whose δ is 0 in a layer are left out of {where} there",
+            compositions.learning_where(lambda a, delta, last: np.any(delta != 0, axis=1, keepdims=True), letters),
+        )
+        yield step_variant(
+            f"step-{name}-without-samples-without-error",
+            f"samples whose δ_L is 0 are left out of {where} in all layers",
+            compositions.learning_where(lambda a, delta, last: np.any(last != 0, axis=1, keepdims=True), letters),
+        )
+    for end, says, taken in (
+        ("without-delta", "whose δ is 0", lambda a, delta, last: delta != 0),
+        ("below-0", "whose a is not above 0", lambda a, delta, last: a > 0),
+    ):
+        yield step_variant(f"step-W-without-states-{end}", f"units do not learn from samples {says}, nor decay",
+                           compositions.learning_where(taken, "W"))  # fmt: skip
+    for letters, name, what in (("W", "W-", "ΔW"), ("R", "R-", "ΔR"), ("WR", "", "ΔW and ΔR")):
+        yield step_variant(f"step-{name}updates-clipped-together",
+                           f"{what} of all layers are scaled down to a norm of 1 over all of them, where it is larger",
+                           compositions.clipped_together(letters))  # fmt: skip
 
 
 # --- terms and lines one after the other ------------------------------------------------------------------------------

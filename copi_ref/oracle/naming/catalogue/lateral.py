@@ -130,6 +130,19 @@ def _mirrored_left(p: Pieces, upper: bool) -> Pieces | None:
     return p.with_changes(joined=lambda q, x, R: -mirrored((_C(q, x) - np.diag(_power(q, x))) @ R, upper))
 
 
+def _added_in_place(p: Pieces, by_rows: bool) -> Pieces | None:
+    if p.conventions.lateral_rule != "symmetric":
+        return None
+
+    def joined(q: Pieces, x: HostArray, R: HostArray) -> HostArray:
+        A = _off(q, x) @ R
+        A = A if by_rows else A.mT
+        found = A + A.mT + np.tril(A, -1)  # what is above the diagonal is the sum already when rows below read it
+        return np.asarray(-(found if by_rows else found.mT) / 2)
+
+    return p.with_changes(joined=joined)
+
+
 def _decay_subtracted(p: Pieces, x: HostArray, R: HostArray) -> HostArray:
     sign = -1 if p.conventions.lateral_rule == "right" else 1
     return sign * (_beside(p, _power(p, x)) - R)
@@ -197,6 +210,10 @@ LATERAL_VARIANTS = (
             "transpose", lambda p: _mirrored_left(p, upper=True)),
     Variant("lateral-lower-of-left-mirrored", "C_off R with its lower triangle mirrored above, for the mean with its "
             "transpose", lambda p: _mirrored_left(p, upper=False)),
+    Variant("lateral-symmetrised-in-place", "C_off R and its transpose are added in place, row by row: below the "
+            "diagonal the transpose is that of the sum", lambda p: _added_in_place(p, by_rows=True)),
+    Variant("lateral-symmetrised-in-place-by-columns", "C_off R and its transpose are added in place, column by column:"
+            " above the diagonal the transpose is that of the sum", lambda p: _added_in_place(p, by_rows=False)),
     _with_R("lateral-R-transposed", "R is transposed in ΔR", lambda R: R.mT),
     _with_R("lateral-R-diagonal", "only the diagonal of R is used in ΔR", lambda R: np.diag(np.diag(R))),
     _with_R("lateral-R-off-diagonal", "the diagonal of R is left out in ΔR", lambda R: without_diagonal(R)),

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from copi_ref.arrays.backend import HostArray
-from copi_ref.oracle.contract.pieces import Inputs, Pieces, Quantities
+from copi_ref.oracle.contract.pieces import Inputs, Pieces, Quantities, scaled
+from copi_ref.oracle.naming.catalogue.arrays import transposed_if_square
+from copi_ref.oracle.naming.catalogue.slopes import slope_formula
 from copi_ref.oracle.naming.catalogue.variant import Variant
 
 By = Callable[[list[HostArray]], list[HostArray]]
@@ -103,11 +105,19 @@ def _input_of(inputs: Inputs, found: Quantities, layer: int) -> HostArray:
 def _deltas(name: str, says: str, change: Callable[[list[HostArray]], list[HostArray]]) -> Variant:
     """What becomes of all δ, the lowest first, once the backward pass is through."""
 
-    def downwards(p: Pieces, q: Pieces, inputs: Inputs) -> Quantities:
-        found = p.downwards(q, inputs, {})
-        return {**found, **_renamed(found, "δ", len(inputs["W"]), change)}
+    def downwards(p: Pieces, q: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+        found, layers = p.downwards(q, inputs, {}), len(inputs["W"])
+        changed = {**found, **_renamed(found, "δ", layers, change)}
+        # What stays, and comes of what stays, is compared from the implementation's own δ above.
+        stays = {name for name in found if changed[name] is found[name]}
+        given = p.downwards(q, inputs, own)
+        for layer in range(1, layers + 1):
+            above = layers if q.conventions.credit == "dfa" else min(layer + 1, layers)
+            if {f"δ of layer {layer}", f"δ of layer {above}"} <= stays:
+                changed[f"δ of layer {layer}"] = given[f"δ of layer {layer}"]
+        return changed
 
-    return Variant(name, says, lambda p: p.with_changes(downwards=lambda q, inputs, own: downwards(p, q, inputs)))
+    return Variant(name, says, lambda p: p.with_changes(downwards=lambda q, inputs, own: downwards(p, q, inputs, own)))
 
 
 def _ending(below: int) -> By:
@@ -133,6 +143,34 @@ def _as_credit(name: str, says: str, given: str, other: Any) -> Variant:
         )
 
     return Variant(name, says, change)
+
+
+def _slope_of_x_above(p: Pieces, slope: Callable[[Pieces, HostArray, HostArray], HostArray]) -> Pieces:
+    def in_hidden(q: Pieces, above: HostArray, a: HostArray, y: HostArray, W: HostArray, R: HostArray,
+                  *rest: Any) -> HostArray:  # fmt: skip
+        changed = q.with_changes(slope=lambda a, y: slope(q, y @ R.mT, y))
+        return np.asarray(p.in_hidden(changed, above, a, y, W, R, *rest))
+
+    return p.with_changes(in_hidden=in_hidden)
+
+
+def _with_states_turned(target: bool) -> Callable[[Pieces], Pieces]:
+    def turned(inputs: Inputs) -> Inputs:
+        found = with_others(inputs, "ay", lambda of_layers: [transposed_if_square(array) for array in of_layers])
+        return found | {"target": transposed_if_square(inputs["target"])} if target else found
+
+    return lambda p: p.with_changes(downwards=lambda q, inputs, own: p.downwards(q, turned(inputs), own))
+
+
+def _of_outputs(p: Pieces) -> Pieces:
+    def in_hidden(q: Pieces, above: HostArray, a: HostArray, y: HostArray, W: HostArray, R: HostArray, B: HostArray,
+                  a_above: HostArray, from_output: bool) -> HostArray:  # fmt: skip
+        return np.asarray(q.carried(q.slope(a_above, np.asarray(q.conventions.f()(a_above))) * above, W, R, B))
+
+    def at_output(q: Pieces, a: HostArray, y: HostArray, target: HostArray) -> HostArray:
+        return np.asarray(scaled(q.error(a, y, target), q.conventions.error_scale))
+
+    return p.with_changes(in_hidden=in_hidden, at_output=at_output)
 
 
 def _without_slopes_between(p: Pieces) -> Pieces:
@@ -224,9 +262,16 @@ LAYER_VARIANTS = (
                    shared_with_last, "fa", "dfa"),
     _backward_with("delta-feedback-shared-with-first", "the first feedback weights of one shape are used in all layers",
                    "B", shared_with_first, "fa", "dfa"),
-    Variant("delta-slope-at-x-above", "f′ is taken at x = R y of the layer above, not at a", lambda p: p.with_changes(
-        in_hidden=lambda q, above, a, y, W, R, B, *rest: p.in_hidden(
-            q.with_changes(slope=lambda a, y: q.slope(y @ R.mT, y)), above, a, y, W, R, B, *rest))),
+    Variant("delta-slope-at-x-above", "f′ is taken at x = R y of the layer above, not at a",
+            lambda p: _slope_of_x_above(p, lambda q, x, y: q.slope(x, y))),
+    Variant("delta-slope-formula-at-x-above",
+            "the formula of f′ for y, 1 − y² or y (1 − y), is given x = R y of the layer above",
+            lambda p: _slope_of_x_above(p, lambda q, x, y: slope_formula(p, x)) if p.conventions.is_smooth else None),
+    *(Variant(f"delta-states-transposed{ending}", f"{what} with as many samples as units are taken for columns",
+              _with_states_turned(target)) for target, ending, what in ((True, "", "a, y and the target"),
+                                                                        (False, "-but-target", "a and y"))),
+    Variant("delta-of-outputs", "δ is that of y and not of a: f′ of the layer itself is missing, and that of the layer "
+            "above is there", _of_outputs),
     Variant("delta-no-slope-between", "f′ of the layers in between is missing on the way down from the output",
             _without_slopes_between),
     _as_credit("delta-direct-feedback-as-feedback",

@@ -7,7 +7,7 @@ import numpy as np
 
 from copi_ref.arrays.backend import HostArray
 from copi_ref.oracle.contract.pieces import Pieces
-from copi_ref.oracle.naming.catalogue.arrays import nonzero
+from copi_ref.oracle.naming.catalogue.arrays import EPSILONS, nonzero
 from copi_ref.oracle.naming.catalogue.variant import Variant
 
 Slope = Callable[[Pieces, HostArray, HostArray], HostArray]
@@ -19,7 +19,8 @@ def f(p: Pieces, a: HostArray) -> HostArray:
     return np.asarray(p.conventions.f()(a))
 
 
-def _formula_at(p: Pieces, a: HostArray) -> HostArray:
+def slope_formula(p: Pieces, a: HostArray) -> HostArray:
+    """What the formula of f′ for y makes of something else."""
     return np.asarray(1 - a * a if p.conventions.activation == "tanh" else a * (1 - a))
 
 
@@ -61,6 +62,10 @@ def _slopes(name: str, says: str, wrong: Slope, smooth: bool = False) -> Iterato
 _KNOWN_AS = {"delta-slope-squared-at-output": "delta-slope-twice-at-output"}
 
 
+def _quotient(epsilon: float) -> Callable[[Pieces], Pieces]:
+    return lambda p: p.with_changes(slope=lambda a, y: f(p, a) / (a + epsilon))
+
+
 def _lower_slope(p: Pieces) -> float:
     return float(np.asarray(p.slope(np.array([[-1.0]]), np.array([[-1.0]])))[0, 0])
 
@@ -73,7 +78,7 @@ SLOPE_VARIANTS = (
     *_slopes("delta-slope-mirrored", "f′(−a) for f′(a): slopes of the two sides are exchanged",
              lambda p, a, y: p.slope(-a, -y)),
     *_slopes("delta-slope-formula-at-a", "the formula of f′ for y, 1 − y² or y (1 − y), is given a",
-             lambda p, a, y: _formula_at(p, a), smooth=True),
+             lambda p, a, y: slope_formula(p, a), smooth=True),
     *_slopes("delta-slope-one-minus-f", "1 − f(a) for f′(a)", lambda p, a, y: 1 - f(p, a)),
     *_slopes("delta-slope-of-tanh", "1 − y² for f′, as for tanh", lambda p, a, y: 1 - y * y),
     *_slopes("delta-slope-of-sigmoid", "y (1 − y) for f′, as for the sigmoid", lambda p, a, y: y * (1 - y)),
@@ -100,6 +105,9 @@ SLOPE_VARIANTS = (
     *_slopes("delta-slope-kink-at-1", "the kink of f′ is at 1, not at 0", lambda p, a, y: p.slope(a - 1, y)),
     *_slopes("delta-slope-cut-at-1", "f′ is 0 where |a| > 1, as for a hard tanh",
              lambda p, a, y: np.where(np.abs(a) > 1, 0.0, p.slope(a, y))),
+    *_slopes("delta-slope-quotient", "f(a)/a for f′(a)", lambda p, a, y: f(p, a) / nonzero(a)),
+    *(Variant(f"delta-slope-quotient-{epsilon:g}", f"f(a)/(a + {epsilon:g}) for f′(a)", _quotient(epsilon))
+      for epsilon in EPSILONS),
     *_slopes("delta-slope-cut-above-6", "f′ is 0 where a > 6, as for ReLU6",
              lambda p, a, y: np.where(a > 6, 0.0, p.slope(a, y))),
 )  # fmt: skip

@@ -26,8 +26,10 @@ from copi_ref.oracle.naming.catalogue.kinds_of_steps import (
     of_new_weights,
     one_after_the_other,
     rates_of_layers,
+    shared_by_layers,
     step_variant,
     terms_in_turn,
+    who_learns,
 )
 from copi_ref.oracle.naming.catalogue.layers import shared_with_first, shared_with_last
 from copi_ref.oracle.naming.catalogue.variant import Variant, wrapping
@@ -150,6 +152,8 @@ STEP_VARIANTS = (
           scaled_by(lambda letter, layer, inputs: len(inputs["y0"]) if letter == "R" else 1)),
     *in_both(),
     *of_new_weights(),
+    *shared_by_layers(),
+    *who_learns(),
     step_variant("step-R-symmetrised", "the new R is made symmetric", made_of_new("R", lambda R: (R + R.mT) / 2)),
     step_variant("step-R-normalised", "the rows of the new R are normalised",
                  made_of_new("R", lambda R: normalised(R, 1))),

@@ -41,6 +41,13 @@ def _with_power(name: str, says: str, power: Callable[[HostArray], HostArray]) -
     return _with_decay(name, says, lambda p, x, z, W: W * power(x))
 
 
+def masked(copi: Callable[..., HostArray], x: HostArray, z: HostArray, W: HostArray, taken: HostArray) -> HostArray:
+    """ΔW with a share of each sample in each unit, as a mean over all samples still."""
+    shares = np.broadcast_to(taken, z.shape).astype(float)
+    rows = [copi(x * shares[:, [unit]], z[:, [unit]] * shares[:, [unit]], W[[unit]]) for unit in range(z.shape[1])]
+    return np.concatenate(rows)
+
+
 def _power(p: Pieces, x: HostArray, z: HostArray) -> HostArray:
     """E[x²], or the sum, as the pieces have it: one number a column."""
     return -_decay(p, x, z, np.ones((z.shape[1], x.shape[1])))
@@ -140,6 +147,10 @@ WEIGHT_VARIANTS = (
             lambda p, x, z, W: -_hebb(p, x, z, W) * _decay(p, x, z, W) / _sum_of_one(p, x)),
     _weight("weight-terms-divided", "E[z xᵀ] is divided by the decay",
             lambda p, x, z, W: -_hebb(p, x, z, W) / _decay(p, x, z, W) * _sum_of_one(p, x)),
+    _weight("weight-skips-zero-samples", "samples whose z is 0 are left out of ΔW, and of its decay",
+            lambda p, x, z, W: masked(p.copi, x, z, W, np.any(z != 0, axis=1, keepdims=True))),
+    _weight("weight-skips-zero-states", "where z is 0 a sample has no decay in that unit",
+            lambda p, x, z, W: masked(p.copi, x, z, W, z != 0)),
     _weight("weight-fixed-point", "ΔW is divided by E[x²], column by column",
             lambda p, x, z, W: p.copi(x, z, W) / nonzero(mean_square(x))),
     _weight("weight-hebb-fixed-point", "E[z xᵀ] is divided by E[x²], column by column, and the decay is −W",
