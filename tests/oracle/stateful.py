@@ -227,7 +227,27 @@ class StepAfterForward:
         return [w + self.left for w in new_W], new_R
 
 
+class ProductOfForward:
+    """`perturbations` takes errors down through W R of the last `forward`, where the shapes are the same."""
+
+    def __init__(self):
+        self.products = []
+
+    def forward(self, W, R, y0):
+        self.products = [w @ r for w, r in zip(W, R, strict=True)]
+        return plain.forward(W, R, y0)
+
+    def perturbations(self, W, R, x, a, y, target):
+        fresh = [w @ r for w, r in zip(W, R, strict=True)]
+        same = [one.shape for one in self.products] == [one.shape for one in fresh]
+        deltas = [2 * plain.df(a[-1]) * (target - y[-1])]
+        for at in range(len(W) - 1, 0, -1):
+            deltas.insert(0, plain.df(a[at - 1]) * (deltas[0] @ (self.products if same else fresh)[at]))
+        return deltas
+
+
 STATEFUL = (
     MovingPower, MomentumOfR, MomentumOfSteps, CachedProduct, ProductByLayer, StaleRows, FrozenN, FrozenRates, RunningC,
     KeptBias, MaskChangedInPlace, EveryFifth, FirstWeights, FirstShapes, SharedBuffer, LastTrace, StepAfterForward,
+    ProductOfForward,
 )  # fmt: skip

@@ -35,6 +35,7 @@ KEPT = {
     "FirstShapes": "wrong after a call with N = 1: raised ValueError",
     "LastTrace": "target of an earlier call is used",
     "StepAfterForward": "right in a new object, wrong after a call of forward",
+    "ProductOfForward": "right in a new object, wrong after a call of forward",
 }
 
 

@@ -34,6 +34,11 @@ _TOO_COARSE = 0.25
 """An error, or an allowance, of more than this share of a quantity is no rounding, or would take any mistake for it."""
 
 
+_TYPICAL = 4
+"""Units of a format, times the magnitude, that rounding comes to: errors add up like steps in all directions. An
+allowance has the worst that can be, and would take errors of the next coarser format too."""
+
+
 def _is_of(coarse: Precision, precision: Precision, observations: list[Observation]) -> bool:
     """Whether all errors are those of a format, and in most inputs most entries have one, each another."""
     shows: dict[int, bool] = {}  # by observation, of those that can say something
@@ -47,7 +52,8 @@ def _is_of(coarse: Precision, precision: Precision, observations: list[Observati
                 return False
             if one.case.tier == EXACT:
                 continue
-            if np.any(np.abs(error) > expected.allowance(coarse)):
+            typical = _TYPICAL * max(coarse.unit, coarse.product_unit) * expected.magnitude + expected.underflow(coarse)
+            if np.any(np.abs(error) > np.minimum(typical, expected.allowance(coarse))):
                 return False
             shows[number] = shows.get(number, False) or _is_rounding(
                 error, expected.value, expected.allowance(precision)

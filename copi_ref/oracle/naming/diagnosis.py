@@ -90,10 +90,11 @@ def _one(
     evidence: Evidence, base: Pieces, candidates: Iterable[Candidate], at_most: int | None = None
 ) -> Diagnosis | None:
     """The first that explains everything, and which others would."""
+    order = evidence.telling_first(base)
     found: list[Candidate] = []
     for candidate in candidates:
         pieces = candidate.change(base)
-        if pieces is not None and evidence.explained_by(pieces):
+        if pieces is not None and evidence.explained_by(pieces, order):
             found.append(candidate)
             if len(found) == at_most:
                 break
@@ -173,11 +174,12 @@ def _with_formulas(
 
 def _giving_all_wrong(evidence: Evidence, base: Pieces, candidates: Sequence[Candidate]) -> list[Partial]:
     """Those that give everything that is wrong, whatever they make of the rest."""
+    order = evidence.telling_first(base)
     made = ((candidate, candidate.change(base)) for candidate in candidates)
     return [
         Partial(candidate, evidence.fit(pieces, evidence.order))
         for candidate, pieces in made
-        if pieces is not None and evidence.gives_all_wrong(pieces)
+        if pieces is not None and evidence.gives_all_wrong(pieces, order)
     ]
 
 

@@ -1,6 +1,6 @@
 """What came beside what is right, cell by cell: a cell is one quantity of one case, as ΔW of layer 2 of the third."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,25 +91,25 @@ class Evidence:
         chosen = {*numbers}
         return frozenset(cell for cell in self.cells if cell[0] in chosen)
 
-    def explained_by(self, pieces: Pieces) -> bool:
-        """Whether the pieces give everything that came, and something that is wrong."""
-        changes = False
-        for at in self.order:
-            found = self.evaluated(pieces, at)
-            if found is None or not all(self._gives(found, cell) for cell in self._of[at]):
-                return False
-            changes = changes or any(cell in self.wrong and self._changes(found, cell) for cell in self._of[at])
-            if not changes and at in self.failing[-1:]:
-                return False
-        return changes
+    def telling_first(self, pieces: Pieces) -> list[int]:
+        """The numbers of all observations, those first of which these pieces don't give everything: others may."""
+        given = {at for at in self.failing if self._gives_all(pieces, at, self._of[at])}
+        return sorted(self.order, key=given.__contains__)
 
-    def gives_all_wrong(self, pieces: Pieces) -> bool:
+    def explained_by(self, pieces: Pieces, order: Sequence[int] = ()) -> bool:
+        """Whether the pieces give everything that came, and something that is wrong; looked at in some order."""
+        if not all(self._gives_all(pieces, at, self._of[at]) for at in order or self.order):
+            return False
+        return any(self.fit(pieces, [at]).changes & self.wrong for at in self.failing)
+
+    def gives_all_wrong(self, pieces: Pieces, order: Sequence[int] = ()) -> bool:
         """Whether the pieces give everything that is wrong."""
-        for at in self.failing:
-            found = self.evaluated(pieces, at)
-            if found is None or not all(self._gives(found, cell) for cell in self._of[at] if cell in self.wrong):
-                return False
-        return True
+        wrong = {at: [cell for cell in self._of[at] if cell in self.wrong] for at in self.failing}
+        return all(self._gives_all(pieces, at, wrong[at]) for at in order or self.order if at in wrong)
+
+    def _gives_all(self, pieces: Pieces, at: int, cells: Sequence[Cell]) -> bool:
+        found = self.evaluated(pieces, at)
+        return found is not None and all(self._gives(found, cell) for cell in cells)
 
     def fit(self, pieces: Pieces, numbers: Iterable[int]) -> Fit:
         """Compare what the pieces give with some observations."""

@@ -105,6 +105,31 @@ def _counted_twice(which: str, at: int) -> Adjustment:
     return Adjustment(f"{which}-sample-twice", f"the {which} sample counts twice", wrong)
 
 
+def _fading(share: float) -> Callable[[int], HostArray]:
+    return lambda N: np.asarray((1 - share) * share ** np.arange(N)[::-1])
+
+
+def _weighted(name: str, says: str, weights: Callable[[int], HostArray], whole: bool = True) -> Adjustment:
+    """Samples with weights, that add up to 1 if `whole`: of second order as updates are, they get the roots."""
+
+    def wrong(update: Update, x: HostArray, other: HostArray, summed: bool) -> HostArray:
+        N, share = len(x), weights(len(x))
+        roots = np.sqrt(share / (share.sum() if whole else 1) * (1 if summed else N))[:, None]
+        return update(x * roots, other * roots if len(other) == N else other)
+
+    return Adjustment(name, says, wrong)
+
+
+def _of_each(change: Callable[[HostArray], HostArray]) -> Callable[[Update, HostArray, HostArray, bool], HostArray]:
+    def wrong(update: Update, x: HostArray, other: HostArray, summed: bool) -> HostArray:
+        parts = [
+            change(update(x[n : n + 1], other[n : n + 1] if len(other) == len(x) else other)) for n in range(len(x))
+        ]
+        return np.asarray((np.sum if summed else np.mean)(parts, axis=0))
+
+    return wrong
+
+
 def _x(
     name: str, says: str, change: Callable[[HostArray], HostArray], places: frozenset[str] = EVERYWHERE
 ) -> Adjustment:
@@ -149,6 +174,14 @@ def _last(size: int) -> Callable[[HostArray], HostArray]:
     return lambda x: x[(len(x) - 1) // size * size :]
 
 
+def _in_tiles(size: int, rows: bool) -> Callable[[HostArray], HostArray]:
+    return lambda A: arrays.whole_tiles(A, size, rows)
+
+
+def _only_whole(size: int) -> Callable[[HostArray], HostArray]:
+    return lambda x: x[: len(x) // size * size or len(x)]
+
+
 def _stopping(size: int) -> Callable[[HostArray], HostArray]:
     return lambda x: arrays.up_to(x, size)
 
@@ -175,6 +208,17 @@ FORMATS = ("float32", "float16", "bfloat16")
 SIZES = (8, 16, 32)
 """Of tiles, blocks and micro-batches: smaller than the largest batch that is drawn, or they would never show."""
 
+
+def _trace(share: float) -> Callable[[HostArray], HostArray]:
+    def traced(x: HostArray) -> HostArray:
+        found = x.copy()
+        for n in range(1, len(x)):
+            found[n] = share * found[n - 1] + (1 - share) * x[n]
+        return found
+
+    return traced
+
+
 DIVISORS = (
     Adjustment("sum", "{} is summed over samples, where the other term is a mean",
                lambda update, x, other, summed: update(x, other) * len(x), TERMS, of_means_only=True),
@@ -192,6 +236,7 @@ DIVISORS = (
              lambda N, K, M: N * M / K, FORWARD),
     _divided("over-x-size-by-units", "N K/M instead of N: the size of x by the number of units",
              lambda N, K, M: N * K / M, FORWARD),
+    _divided("over-larger-size-of-x", "max(N, K), the larger size of x, instead of N", lambda N, K, M: max(N, K)),
     _divided("over-root-n", "√N instead of N", lambda N, K, M: N**0.5),
     *(_divided(f"over-{size}", f"a fixed batch size of {size} instead of N", _fixed(size), WHOLE)
       for size in (10, 32, 50, 64, 100, 128)),
@@ -234,6 +279,11 @@ RESULTS = (
             lambda A: arrays.mirrored(A, upper=False), LATERAL),
     _result("of-column-major", "{}: its entries in column-major order are read row by row", arrays.of_column_major,
             FORWARD),  # of a square matrix it is the transpose
+    _result("columns-centred", "{}: the mean over its rows is taken away from each", arrays.centred),
+    _result("rows-centred", "{}: the mean over its columns is taken away from each",
+            lambda A: A - A.mean(axis=1, keepdims=True)),
+    *(_result(f"{lines}-in-tiles-of-{size}", f"{{}}: {lines} beyond a multiple of {size} stay 0",
+              _in_tiles(size, rows=lines == "rows")) for lines in ("columns", "rows") for size in (2, 4, 8, 16)),
     *(_result(f"in-{name}", f"{{}} is rounded to {name}", arrays.rounded_to(name), WHOLE) for name in FORMATS),
 )  # fmt: skip
 
@@ -259,6 +309,18 @@ SAMPLES = (
                  _in_batches(size, np.sum)) for size in (4, *SIZES)),
     *(_some(f"last-batch-of-{size}", f"only the last micro-batch of {size} is used: each writes over the one before",
             _last(size)) for size in (4, *SIZES)),
+    *(_some(f"drops-last-batch-of-{size}",
+            f"only whole micro-batches of {size} are used where there are any, and N is that of these",
+            _only_whole(size)) for size in (4, *SIZES)),
+    *(_weighted(f"fades-{share:g}", f"E is a running mean along the batch, {share:g} of the one before: the "
+                "later a sample the more it weighs", _fading(share)) for share in (0.5, 0.9, 0.99)),
+    *(_weighted(f"fades-from-zero-{share:g}", f"E is a running mean along the batch that starts at 0, {share:g} of the "
+                "one before", _fading(share), whole=False) for share in (0.5, 0.9, 0.99)),
+    *(Adjustment(f"samples-{name}", f"what each sample adds is {says} before the mean", _of_each(change))
+      for name, says, change in (("clipped-by-norm", "scaled down to a norm of 1 where it is larger",
+                                  arrays.clipped_by_norm),
+                                 ("normalised", "divided by its norm", arrays.normalised),
+                                 ("clipped", "clipped to ±1", lambda A: np.clip(A, -1, 1)))),
     *(Adjustment(f"overlaps-{size}",
                  f"the last block of {size} samples overlaps the one before: samples in both count twice",
                  _overlapping(size)) for size in SIZES),
@@ -297,6 +359,17 @@ SAMPLES = (
     _other("clipped-z", "z or δ is clipped to ±1", lambda z: np.clip(z, -1, 1)),
     _other("absolute-z", "the absolute value of z or δ is taken", np.abs),
     _other("positive-z", "z or δ is set to 0 where it is negative", lambda z: np.maximum(z, 0)),
+    _other("squashed-z", "z or δ goes through tanh", np.tanh),
+    _other("signs-z", "the sign of z or δ is taken", np.sign),
+    _other("squared-z", "z or δ is squared", lambda z: z * z),
+    _other("winner-z", "z or δ is 0 but in the unit in which it is largest: the winner takes all",
+           lambda z: z * (np.arange(z.shape[1]) == np.argmax(z, axis=1)[:, None])),
+    _other("thresholded-z", "z (z − E[z²]) for z: the threshold of BCM", lambda z: z * (z - np.mean(z * z, axis=0))),
+    *(_x(f"{name}-x-in-product", f"{says} for x", change, OF_TWO)
+      for name, says, change in (("squared", "x²", np.square), ("squashed", "tanh(x)", np.tanh),
+                                 ("signs-of", "the sign of x", np.sign))),
+    *(_x(f"traced-x-{share:g}", f"a trace x̄ = {share:g} x̄ + {1 - share:g} x along the batch for x", _trace(share),
+         OF_TWO) for share in (0.5, 0.9)),
     _samples("per-length", "each sample is divided by ‖x‖²",
              lambda x, other: (x, other / arrays.nonzero(np.sum(x * x, axis=1, keepdims=True))), OF_TWO),
     _samples("nonzero-samples", "the mean is over samples that are not all 0",

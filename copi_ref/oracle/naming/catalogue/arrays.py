@@ -80,6 +80,14 @@ def up_to(x: HostArray, count: int) -> HostArray:
     return np.vstack([x[:count], 0 * x[count:]])
 
 
+def whole_tiles(A: HostArray, size: int, rows: bool) -> HostArray:
+    """A with zeros in rows, or columns, beyond a multiple of a size; where there are fewer, nothing is lost."""
+    A = A.copy()
+    lines = A if rows else A.T
+    lines[len(lines) // size * size or len(lines) :] = 0
+    return A
+
+
 def rows_with_any(x: HostArray) -> HostArray:
     """Where samples are not all 0."""
     return np.asarray(np.any(x != 0, axis=1))

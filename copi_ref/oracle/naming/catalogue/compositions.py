@@ -244,6 +244,20 @@ def sums_downwards(of_layers: list[HostArray]) -> list[HostArray]:
     return sums_upwards(of_layers[::-1])[::-1]
 
 
+def fading(upwards: bool, share: float) -> By:
+    """Sums over layers of a shape in which those before count less and less: a momentum that goes on."""
+
+    def by(of_layers: list[HostArray]) -> list[HostArray]:
+        found: list[HostArray] = []
+        kept: dict[tuple[int, ...], HostArray] = {}
+        for array in of_layers if upwards else of_layers[::-1]:
+            kept[array.shape] = array + share * kept.get(array.shape, 0 * array)
+            found.append(kept[array.shape])
+        return found if upwards else found[::-1]
+
+    return by
+
+
 def with_updates(letters: str, by: By) -> Wrong:
     """Updates become others when all are made."""
 
@@ -252,6 +266,31 @@ def with_updates(letters: str, by: By) -> Wrong:
         for letter in letters:
             names = [f"Δ{letter} of layer {layer}" for layer in layers_of(inputs)]
             found |= dict(zip(names, by([found[name] for name in names]), strict=True))
+        return found
+
+    return wrong
+
+
+def with_new_weights(letters: str, by: By) -> Wrong:
+    """New weights of layers become others when all are made."""
+
+    def wrong(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+        found = stepped(p, inputs, own)
+        new = new_inputs(inputs, found, letters)
+        return found | recovered(inputs, {letter: by(list(new[letter])) for letter in letters}, letters)
+
+    return wrong
+
+
+def less_C(times_R: bool) -> Wrong:
+    """The new R is (R − η C_off) R, or R (R − η C_off): R takes the place of the identity."""
+
+    def wrong(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+        found = {**stepped(p, inputs, own)}
+        seen, eta = seen_by(found, own), inputs["eta_r"]
+        for layer, R in enumerate(inputs["R"], start=1):
+            changed = R + eta * p.lateral(seen[f"x of layer {layer}"], np.eye(len(R)))
+            found[f"ΔR of layer {layer}"] = ((changed @ R if times_R else R @ changed) - R) / eta
         return found
 
     return wrong

@@ -52,6 +52,16 @@ def _prediction(p: Pieces, a: HostArray, y: HostArray) -> HostArray:
     return y if p.conventions.output == "activation" else a
 
 
+def _inverse(p: Pieces, t: HostArray) -> HostArray:
+    below = float(p.conventions.f().derivative(np.array([-1.0]))[0])
+    return np.asarray(np.where(t < 0, t / (below or np.nan), t))
+
+
+def _misclassified(prediction: HostArray, t: HostArray) -> HostArray:
+    wrong = np.argmax(prediction, axis=1) != np.argmax(t, axis=1)
+    return np.asarray(wrong | (t.shape[1] == 1))[:, None]
+
+
 def _one_hot(t: HostArray) -> HostArray:
     return np.asarray(np.eye(t.shape[1])[np.argmax(t, axis=1)])
 
@@ -78,6 +88,10 @@ def _through_softmax(p: Pieces, a: HostArray, y: HostArray, t: HostArray) -> Hos
 ERROR_VARIANTS = (
     _output("delta-linear-output", "δ_L is that of a linear output: a_L for y_L, and no f′(a_L)",
             lambda p, a, y, t: p.error(a, a, t)),
+    _output("delta-target-inverted", "δ_L is f⁻¹(y*) − a_L: the target goes back through f",
+            lambda p, a, y, t: _inverse(p, t) - a if p.conventions.has_kink else np.full_like(a, np.nan)),
+    _output("delta-target-less-a", "δ_L is y* − a_L, without the factor of the loss and f′", lambda p, a, y, t: t - a),
+    _output("delta-target-less-y", "δ_L is y* − y_L, without the factor of the loss and f′", lambda p, a, y, t: t - y),
     _output("delta-softmax-cross-entropy", "δ_L is that of softmax and cross-entropy, y* − softmax(a_L)",
             lambda p, a, y, t: t - softmax(a)),
     _output("delta-softmax-of-y-cross-entropy", "δ_L is y* − softmax(y_L), without f′(a_L)",
@@ -132,12 +146,25 @@ ERROR_VARIANTS = (
           lambda e, k: np.tile(e[:1], (len(e), 1))),
     _loss("delta-error-of-last-sample", "the error of the last sample is used for all",
           lambda e, k: np.tile(e[-1:], (len(e), 1))),
+    _error("delta-error-of-positive-targets", "errors are 0 where the target is negative: it is taken for missing",
+           lambda p, a, y, t: p.error(a, y, t) * (t >= 0)),
+    _error("delta-error-of-nonzero-targets", "errors are 0 where the target is not above 0",
+           lambda p, a, y, t: p.error(a, y, t) * (t > 0)),
+    _error("delta-error-of-misclassified",
+           "samples whose largest output is that of the target have no error, as in the perceptron rule",
+           lambda p, a, y, t: p.error(a, y, t) * _misclassified(_prediction(p, a, y), t)),
+    _error("delta-error-of-target-class", "only the output with the largest target has an error",
+           lambda p, a, y, t: p.error(a, y, t) * (np.arange(t.shape[1]) == np.argmax(t, axis=1)[:, None])),
     _loss("delta-error-of-first-output", "only the first output has an error",
           lambda e, k: e * (np.arange(e.shape[1]) == 0)),
     _target("delta-target-shifted", "the target of the sample before is used", lambda t: np.roll(t, 1, axis=0)),
     _target("delta-target-shifted-back", "the target of the sample after is used", lambda t: np.roll(t, -1, axis=0)),
     _target("delta-target-reversed", "targets run in the opposite order", lambda t: t[::-1]),
     _target("delta-target-outputs-reversed", "outputs of the target are in the opposite order", lambda t: t[:, ::-1]),
+    _target("delta-target-outputs-shifted", "each output has the target of the one before",
+            lambda t: np.roll(t, 1, axis=1)),
+    _target("delta-target-outputs-shifted-back", "each output has the target of the one after",
+            lambda t: np.roll(t, -1, axis=1)),
     _target("delta-target-of-first-sample", "the target of the first sample is used for all",
             lambda t: np.tile(t[:1], (len(t), 1))),
     _target("delta-target-averaged", "the mean of the targets is used for all samples",

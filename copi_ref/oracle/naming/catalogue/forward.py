@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from copi_ref.arrays.backend import HostArray
-from copi_ref.oracle.contract.pieces import Pieces
+from copi_ref.oracle.contract.pieces import Inputs, Pieces, Quantities
 from copi_ref.oracle.naming.catalogue import arrays
 from copi_ref.oracle.naming.catalogue.adjustments import FORMATS
 from copi_ref.oracle.naming.catalogue.arrays import centred, normalised, softmax, transposed_if_square, without_diagonal
@@ -160,6 +160,8 @@ FORWARD_VARIANTS = (
     wrapping("forward-a-with-skip", "a = W x + x, where W is square: a skip connection",
              preactivate=lambda p, x, y, W: p.preactivate(x, y, W) + (x if len(W) == W.shape[1] else 0)),
     *_changed(),
+    wrapping("forward-y-with-skip", "y = f(a) + y of the layer below, where there are as many units: a skip connection",
+             upwards=lambda p, q, inputs, own: _with_skip(p, q, inputs, own)),
     _activation("forward-linear-output", "y_L = a_L: f is left out of the last layer",
                 lambda p, a, layer, layers: a if layer == layers else p.activate(a, layer, layers)),
     _activation("forward-linear-hidden", "f is left out of the hidden layers",
@@ -200,6 +202,21 @@ FORWARD_VARIANTS = (
     _activation("forward-f-slope-divided", "below 0, f is a/slope for slope · a",
                 lambda p, a, layer, layers: np.where(a < 0, a / (p.conventions.slope or 1), a)),
 )  # fmt: skip
+
+
+def _with_skip(p: Pieces, q: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+    """The input of a layer is added to its output, in each layer with as many units as inputs."""
+    below = [inputs["y0"]]
+
+    def decorrelate(y: HostArray, R: HostArray, layer: int) -> HostArray:
+        below[0] = y
+        return np.asarray(q.decorrelate(y, R, layer))
+
+    def activate(a: HostArray, layer: int, layers: int) -> HostArray:
+        y = np.asarray(q.activate(a, layer, layers))
+        return y + below[0] if y.shape == below[0].shape else y
+
+    return p.upwards(q.with_changes(decorrelate=decorrelate, activate=activate), inputs, own)
 
 
 def _below(p: Pieces) -> float:

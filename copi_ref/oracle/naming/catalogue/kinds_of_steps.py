@@ -160,6 +160,10 @@ _SHARED: tuple[tuple[str, str, By], ...] = (
      compositions.sums_upwards),
     ("summed-downwards", "are added up from the last layer down: nothing is cleared in between",
      compositions.sums_downwards),
+    ("fading-upwards", "are added up from the first layer on, with 0.9 of those before: a momentum that goes on",
+     compositions.fading(True, 0.9)),
+    ("fading-downwards", "are added up from the last layer down, with 0.9 of those before: a momentum that goes on",
+     compositions.fading(False, 0.9)),
     ("of-layer-below", "are those of the layer below", layers.of_layer_before),
     ("of-layer-above", "are those of the layer above", layers.of_layer_after),
 )  # fmt: skip
@@ -174,6 +178,10 @@ def shared_by_layers() -> Iterator[Variant]:
             ("WR", "updates", "ΔW and ΔR of layers of one shape"),
         ):
             yield step_variant(f"step-{name}-{end}", f"{what} {says}", compositions.with_updates(letters, by))
+        if "sum" not in end and "fading" not in end:
+            for letter, which in (("W", "shape"), ("R", "width")):
+                yield step_variant(f"step-new-{letter}-{end}", f"new {letter} of layers of one {which} {says}",
+                                   compositions.with_new_weights(letter, by))  # fmt: skip
         yield step_variant(f"step-moments-{end}", f"E[x xᵀ] of layers of one width, in ΔR, {says}",
                            compositions.with_moments(by))  # fmt: skip
 

@@ -161,6 +161,17 @@ def _outer_of_means(x: HostArray) -> HostArray:
     return np.outer(x.mean(axis=0), x.mean(axis=0))
 
 
+def _one_sided(change: Callable[[HostArray], HostArray], side: str) -> Callable[..., HostArray]:
+    """E[g(x) xᵀ] or E[x g(x)ᵀ], as a mean or a sum as C is one, without its diagonal."""
+
+    def wrong(C: HostArray, D: HostArray, x: HostArray) -> HostArray:
+        found = mean_outer(change(x), x) if side == "left" else mean_outer(x, change(x))
+        power = np.diag(mean_outer(x, x))
+        return np.asarray(without_diagonal(found) * (np.sum(np.diag(D)) / (np.sum(power) or 1)))
+
+    return wrong
+
+
 def _clearing(line: str, at: int, of_all: bool = False) -> Callable[[HostArray, HostArray, HostArray], HostArray]:
     where = (at, slice(None)) if line == "row" else (slice(None), at)
     return lambda C, D, x: cleared(C if of_all else C - D, *where)
@@ -191,6 +202,13 @@ LATERAL_VARIANTS = (
       for which, at in (("first", 0), ("last", -1)) for line in ("row", "column")),
     _with_C("lateral-neighbours", "only neighbouring inputs are decorrelated",
             lambda C, D, x: np.triu(np.tril(C - D, 1), -1)),
+    _with_C("lateral-no-neighbours", "neighbouring inputs are left out of C_off",
+            lambda C, D, x: np.triu(C, 2) + np.tril(C, -2)),
+    *(_with_C(f"lateral-{name}-{side}", f"{says} for x in E[x xᵀ], on {which} side alone", _one_sided(change, side))
+      for name, says, change in (("squashed", "tanh(x)", np.tanh), ("signs-of-x", "the sign of x", np.sign),
+                                 ("squared", "x²", np.square), ("cubed", "x³", lambda x: x**3),
+                                 ("positive-part", "max(x, 0)", lambda x: np.maximum(x, 0)))
+      for side, which in (("left", "its left"), ("right", "its right"))),
     _with_C("lateral-diagonal-from-rows", "diag(E[x²]) is taken from every row of E[x xᵀ], not from its diagonal",
             lambda C, D, x: C - np.diag(D)),
     _with_C("lateral-diagonal-from-columns", "diag(E[x²]) is taken from every column of E[x xᵀ], not from its diagonal",
@@ -228,6 +246,15 @@ LATERAL_VARIANTS = (
                   "R is transposed where it multiplies E[x xᵀ], and not where it multiplies diag(E[x²])",
                   lambda p, x, R: p.product(x, R.mT)),
     _with_product("lateral-R-missing-in-product", "R is missing where it multiplies E[x xᵀ]", lambda p, x, R: _C(p, x)),
+    _with_product("lateral-row-sums-of-R-in-product", "the sums of the rows of R for R in the product with E[x xᵀ]",
+                  lambda p, x, R: p.product(x, np.diag(R.sum(axis=1)))),
+    _with_product("lateral-column-sums-of-R-in-product",
+                  "the sums of the columns of R for R in the product with E[x xᵀ]",
+                  lambda p, x, R: p.product(x, np.diag(R.sum(axis=0)))),
+    _with_product("lateral-R-times-row-sums", "the sums of the columns of E[x xᵀ] multiply the columns of R",
+                  lambda p, x, R: R * _C(p, x).sum(axis=0)),
+    _with_decay("lateral-decay-of-dead-inputs", "E[x²] is taken for 1 where it is 0",
+                lambda p, x, R: _beside(p, nonzero(_power(p, x))) * R),
     _with_decay("lateral-R-missing-in-decay", "R is missing where it multiplies diag(E[x²])",
                 lambda p, x, R: p.decay(x, np.eye(len(R)))),
     _with_decay("lateral-R-transposed-in-decay", "R is transposed where it multiplies diag(E[x²])",

@@ -162,6 +162,17 @@ def _with_states_turned(target: bool) -> Callable[[Pieces], Pieces]:
     return lambda p: p.with_changes(downwards=lambda q, inputs, own: p.downwards(q, turned(inputs), own))
 
 
+def _slope_without_R(p: Pieces) -> Pieces:
+    def downwards(q: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+        a = [inputs["a"][0], *(y @ W.mT for y, W in zip(inputs["y"], inputs["W"][1:], strict=False))]
+        y = [inputs["y"][0], *(np.asarray(q.conventions.f()(one)) for one in a[1:])]
+        of_a = dict(zip(map(id, inputs["a"]), zip(a, y, strict=True), strict=True))
+        changed = q.with_changes(slope=lambda one, its_y: q.slope(*of_a.get(id(one), (one, its_y))))
+        return p.downwards(changed, inputs, own)
+
+    return p.with_changes(downwards=downwards)
+
+
 def _of_outputs(p: Pieces) -> Pieces:
     def in_hidden(q: Pieces, above: HostArray, a: HostArray, y: HostArray, W: HostArray, R: HostArray, B: HostArray,
                   a_above: HostArray, from_output: bool) -> HostArray:  # fmt: skip
@@ -206,6 +217,10 @@ LAYER_VARIANTS = (
                   of_layer_before),
     _forward_with("forward-W-of-layer-below", "W of the layer below is used, where it has the same shape", "W",
                   of_layer_before),
+    _forward_with("forward-R-of-layer-above", "R of the layer above is used, where it has the same width", "R",
+                  of_layer_after),
+    _forward_with("forward-W-of-layer-above", "W of the layer above is used, where it has the same shape", "W",
+                  of_layer_after),
     *(_overwritten(f"forward-{symbol}-shared",
                    f"{symbol} of layers with as many units share memory: the highest's remains",
                    symbol, shared_with_last) for symbol in "xay"),
@@ -252,6 +267,9 @@ LAYER_VARIANTS = (
                    "R", shared_with_first, "bp"),
     _backward_with("delta-slope-of-layer-below", "f′ of the layer below, where it has as many units", "ay",
                    of_layer_before),
+    _backward_with("delta-slope-of-layer-above-itself", "f′ of the layer above, where it has as many units", "ay",
+                   of_layer_after),
+    Variant("delta-slope-of-a-without-R", "f′ is taken at W y, without R, above the first layer", _slope_without_R),
     _backward_with("delta-slope-shared", "f′ of the highest layer with as many units is used in all of them", "ay",
                    shared_with_last),
     _backward_with("delta-feedback-reversed", "feedback weights are in the opposite order, where the shapes allow it",

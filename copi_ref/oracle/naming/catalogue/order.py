@@ -87,6 +87,26 @@ def forward_again_with_new_R(p: Pieces, inputs: Inputs, own: Quantities) -> Quan
     return stepped(p, new_inputs(inputs, found, "R"), {}) | _updates(found, "R")
 
 
+def forward_with_new_below(letters: str) -> Wrong:
+    """Each layer is updated from x and a that come through the new weights below it, and its own old ones."""
+
+    def wrong(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+        found, layers = {**stepped(p, inputs, own)}, len(inputs["W"])
+        seen, y = seen_by(found, own), inputs["y0"]
+        for layer, (W, R) in enumerate(zip(inputs["W"], inputs["R"], strict=True), start=1):
+            x = p.decorrelate(y, R, layer)
+            a = p.preactivate(x, y, W)
+            z = p.target_state(a, p.activate(a, layer, layers), seen[f"δ of layer {layer}"])
+            found[f"ΔW of layer {layer}"], found[f"ΔR of layer {layer}"] = p.copi(x, z, W), p.lateral(x, R)
+            new = new_inputs(inputs, {name: found.get(name, 0.0) for name in found}, letters)
+            W, R = (new[letter][layer - 1] if letter in letters else old for letter, old in (("W", W), ("R", R)))
+            x = p.decorrelate(y, R, layer)
+            y = p.activate(p.preactivate(x, y, W), layer, layers)
+        return found
+
+    return wrong
+
+
 def lateral_with_new_W(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
     """W is updated first, the forward pass repeated, and ΔR computed from that."""
     found = stepped(p, inputs, own)

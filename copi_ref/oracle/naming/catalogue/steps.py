@@ -70,6 +70,10 @@ STEP_VARIANTS = (
           order.layer_by_layer(upwards=False)),
     *terms_in_turn(),
     *one_after_the_other(),
+    *(step_variant(f"step-forward-with-new-{name}-below",
+                   f"layers are updated one after the other, upwards, each from x and a made with the new {what} below "
+                   "it; δ are those of the old", order.forward_with_new_below(letters))
+      for letters, name, what in (("WR", "weights", "W and R"), ("W", "W", "W"), ("R", "R", "R"))),
     step_variant("step-rates-swapped", "η_W and η_R are exchanged", with_rates(lambda w, r: r, lambda w, r: w)),
     step_variant("step-eta-w-for-both", "η_W is used for R too", with_rates(lambda w, r: w, lambda w, r: w)),
     step_variant("step-eta-r-for-both", "η_R is used for W too", with_rates(lambda w, r: r, lambda w, r: r)),
@@ -189,6 +193,8 @@ STEP_VARIANTS = (
           replacing("R", lambda R, update, eta: np.eye(len(R)) + eta * update)),
     step_variant("step-R-after-identity", "the new R is (I + η ΔR) R",
           replacing("R", lambda R, update, eta: R + eta * update @ R)),
+    step_variant("step-R-less-C-times-R", "the new R is (R − η C_off) R", compositions.less_C(times_R=True)),
+    step_variant("step-R-times-R-less-C", "the new R is R (R − η C_off)", compositions.less_C(times_R=False)),
     step_variant("step-W-returns-updates", "η ΔW is returned for W + η ΔW",
           replacing("W", lambda W, update, eta: eta * update)),
     step_variant("step-R-returns-updates", "η ΔR is returned for R + η ΔR",

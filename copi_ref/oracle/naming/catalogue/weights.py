@@ -86,6 +86,40 @@ def _guarded(epsilon: float) -> Wrong:
     return lambda p, x, z, W: _hebb(p, x, z, W) - W * np.maximum(_power(p, x, z), epsilon)
 
 
+def _cautious(sign: int) -> Wrong:
+    def wrong(p: Pieces, x: HostArray, z: HostArray, W: HostArray) -> HostArray:
+        hebb, decay = _hebb(p, x, z, W), _decay(p, x, z, W)
+        return hebb + np.where(np.sign(hebb * decay) == sign, 0, decay)
+
+    return wrong
+
+
+def _clipped_by_weights(share: float) -> Wrong:
+    def wrong(p: Pieces, x: HostArray, z: HostArray, W: HostArray) -> HostArray:
+        found = p.copi(x, z, W)
+        most = share * np.maximum(np.sqrt(np.sum(W * W, axis=1, keepdims=True)), 1e-3)
+        norms = np.sqrt(np.sum(found * found, axis=1, keepdims=True))
+        return np.asarray(np.where(norms > most, found * most / nonzero(norms), found))
+
+    return wrong
+
+
+def _damped(x: HostArray, damping: float) -> HostArray:
+    """(E[x xᵀ] + damping I)⁻¹."""
+    return np.linalg.inv(mean_outer(x, x) + damping * np.eye(x.shape[1]))
+
+
+def _damped_full_rule(damping: float) -> Wrong:
+    return lambda p, x, z, W: _hebb(p, x, z, W) / _sum_of_one(p, x) @ _damped(x, damping) - W
+
+
+def _damped_sgd(damping: float) -> Callable[[Pieces, HostArray, HostArray], HostArray]:
+    return lambda p, x, delta: p.sgd(x, delta) @ _damped(x, damping)
+
+
+_DAMPINGS = (1.0, *EPSILONS[:8])
+
+
 def _sum_of_one(p: Pieces, x: HostArray) -> int:
     """By what a sum over samples is divided to be a mean."""
     return len(x) if p.conventions.reduction == "sum" else 1
@@ -95,6 +129,25 @@ WEIGHT_VARIANTS = (
     *_adjusted_places(),
     _with_decay("weight-decay-by-output", "the decay has the output's power E[z_i²], row by row, as in Oja's rule",
                 lambda p, x, z, W: mean_square(z)[:, None] * W),
+    _with_decay("weight-decay-subspace", "the decay is E[z zᵀ] W, as in Oja's subspace rule",
+                lambda p, x, z, W: mean_outer(z, z) @ W),
+    _with_decay("weight-decay-sanger", "the decay is that of Sanger's rule, with the lower triangle of E[z zᵀ]",
+                lambda p, x, z, W: np.tril(mean_outer(z, z)) @ W),
+    _with_decay("weight-decay-instar", "the decay has E[z_i], row by row, as in the instar rule",
+                lambda p, x, z, W: z.mean(axis=0)[:, None] * W),
+    _with_decay("weight-decay-instar-absolute", "the decay has E|z_i|, row by row",
+                lambda p, x, z, W: np.abs(z).mean(axis=0)[:, None] * W),
+    _with_decay("weight-decay-diagonal-of-product", "the decay is the diagonal of W E[x xᵀ], and 0 beside it",
+                lambda p, x, z, W: np.eye(*W.shape) * (W @ mean_outer(x, x))),
+    _with_decay("weight-decay-of-dead-inputs", "E[x²] is taken for 1 where it is 0",
+                lambda p, x, z, W: W * nonzero(mean_square(x))),
+    *(_weight(f"weight-decay-cautious{end}", f"the decay is left out where it {says} E[z xᵀ]", _cautious(sign))
+      for end, says, sign in (("", "has the other sign than", -1), ("-reversed", "has the sign of", 1))),
+    *(_weight(f"weight-clipped-by-weights-{share:g}",
+              f"rows of ΔW are scaled down to {share:g} times the norm of those of W, where they are larger",
+              _clipped_by_weights(share)) for share in (1.0, 0.1, 0.01)),
+    _weight("weight-hebb-f-of-z", "f(z) for z in E[z xᵀ]",
+            lambda p, x, z, W: p.copi(x, np.asarray(p.conventions.f()(z)), W)),
     _with_decay("weight-decay-full-matrix", "the decay takes the whole of E[x xᵀ], not its diagonal",
                 lambda p, x, z, W: W @ mean_outer(x, x)),
     _with_decay("weight-decay-off-diagonal", "the decay takes the off-diagonal of E[x xᵀ], not its diagonal",
@@ -157,6 +210,8 @@ WEIGHT_VARIANTS = (
             lambda p, x, z, W: _hebb(p, x, z, W) / nonzero(_power(p, x, z)) - W),
     _weight("weight-full-rule", "ΔW = E[z xᵀ] E[x xᵀ]⁻¹ − W: the rule for inputs that are not decorrelated (Eq. 2)",
             lambda p, x, z, W: _hebb(p, x, z, W) / _sum_of_one(p, x) @ np.linalg.pinv(mean_outer(x, x)) - W),
+    *(_weight(f"weight-full-rule-damped-{damping:g}", f"ΔW = E[z xᵀ] (E[x xᵀ] + {damping:g} I)⁻¹ − W",
+              _damped_full_rule(damping)) for damping in _DAMPINGS),
     _weight("weight-z-for-x-in-w", "W x for z: the target has no effect", lambda p, x, z, W: p.copi(x, x @ W.mT, W)),
     _weight("weight-error-for-z", "z − W x for z, beside the decay", lambda p, x, z, W: p.copi(x, z - x @ W.mT, W)),
 )  # fmt: skip
@@ -180,4 +235,6 @@ SGD_VARIANTS = (
          lambda p, x, d: p.sgd(x, d) / nonzero(mean_square(x))),
     _sgd("sgd-natural", "ΔW is multiplied with E[x xᵀ]⁻¹",
          lambda p, x, d: p.sgd(x, d) @ np.linalg.pinv(mean_outer(x, x))),
+    *(_sgd(f"sgd-natural-damped-{damping:g}", f"ΔW is multiplied with (E[x xᵀ] + {damping:g} I)⁻¹",
+           _damped_sgd(damping)) for damping in _DAMPINGS),
 )  # fmt: skip
