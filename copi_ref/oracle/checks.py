@@ -19,8 +19,8 @@ from copi_ref.oracle.judging.comparison import Outcome, catches, run_case
 from copi_ref.oracle.judging.replaying import Replay, size
 from copi_ref.oracle.judging.trajectory import run_trajectory
 from copi_ref.oracle.naming.explaining import Diagnosis
-from copi_ref.oracle.naming.leaks import Finding, leak, shown_by_copies
 from copi_ref.oracle.naming.named import named
+from copi_ref.oracle.naming.state.leaks import Finding, leak, shown_by_copies
 from copi_ref.oracle.report.report import EXPECTED_FAILURE, FAILED, NOT_CHECKED, NOT_IMPLEMENTED, PASSED, Report, Result
 from copi_ref.oracle.report.reproducer import element_shown, library_name, overwriting, reproducer
 from copi_ref.oracle.rounding import PRECISIONS, Precision, PrecisionName

@@ -9,7 +9,14 @@ from copi_ref.oracle.inputs.cases import draw_cases
 from copi_ref.oracle.judging.comparison import Outcome, run_case
 from copi_ref.oracle.naming.diagnosis import diagnose
 from copi_ref.oracle.naming.explaining import Diagnosis
-from copi_ref.oracle.naming.leaks import Finding, after_all, by_chance, named_in_copies, not_steady, without_copies
+from copi_ref.oracle.naming.state.leaks import (
+    Finding,
+    after_all,
+    by_chance,
+    named_in_copies,
+    not_steady,
+    without_copies,
+)
 
 
 def named(

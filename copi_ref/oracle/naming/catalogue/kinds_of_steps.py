@@ -6,7 +6,7 @@ import numpy as np
 
 from copi_ref.arrays.backend import HostArray
 from copi_ref.oracle.contract.pieces import Inputs, Pieces, Quantities
-from copi_ref.oracle.naming.catalogue import arrays, compositions, layers, order
+from copi_ref.oracle.naming.catalogue import arrays, compositions, layers, order, sharing
 from copi_ref.oracle.naming.catalogue.adjustments import ADJUSTMENTS, FORMATS
 from copi_ref.oracle.naming.catalogue.arrays import normalised, without_diagonal
 from copi_ref.oracle.naming.catalogue.compositions import Wrong, frozen, made_of_new, scaled_by
@@ -157,13 +157,13 @@ _SHARED: tuple[tuple[str, str, By], ...] = (
     ("shared-with-last", "share memory: the highest's remains", layers.shared_with_last),
     ("shared-with-first", "share memory: the lowest's remains", layers.shared_with_first),
     ("summed-upwards", "are added up from the first layer on: nothing is cleared in between",
-     compositions.sums_upwards),
+     sharing.sums_upwards),
     ("summed-downwards", "are added up from the last layer down: nothing is cleared in between",
-     compositions.sums_downwards),
+     sharing.sums_downwards),
     ("fading-upwards", "are added up from the first layer on, with 0.9 of those before: a momentum that goes on",
-     compositions.fading(True, 0.9)),
+     sharing.fading(True, 0.9)),
     ("fading-downwards", "are added up from the last layer down, with 0.9 of those before: a momentum that goes on",
-     compositions.fading(False, 0.9)),
+     sharing.fading(False, 0.9)),
     ("of-layer-below", "are those of the layer below", layers.of_layer_before),
     ("of-layer-above", "are those of the layer above", layers.of_layer_after),
 )  # fmt: skip
@@ -177,13 +177,13 @@ def shared_by_layers() -> Iterator[Variant]:
             ("R", "R-updates", "ΔR of layers of one width"),
             ("WR", "updates", "ΔW and ΔR of layers of one shape"),
         ):
-            yield step_variant(f"step-{name}-{end}", f"{what} {says}", compositions.with_updates(letters, by))
+            yield step_variant(f"step-{name}-{end}", f"{what} {says}", sharing.with_updates(letters, by))
         if "sum" not in end and "fading" not in end:
             for letter, which in (("W", "shape"), ("R", "width")):
                 yield step_variant(f"step-new-{letter}-{end}", f"new {letter} of layers of one {which} {says}",
-                                   compositions.with_new_weights(letter, by))  # fmt: skip
+                                   sharing.with_new_weights(letter, by))  # fmt: skip
         yield step_variant(f"step-moments-{end}", f"E[x xᵀ] of layers of one width, in ΔR, {says}",
-                           compositions.with_moments(by))  # fmt: skip
+                           sharing.with_moments(by))  # fmt: skip
 
 
 def who_learns() -> Iterator[Variant]:
@@ -192,23 +192,23 @@ def who_learns() -> Iterator[Variant]:
         yield step_variant(
             f"step-{name}-without-samples-without-delta",
             f"samples whose δ is 0 in a layer are left out of {where} there",
-            compositions.learning_where(lambda a, delta, last: np.any(delta != 0, axis=1, keepdims=True), letters),
+            sharing.learning_where(lambda a, delta, last: np.any(delta != 0, axis=1, keepdims=True), letters),
         )
         yield step_variant(
             f"step-{name}-without-samples-without-error",
             f"samples whose δ_L is 0 are left out of {where} in all layers",
-            compositions.learning_where(lambda a, delta, last: np.any(last != 0, axis=1, keepdims=True), letters),
+            sharing.learning_where(lambda a, delta, last: np.any(last != 0, axis=1, keepdims=True), letters),
         )
     for end, says, taken in (
         ("without-delta", "whose δ is 0", lambda a, delta, last: delta != 0),
         ("below-0", "whose a is not above 0", lambda a, delta, last: a > 0),
     ):
         yield step_variant(f"step-W-without-states-{end}", f"units do not learn from samples {says}, nor decay",
-                           compositions.learning_where(taken, "W"))  # fmt: skip
+                           sharing.learning_where(taken, "W"))  # fmt: skip
     for letters, name, what in (("W", "W-", "ΔW"), ("R", "R-", "ΔR"), ("WR", "", "ΔW and ΔR")):
         yield step_variant(f"step-{name}updates-clipped-together",
                            f"{what} of all layers are scaled down to a norm of 1 over all of them, where it is larger",
-                           compositions.clipped_together(letters))  # fmt: skip
+                           sharing.clipped_together(letters))  # fmt: skip
 
 
 # --- terms and lines one after the other ------------------------------------------------------------------------------

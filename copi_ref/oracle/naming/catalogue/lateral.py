@@ -6,7 +6,8 @@ import numpy as np
 
 from copi_ref.arrays.backend import HostArray
 from copi_ref.oracle.contract.pieces import Pieces, reduced
-from copi_ref.oracle.naming.catalogue.adjustments import ADJUSTMENTS, Adjustment, Update, named
+from copi_ref.oracle.naming.catalogue.adjustment import Adjustment, Update
+from copi_ref.oracle.naming.catalogue.adjustments import ADJUSTMENTS, named
 from copi_ref.oracle.naming.catalogue.arrays import (
     EPSILONS,
     centred,

@@ -6,7 +6,8 @@ import numpy as np
 
 from copi_ref.arrays.backend import HostArray
 from copi_ref.oracle.contract.pieces import Pieces, reduced
-from copi_ref.oracle.naming.catalogue.adjustments import ADJUSTMENTS, Adjustment, named
+from copi_ref.oracle.naming.catalogue.adjustment import Adjustment
+from copi_ref.oracle.naming.catalogue.adjustments import ADJUSTMENTS, named
 from copi_ref.oracle.naming.catalogue.arrays import EPSILONS, centred, n_minus_1, nonzero, transposed_if_square
 from copi_ref.oracle.naming.catalogue.moments import C_off, mean_outer, mean_square
 from copi_ref.oracle.naming.catalogue.variant import Variant

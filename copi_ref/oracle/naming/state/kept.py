@@ -10,7 +10,7 @@ from copi_ref.oracle.contract.functions import Function
 from copi_ref.oracle.contract.pieces import Inputs, Pieces, Quantities, after_forward, forward, perturbations
 from copi_ref.oracle.judging.comparison import Observation
 from copi_ref.oracle.naming.evidence import all_given
-from copi_ref.oracle.naming.kept_terms import Pair, kept_terms
+from copi_ref.oracle.naming.state.kept_terms import Pair, kept_terms
 from copi_ref.oracle.rounding import Precision
 
 

@@ -12,10 +12,10 @@ from copi_ref.oracle.inputs.cases import Case, relative_allowance
 from copi_ref.oracle.judging.comparison import Outcome, run_case
 from copi_ref.oracle.judging.replaying import Replay, replay, shortest, size
 from copi_ref.oracle.naming.diagnosis import diagnose
-from copi_ref.oracle.naming.earlier_calls import CHOICES, after_words, shared_by
 from copi_ref.oracle.naming.explaining import Diagnosis, with_all
-from copi_ref.oracle.naming.kept import what_was_kept
-from copi_ref.oracle.naming.kept_terms import Pair
+from copi_ref.oracle.naming.state.earlier_calls import CHOICES, after_words, shared_by
+from copi_ref.oracle.naming.state.kept import what_was_kept
+from copi_ref.oracle.naming.state.kept_terms import Pair
 
 _ENOUGH = 6
 """Wrong results of which the earlier calls are looked for: what explains them all is no chance."""

@@ -1,0 +1,1 @@
+"""What is kept from call to call: which results are a matter of it, after which calls, and what it was."""
