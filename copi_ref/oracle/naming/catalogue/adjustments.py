@@ -98,7 +98,7 @@ DIVISORS = (
                lambda update, x, other, summed: update(x, other) * len(x), TERMS, of_means_only=True),
     Adjustment("times-n", "{} is multiplied by N, not divided",
                lambda update, x, other, summed: update(x, other) * (len(x) if summed else len(x) ** 2)),
-    Adjustment("over-n-again", "{} is divided by N twice", lambda update, x, other, summed: update(x, other) / len(x)),
+    Adjustment("over-n-again", "{} is divided by N once too often", lambda update, x, other, summed: update(x, other) / len(x)),
     _divided("n-minus-1", "N − 1 instead of N", lambda N, K, M: N - 1),
     _divided("n-minus-1-guarded", "max(N − 1, 1) instead of N", lambda N, K, M: max(N - 1, 1)),
     _divided("n-plus-1", "N + 1 instead of N", lambda N, K, M: N + 1),
