@@ -10,6 +10,7 @@ from copi_ref.oracle.contract.functions import Function
 from copi_ref.oracle.contract.pieces import Pieces, batch_of, right_pieces
 from copi_ref.oracle.judging.comparison import Observation
 from copi_ref.oracle.naming.candidates import concerns, several_conventions, singles
+from copi_ref.oracle.naming.catalogue.slopes import with_slope_of_y
 from copi_ref.oracle.naming.coarse import coarser
 from copi_ref.oracle.naming.evidence import Cell, Evidence, kind_of
 from copi_ref.oracle.naming.explaining import Candidate, Diagnosis, joined, with_all
@@ -136,7 +137,7 @@ def _before(evidence: Evidence, right: Pieces, before: Sequence[Diagnosis]) -> _
 
 def _consequence(evidence: Evidence, before: _Before) -> Diagnosis | None:
     """What was found before comes to all of it."""
-    if not evidence.explained_by(before.pieces):
+    if not any(map(evidence.explained_by, (before.pieces, with_slope_of_y(before.pieces)))):
         return None
     name = " + ".join(one.name for one in before.diagnoses)
     says = f"comes of what is above: {'; '.join(map(str, before.diagnoses))}"

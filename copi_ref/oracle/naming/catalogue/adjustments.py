@@ -98,7 +98,8 @@ DIVISORS = (
                lambda update, x, other, summed: update(x, other) * len(x), TERMS, of_means_only=True),
     Adjustment("times-n", "{} is multiplied by N, not divided",
                lambda update, x, other, summed: update(x, other) * (len(x) if summed else len(x) ** 2)),
-    Adjustment("over-n-again", "{} is divided by N once too often", lambda update, x, other, summed: update(x, other) / len(x)),
+    Adjustment("over-n-again", "{} is divided by N once too often",
+               lambda update, x, other, summed: update(x, other) / len(x)),
     _divided("n-minus-1", "N − 1 instead of N", lambda N, K, M: N - 1),
     _divided("n-minus-1-guarded", "max(N − 1, 1) instead of N", lambda N, K, M: max(N - 1, 1)),
     _divided("n-plus-1", "N + 1 instead of N", lambda N, K, M: N + 1),
@@ -151,6 +152,7 @@ RESULTS = (
             lambda A: arrays.mirrored(A, upper=True), LATERAL),
     _result("lower-mirrored", "{}: what lies below its diagonal is mirrored above it",
             lambda A: arrays.mirrored(A, upper=False), LATERAL),
+    _result("reshaped", "{}: its entries, row by row, are read as those of the transpose", arrays.reshaped, FORWARD),
     _result("of-column-major", "{}: its entries in column-major order are read row by row", arrays.of_column_major,
             FORWARD),  # of a square matrix it is the transpose
     _result("columns-centred", "{}: the mean over its rows is taken away from each", arrays.centred),

@@ -36,6 +36,13 @@ def _fading(share: float) -> Callable[[int], HostArray]:
     return lambda N: np.asarray((1 - share) * share ** np.arange(N)[::-1])
 
 
+def _trapezoidal(N: int) -> HostArray:
+    weights = np.full(N, 1 / N)
+    weights[0] -= 1 / (2 * N)
+    weights[-1] -= 1 / (2 * N)
+    return weights
+
+
 def _weighted(name: str, says: str, weights: Callable[[int], HostArray], whole: bool = True) -> Adjustment:
     """Samples with weights, that add up to 1 if `whole`: of second order as updates are, they get the roots."""
 
@@ -130,6 +137,7 @@ BATCHES = (
     *(_some(f"drops-last-batch-of-{size}",
             f"only whole micro-batches of {size} are used where there are any, and N is that of these",
             _only_whole(size)) for size in (4, *SIZES)),
+    _weighted("trapezoidal", "the first and the last sample count half, as in an integral", _trapezoidal, whole=False),
     *(_weighted(f"fades-{share:g}", f"E is a running mean along the batch, {share:g} of the one before: the "
                 "later a sample the more it weighs", _fading(share)) for share in (0.5, 0.9, 0.99)),
     *(_weighted(f"fades-from-zero-{share:g}", f"E is a running mean along the batch that starts at 0, {share:g} of the "

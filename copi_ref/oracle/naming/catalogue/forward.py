@@ -63,6 +63,10 @@ def _one_at(A: HostArray, column: int) -> HostArray:
     return A
 
 
+def _f_of_clipped(most: float) -> Callable[[Pieces, HostArray, int, int], HostArray]:
+    return lambda p, a, layer, layers: p.activate(np.clip(a, -most, most), layer, layers)
+
+
 _MOVES = {"shifted", "reversed", "features-reversed", "transposed"}
 _LINEAR = {"centred", "halved", "doubled", "shifted", "reversed"}
 _ONES = {"first-is-one", "last-is-one"}
@@ -186,6 +190,9 @@ FORWARD_VARIANTS = (
                 lambda p, a, layer, layers: np.where(a < 0, np.expm1(np.minimum(a, 0)), a)),
     _activation("forward-f-softplus", "f is a softplus", lambda p, a, layer, layers: np.logaddexp(0, a)),
     _activation("forward-f-silu", "f is a SiLU, a σ(a)", lambda p, a, layer, layers: a / (1 + np.exp(-a))),
+    *(_activation(f"forward-a-clipped-{most}-in-f", f"a is clipped to ±{most} in f, as against overflow",
+                  _f_of_clipped(most))
+      for most in (5, 10, 15, 20, 30, 50, 80, 88, 100, 500, 700)),
     _activation("forward-f-kink-at-1", "the kink of f is at 1 and not at 0",
                 lambda p, a, layer, layers: np.where(a < 1, _below(p) * a, a)),
     _activation("forward-f-kink-at-minus-1", "the kink of f is at −1 and not at 0",

@@ -160,6 +160,8 @@ _SHARED: tuple[tuple[str, str, By], ...] = (
      sharing.sums_upwards),
     ("summed-downwards", "are added up from the last layer down: nothing is cleared in between",
      sharing.sums_downwards),
+    ("summed", "are summed over all of them", sharing.sums_of_all),
+    ("averaged", "are averaged over all of them", sharing.means_of_all),
     ("fading-upwards", "are added up from the first layer on, with 0.9 of those before: a momentum that goes on",
      sharing.fading(True, 0.9)),
     ("fading-downwards", "are added up from the last layer down, with 0.9 of those before: a momentum that goes on",

@@ -96,6 +96,44 @@ def _with_decay(name: str, says: str, wrong: Callable[[Pieces, HostArray, HostAr
     return Variant(name, says, lambda p: p.with_changes(decay=lambda x, R: wrong(p, x, R)))
 
 
+_OF_R: tuple[tuple[str, str, Callable[[HostArray], HostArray]], ...] = (
+    ("missing", "R is missing", lambda R: np.eye(len(R))),
+    ("transposed", "R is transposed", lambda R: R.mT),
+    ("diagonal", "only the diagonal of R is used", lambda R: np.diag(np.diag(R))),
+    ("off-diagonal", "the diagonal of R is left out", without_diagonal),
+    ("inverse", "R⁻¹ for R", np.linalg.pinv),
+    ("inverse-transposed", "R⁻ᵀ for R, as in the gradient of log det R,", lambda R: np.linalg.pinv(R).mT),
+    ("gram", "R Rᵀ for R", lambda R: R @ R.mT),
+    ("squared", "R² for R", lambda R: R @ R),
+    ("plus-identity", "R + I for R", lambda R: R + np.eye(len(R))),
+    ("minus-identity", "R − I for R", lambda R: R - np.eye(len(R))),
+    ("absolute", "|R| for R", np.abs),
+    ("symmetrised", "the symmetric part of R is used", lambda R: (R + R.mT) / 2),
+    ("lower-triangle", "only the lower triangle of R is used", np.tril),
+    ("upper-triangle", "only the upper triangle of R is used", np.triu),
+)
+"""What stands for R in ΔR, or in one of its terms."""
+
+
+_OF_ENTRIES = {"diagonal", "off-diagonal", "absolute", "lower-triangle", "upper-triangle"}
+"""What it does to R, it does to its product with a diagonal: there it is in the table."""
+
+
+def _of_R() -> Iterator[Variant]:
+    for name, says, wrong in _OF_R:
+        if name != "missing":  # in both it has a name of its own
+            yield _with_R(f"lateral-R-{name}", f"{says} in ΔR", wrong)
+        yield _with_product(f"lateral-R-{name}-in-product", f"{says} where it multiplies E[x xᵀ]",
+                            _of_changed("product", wrong))  # fmt: skip
+        if name not in _OF_ENTRIES:
+            yield _with_decay(f"lateral-R-{name}-in-decay", f"{says} where it multiplies diag(E[x²])",
+                              _of_changed("decay", wrong))  # fmt: skip
+
+
+def _of_changed(term: str, wrong: Callable[[HostArray], HostArray]) -> Callable[..., HostArray]:
+    return lambda p, x, R: np.asarray(getattr(p, term)(x, wrong(R)))
+
+
 def _with_power(name: str, says: str, power: Callable[[HostArray, HostArray], HostArray]) -> Variant:
     """``(x, R)`` give something else for E[x²] in the decay."""
     return _with_decay(name, says, lambda p, x, R: reduced(p.conventions, x, np.asarray(_beside(p, power(x, R)) * R)))
@@ -131,17 +169,44 @@ def _mirrored_left(p: Pieces, upper: bool) -> Pieces | None:
     return p.with_changes(joined=lambda q, x, R: -mirrored((_C(q, x) - np.diag(_power(q, x))) @ R, upper))
 
 
-def _added_in_place(p: Pieces, by_rows: bool) -> Pieces | None:
+def _triangle_in_other_order(lower: bool) -> Callable[[HostArray, HostArray, HostArray], HostArray]:
+    """Pairs are listed along the rows of one triangle, and put into the other along its own rows."""
+
+    def wrong(C: HostArray, D: HostArray, x: HostArray) -> HostArray:
+        found, below, above = C - D, np.tril_indices(len(C), -1), np.triu_indices(len(C), 1)
+        if lower:
+            found[below] = C[above]
+        else:
+            found[above] = C[below]
+        return found
+
+    return wrong
+
+
+def _without_dead(rows: bool) -> Callable[[Pieces], Pieces]:
+    def joined(p: Pieces, q: Pieces, x: HostArray, R: HostArray) -> HostArray:
+        lives = np.any(x != 0, axis=0)
+        return np.asarray(p.joined(q, x, R) * (lives[:, None] if rows else lives))
+
+    return lambda p: p.with_changes(joined=lambda q, x, R: joined(p, q, x, R))
+
+
+def _added_in_place(p: Pieces, by_rows: bool, halved: bool = False) -> Pieces | None:
     if p.conventions.lateral_rule != "symmetric":
         return None
 
     def joined(q: Pieces, x: HostArray, R: HostArray) -> HostArray:
         A = _off(q, x) @ R
         A = A if by_rows else A.mT
-        found = A + A.mT + np.tril(A, -1)  # what is above the diagonal is the sum already when rows below read it
+        # What is above the diagonal is the sum, or the mean, already when rows below read it.
+        found = A + A.mT + (np.tril(A - A.mT, -1) / 2 if halved else np.tril(A, -1))
         return np.asarray(-(found if by_rows else found.mT) / 2)
 
     return p.with_changes(joined=joined)
+
+
+def _averaged_in_place(by_rows: bool) -> Callable[[Pieces], Pieces | None]:
+    return lambda p: _added_in_place(p, by_rows, halved=True)
 
 
 def _decay_subtracted(p: Pieces, x: HostArray, R: HostArray) -> HostArray:
@@ -231,22 +296,12 @@ LATERAL_VARIANTS = (
             "transpose", lambda p: _mirrored_left(p, upper=False)),
     Variant("lateral-symmetrised-in-place", "C_off R and its transpose are added in place, row by row: below the "
             "diagonal the transpose is that of the sum", lambda p: _added_in_place(p, by_rows=True)),
+    *(Variant(f"lateral-averaged-in-place{end}", f"the mean of C_off R and its transpose is taken in place, {line} by "
+              f"{line}: {side} the diagonal it is that of a mean", _averaged_in_place(line == "row"))
+      for end, line, side in (("", "row", "below"), ("-by-columns", "column", "above"))),
     Variant("lateral-symmetrised-in-place-by-columns", "C_off R and its transpose are added in place, column by column:"
             " above the diagonal the transpose is that of the sum", lambda p: _added_in_place(p, by_rows=False)),
-    _with_R("lateral-R-transposed", "R is transposed in ΔR", lambda R: R.mT),
-    _with_R("lateral-R-diagonal", "only the diagonal of R is used in ΔR", lambda R: np.diag(np.diag(R))),
-    _with_R("lateral-R-off-diagonal", "the diagonal of R is left out in ΔR", lambda R: without_diagonal(R)),
-    _with_R("lateral-R-inverse", "R⁻¹ for R in ΔR", lambda R: np.linalg.pinv(R)),
-    _with_R("lateral-R-inverse-transposed", "R⁻ᵀ for R in ΔR: the gradient of log det R",
-            lambda R: np.linalg.pinv(R).mT),
-    _with_R("lateral-R-gram", "R Rᵀ for R in ΔR", lambda R: R @ R.mT),
-    _with_R("lateral-R-squared", "R² for R in ΔR", lambda R: R @ R),
-    _with_R("lateral-R-plus-identity", "R + I for R in ΔR", lambda R: R + np.eye(len(R))),
-    _with_R("lateral-R-minus-identity", "R − I for R in ΔR", lambda R: R - np.eye(len(R))),
-    _with_product("lateral-R-transposed-in-product",
-                  "R is transposed where it multiplies E[x xᵀ], and not where it multiplies diag(E[x²])",
-                  lambda p, x, R: p.product(x, R.mT)),
-    _with_product("lateral-R-missing-in-product", "R is missing where it multiplies E[x xᵀ]", lambda p, x, R: _C(p, x)),
+    *_of_R(),
     _with_product("lateral-row-sums-of-R-in-product", "the sums of the rows of R for R in the product with E[x xᵀ]",
                   lambda p, x, R: p.product(x, np.diag(R.sum(axis=1)))),
     _with_product("lateral-column-sums-of-R-in-product",
@@ -256,10 +311,15 @@ LATERAL_VARIANTS = (
                   lambda p, x, R: R * _C(p, x).sum(axis=0)),
     _with_decay("lateral-decay-of-dead-inputs", "E[x²] is taken for 1 where it is 0",
                 lambda p, x, R: _beside(p, nonzero(_power(p, x))) * R),
-    _with_decay("lateral-R-missing-in-decay", "R is missing where it multiplies diag(E[x²])",
-                lambda p, x, R: p.decay(x, np.eye(len(R)))),
-    _with_decay("lateral-R-transposed-in-decay", "R is transposed where it multiplies diag(E[x²])",
-                lambda p, x, R: p.decay(x, R.mT)),
+    _with_product("lateral-product-elementwise", "R and E[x xᵀ] are multiplied elementwise",
+                  lambda p, x, R: R * _C(p, x)),
+    _with_decay("lateral-decay-elementwise", "the decay is the elementwise product of R and E[x xᵀ]",
+                lambda p, x, R: R * _C(p, x)),
+    *(_with_C(f"lateral-{one}-in-order-of-{other}",
+              f"the {one} triangle of C_off is filled in the order of the {other} one",
+              _triangle_in_other_order(one == "lower")) for one, other in (("lower", "upper"), ("upper", "lower"))),
+    *(Variant(f"lateral-dead-{lines}-kept", f"{lines} of R stay as they are where x is 0 in all samples",
+              _without_dead(lines == "rows")) for lines in ("rows", "columns")),
     _whole("lateral-elementwise", "R and C_off are multiplied elementwise",
            lambda p, x, R: -R * (_C(p, x) - p.decay(x, np.eye(len(R))))),
     Variant("lateral-only-transpose", "ΔR is −(C_off R)ᵀ, without −C_off R", _only_transpose),

@@ -68,6 +68,17 @@ def _backward_with(name: str, says: str, letters: str, by: By, *credits: str) ->
     return Variant(name, says, change)
 
 
+def _with_matrices_shared(last: bool) -> Callable[[Pieces], Pieces]:
+    """R₁, W₁, R₂, W₂ … in this order are kept by their shape."""
+
+    def shared(inputs: Inputs) -> Inputs:
+        pairs = [matrix for pair in zip(inputs["R"], inputs["W"], strict=True) for matrix in pair]
+        found = (shared_with_last if last else shared_with_first)(pairs)
+        return inputs | {"R": tuple(found[::2]), "W": tuple(found[1::2])}
+
+    return lambda p: p.with_changes(upwards=lambda q, inputs, own: p.upwards(q, shared(inputs), own))
+
+
 def _overwritten(name: str, says: str, symbols: str, by: By) -> Variant:
     """x, a or y that a pass keeps become others once it is through."""
 
@@ -221,6 +232,9 @@ LAYER_VARIANTS = (
                   of_layer_after),
     _forward_with("forward-W-of-layer-above", "W of the layer above is used, where it has the same shape", "W",
                   of_layer_after),
+    *(Variant(f"forward-matrices-shared-with-{which}",
+              f"W and R of one shape are taken for one matrix, the {which} of them",
+              _with_matrices_shared(which == "last")) for which in ("first", "last")),
     *(_overwritten(f"forward-{symbol}-shared",
                    f"{symbol} of layers with as many units share memory: the highest's remains",
                    symbol, shared_with_last) for symbol in "xay"),

@@ -55,6 +55,16 @@ def sums_downwards(of_layers: list[HostArray]) -> list[HostArray]:
     return sums_upwards(of_layers[::-1])[::-1]
 
 
+def sums_of_all(of_layers: list[HostArray]) -> list[HostArray]:
+    """For each array the sum of all of its shape."""
+    return [np.sum([other for other in of_layers if other.shape == array.shape], axis=0) for array in of_layers]
+
+
+def means_of_all(of_layers: list[HostArray]) -> list[HostArray]:
+    """For each array the mean of all of its shape."""
+    return [np.mean([other for other in of_layers if other.shape == array.shape], axis=0) for array in of_layers]
+
+
 def fading(upwards: bool, share: float) -> By:
     """Sums over layers of a shape in which those before count less and less: a momentum that goes on."""
 

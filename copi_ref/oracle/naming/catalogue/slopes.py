@@ -24,6 +24,11 @@ def slope_formula(p: Pieces, a: HostArray) -> HostArray:
     return np.asarray(1 - a * a if p.conventions.activation == "tanh" else a * (1 - a))
 
 
+def with_slope_of_y(p: Pieces) -> Pieces:
+    """f′ computed from y, as many do: the same, as long as y is right."""
+    return p.with_changes(slope=lambda a, y: slope_formula(p, y) if p.conventions.is_smooth else p.slope(y, y))
+
+
 def _everywhere(p: Pieces, slope: Callable[..., HostArray]) -> Pieces:
     return p.with_changes(slope=slope)
 
@@ -60,6 +65,12 @@ def _slopes(name: str, says: str, wrong: Slope, smooth: bool = False) -> Iterato
 
 
 _KNOWN_AS = {"delta-slope-squared-at-output": "delta-slope-twice-at-output"}
+
+
+def _whole_as_first(slope: HostArray) -> HostArray:
+    """As of a function that takes the type of all numbers from the first."""
+    first = slope.flat[0]
+    return np.trunc(slope) if first == np.trunc(first) else slope
 
 
 def _quotient(epsilon: float) -> Callable[[Pieces], Pieces]:
@@ -105,6 +116,8 @@ SLOPE_VARIANTS = (
     *_slopes("delta-slope-kink-at-1", "the kink of f′ is at 1, not at 0", lambda p, a, y: p.slope(a - 1, y)),
     *_slopes("delta-slope-cut-at-1", "f′ is 0 where |a| > 1, as for a hard tanh",
              lambda p, a, y: np.where(np.abs(a) > 1, 0.0, p.slope(a, y))),
+    *_slopes("delta-slope-whole-as-first", "f′ is cut to whole numbers where that of the first entry is one",
+             lambda p, a, y: _whole_as_first(p.slope(a, y))),
     *_slopes("delta-slope-quotient", "f(a)/a for f′(a)", lambda p, a, y: f(p, a) / nonzero(a)),
     *(Variant(f"delta-slope-quotient-{epsilon:g}", f"f(a)/(a + {epsilon:g}) for f′(a)", _quotient(epsilon))
       for epsilon in EPSILONS),
