@@ -1,7 +1,7 @@
 """What was kept from an earlier call: its arguments, products of its weights, or terms of its results."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -14,8 +14,13 @@ from copi_ref.oracle.naming.state.kept_terms import Pair, kept_terms
 from copi_ref.oracle.rounding import Precision
 
 
-def what_was_kept(function: Function, right: Pieces, precision: Precision, pairs: list[Pair]) -> str:
-    """Return in words what explains all that came wrong, by one and the same earlier call each; "" if nothing does."""
+def what_was_kept(
+    function: Function, right: Pieces, precision: Precision, pairs: list[Pair], others: Sequence[Pair] = ()
+) -> str:
+    """Return in words what explains all that came wrong, by one and the same earlier call each; "" if nothing does.
+
+    `others` came right after a call from which the same would have been kept: it has to give them too.
+    """
     if not pairs or all(_gives(function.expected(right, one.now.case.inputs, one.now.actual), one.now, precision)
                         for one in pairs):  # fmt: skip
         return ""  # nothing was kept, or nothing of a call at all
@@ -25,9 +30,12 @@ def what_was_kept(function: Function, right: Pieces, precision: Precision, pairs
     ]
     candidates += _products(function, right)
     for says, predicted in candidates:
-        if all(_gives(predicted(pair), pair.now, precision) for pair in pairs):
+        of_others = ((pair, predicted(pair)) for pair in others)
+        if all(_gives(predicted(pair), pair.now, precision) for pair in pairs) and all(
+            found is None or _gives(found, pair.now, precision) for pair, found in of_others
+        ):
             return f"{says} {'are' if ' and ' in says else 'is'} used"
-    return kept_terms(function, right, precision, pairs)
+    return kept_terms(function, right, precision, pairs, others)
 
 
 def _gives(found: Quantities | None, now: Observation, precision: Precision) -> bool:

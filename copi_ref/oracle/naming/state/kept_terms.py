@@ -3,7 +3,8 @@
 Each is a sum of a few terms with factors that are fitted, the same for all that came wrong.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -43,11 +44,17 @@ class _Sum(NamedTuple):
     says: Callable[..., str]
 
 
-def kept_terms(function: Function, right: Pieces, precision: Precision, pairs: list[Pair]) -> str:
-    """Return in words what explains each kind of quantity that is wrong, or ""."""
+_Found = list[tuple[Observation, str, list[HostArray]]]
+"""What was observed, which quantity of it, and the terms of which it may be the sum."""
+
+
+def kept_terms(
+    function: Function, right: Pieces, precision: Precision, pairs: list[Pair], others: Sequence[Pair] = ()
+) -> str:
+    """Return in words what explains each kind of quantity that is wrong, or ""; `others` came right, and stay it."""
     said = []
     for kind in dict.fromkeys(name.split()[0] for pair in pairs for name in _wrong(pair.now, precision)):
-        found = next(_explanations(function, right, precision, pairs, kind), "")
+        found = next(_explanations(function, right, precision, pairs, others, kind), "")
         if not found:
             return ""
         said.append(found)
@@ -63,30 +70,44 @@ def _wrong(now: Observation, precision: Precision) -> list[str]:
 
 
 def _explanations(
-    function: Function, right: Pieces, precision: Precision, pairs: list[Pair], kind: str
+    function: Function, right: Pieces, precision: Precision, pairs: list[Pair], others: Sequence[Pair], kind: str
 ) -> Iterator[str]:
     """Yield what explains all quantities of a kind, as all ΔW."""
     if kind not in ("ΔW", "ΔR"):
-        yield from _of_results(function, right, precision, pairs, kind)
+        yield from _of_results(function, right, precision, pairs, others, kind)
         return
-    layers = [
-        (_layers(function, right, pair.now.case.inputs, pair.now.actual), _layers(function, right, pair.earlier, {}))
-        for pair in pairs
-    ]
+    layers = {
+        id(pair): (
+            _layers(function, right, pair.now.case.inputs, pair.now.actual), _layers(function, right, pair.earlier, {})
+        )
+        for pair in (*pairs, *others)
+    }  # fmt: skip
+
+    def made(one: _Sum, pair: Pair, names: Iterable[str]) -> _Found:
+        now, last = layers[id(pair)]
+        ends = [(name, name.removeprefix(kind)) for name in names if name.startswith(kind)]
+        return [(pair.now, name, one.terms(now[end], last.get(end, last[min(last)]))) for name, end in ends]
+
     for one in _of_W(function, right) if kind == "ΔW" else _of_R(right):
         try:
-            found = [
-                (pair.now, name, one.terms(now[layer], last.get(layer, last[min(last)])))
-                for pair, (now, last) in zip(pairs, layers, strict=True)
-                for name in _wrong(pair.now, precision)
-                for layer in [name.removeprefix(kind)]
-                if name.startswith(kind)
-            ]
+            found = [row for pair in pairs for row in made(one, pair, _wrong(pair.now, precision))]
         except ValueError:  # other shapes
             continue
         factors = _factors(found, one.fixed, precision)
-        if factors is not None:
+        if factors is not None and not _refuted(one, factors, made, others, precision):
             yield one.says(*factors)
+
+
+def _refuted(
+    one: _Sum, factors: list[float], made: Callable[..., _Found], others: Sequence[Pair], precision: Precision
+) -> bool:
+    """Whether it would have made something wrong that came right."""
+    for pair in others:
+        with suppress(ValueError):  # of other shapes nothing is kept
+            rows = made(one, pair, pair.now.actual)
+            if not all(_is_sum(now, name, terms, [1.0] * one.fixed + factors, precision) for now, name, terms in rows):
+                return True
+    return False
 
 
 def _layers(function: Function, right: Pieces, inputs: Inputs, own: Quantities) -> dict[str, _Layer]:
@@ -103,9 +124,6 @@ def _layers(function: Function, right: Pieces, inputs: Inputs, own: Quantities) 
 
 
 # --- fitting ----------------------------------------------------------------------------------------------------------
-
-_Found = list[tuple[Observation, str, list[HostArray]]]
-"""What was observed, which quantity of it, and the terms of which it may be the sum."""
 
 
 def _factors(found: _Found, fixed: int, precision: Precision) -> list[float] | None:
@@ -233,7 +251,9 @@ def _average(what: str) -> Callable[..., str]:
 # --- x, a, y and δ ----------------------------------------------------------------------------------------------------
 
 
-def _of_results(function: Function, right: Pieces, precision: Precision, pairs: list[Pair], kind: str) -> Iterator[str]:
+def _of_results(
+    function: Function, right: Pieces, precision: Precision, pairs: list[Pair], others: Sequence[Pair], kind: str
+) -> Iterator[str]:
     """Yield that results of the earlier call go on, or that something is added to all samples alike."""
     found: _Found = []
     differences = []
@@ -244,7 +264,7 @@ def _of_results(function: Function, right: Pieces, precision: Precision, pairs: 
             if name.split()[0] == kind:
                 found.append((pair.now, name, [now[name], last.get(name, np.zeros(()))]))
                 differences.append((pair.now, name, now[name]))
-    if (factors := _factors(found, 0, precision)) is not None:
+    if (factors := _factors(found, 0, precision)) is not None and not others:
         yield _goes_on(kind)(*factors)
     if any(len(value) > 1 for _, _, value in differences) and all(
         _is_sum(one, name, [value, np.mean(one.actual[name] - value, axis=0) + 0 * value], [1.0, 1.0], precision)

@@ -138,21 +138,23 @@ def without_copies(
     """
     right = right_pieces(caller.conventions)
     right = with_all(known, right) or right
-    wrong = [
+    if any(one.failed and one.observation is None for one in outcomes):
+        return None
+    seen = [
         (one, one.observation, [call for call in caller.history[:start] if call.function is function])
         for one, start in zip(outcomes, before, strict=True)
-        if one.failed and one.observation
+        if one.observation
     ]
-    if len(wrong) < sum(one.failed for one in outcomes):
-        return None
     for choose in CHOICES:
-        chosen = [choose(earlier, one.case.inputs) for one, _, earlier in wrong]
-        calls = [call for call in chosen if call]
-        if len(calls) < len(wrong):
+        after = [(one, now, choose(earlier, one.case.inputs)) for one, now, earlier in seen]
+        if any(one.failed and call is None for one, _, call in after):
             continue
-        pairs = [Pair(call.inputs, now) for call, (_, now, _) in zip(calls, wrong, strict=True)]
-        if kept := what_was_kept(function, right, caller.precision, pairs):
-            replays = tuple(Replay((call,), one) for call, (one, _, _) in zip(calls, wrong, strict=True))
+        pairs = {one.case.name: Pair(call.inputs, now) for one, now, call in after if call}
+        failed = [one for one, _, _ in after if one.failed]
+        wrong = [pairs[one.case.name] for one in failed]
+        others = [pairs[one.case.name] for one, _, call in after if call and not one.failed]
+        if kept := what_was_kept(function, right, caller.precision, wrong, others):
+            replays = tuple(Replay((call,), one) for one, _, call in after if call and one.failed)
             return Finding(Diagnosis(_NAME, f"{_KEPT}: {kept}; {_outside(caller)}"), replays)
     return None
 
