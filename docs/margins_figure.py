@@ -25,7 +25,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 HERE = Path(__file__).parent
-SEEDS = 4
+SEEDS = 3
 SHOWN = ("float64", "float32")
 RIGHT_EDGE = 1e18  # beyond it lie mistakes where the right value is 0 and next to nothing is allowed
 AS_PRINTED = Conventions()
@@ -152,7 +152,10 @@ def touches(pieces, function, cases):
     with np.errstate(all="ignore"):
         for case in cases:
             expected = function.expected(right, case.inputs, {})
-            found = function.expected(pieces, case.inputs, {})
+            try:
+                found = function.expected(pieces, case.inputs, {})
+            except (np.linalg.LinAlgError, ValueError, ZeroDivisionError):
+                continue  # it has no meaning there
             if any(not np.allclose(found[name], expected[name], rtol=1e-10, atol=0) for name in expected):
                 return True
     return False

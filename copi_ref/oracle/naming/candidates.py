@@ -32,6 +32,8 @@ def singles(function: Function, conventions: Conventions) -> Iterator[Candidate]
     others = [(changed, convention(changed)) for changed in combined(conventions, 1) if _can_be(conventions, changed)]
     if function.name == "forward":  # it shows f, and f′ may be that of either
         others = [(changed, replace(candidate, seen=_only_f(candidate.change))) for changed, candidate in others]
+    if function.name == "perturbations":
+        others = [(changed, replace(candidate, seen=_all_but_f(candidate.change))) for changed, candidate in others]
     yield from (candidate for changed, candidate in others if not changed.keys() & of_f)
     right = right_pieces(conventions)
     yield from (mistake for mistake in mistakes(function) if concerns(function, mistake.change(right), right))
@@ -46,6 +48,14 @@ def _only_f(change: Change) -> Change:
         return p.with_changes(activate=changed.activate) if changed is not None else None
 
     return only
+
+
+def _all_but_f(change: Change) -> Change:
+    def others(p: Pieces) -> Pieces | None:
+        changed = change(p)
+        return changed.with_changes(activate=p.activate) if changed is not None else None
+
+    return others
 
 
 def _other_slopes(conventions: Conventions) -> Iterator[Candidate]:

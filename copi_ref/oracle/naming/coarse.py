@@ -24,6 +24,9 @@ def coarser(precision: Precision, observations: list[Observation]) -> Iterator[D
             yield Diagnosis(f"precision-{name}", says)
 
 
+_SMALL = 32
+"""Errors of less than this part of a unit are no errors of a format, in the largest entry."""
+
 _MOST = 0.75
 """Of the entries have an error where a format is at fault: it spares none, but by chance."""
 
@@ -41,6 +44,7 @@ allowance has the worst that can be, and would take errors of the next coarser f
 
 def _is_of(coarse: Precision, precision: Precision, observations: list[Observation]) -> bool:
     """Whether all errors are those of a format, and in most inputs most entries have one, each another."""
+    unit = max(coarse.unit, coarse.product_unit)
     shows: dict[int, bool] = {}  # by observation, of those that can say something
     for number, one in enumerate(observations):
         for name, actual in one.actual.items():
@@ -52,11 +56,12 @@ def _is_of(coarse: Precision, precision: Precision, observations: list[Observati
                 return False
             if one.case.tier == EXACT:
                 continue
-            typical = _TYPICAL * max(coarse.unit, coarse.product_unit) * expected.magnitude + expected.underflow(coarse)
+            typical = _TYPICAL * unit * expected.magnitude + expected.underflow(coarse)
             if np.any(np.abs(error) > np.minimum(typical, expected.allowance(coarse))):
                 return False
-            shows[number] = shows.get(number, False) or _is_rounding(
-                error, expected.value, expected.allowance(precision)
+            visible = np.max(np.abs(error)) >= unit / _SMALL * np.max(np.abs(expected.value))
+            shows[number] = shows.get(number, False) or (
+                visible and _is_rounding(error, expected.value, expected.allowance(precision))
             )
     return len(shows) >= _LEAST and 2 * sum(shows.values()) >= len(shows)
 

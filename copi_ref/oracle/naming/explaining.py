@@ -85,5 +85,5 @@ def joined(
 ) -> Diagnosis:
     """Two that come together, each with where it shows."""
     says = f"{first}{wheres[0]}; and {second}{wheres[1]}"
-    change = in_turn((first.change, second.change)) if everywhere else None
+    change = in_turn((first.seen or first.change, second.seen or second.change)) if everywhere else None
     return Diagnosis(f"{first.name} + {second.name}", says, change)

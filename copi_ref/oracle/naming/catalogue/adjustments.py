@@ -76,6 +76,14 @@ def _fixed(size: int) -> Callable[[int, int, int], float]:
     return lambda N, K, M: size
 
 
+def _rounded_up(size: int) -> Callable[[int, int, int], float]:
+    return lambda N, K, M: -(-N // size) * size
+
+
+def _over_pairs(divisor: Callable[[int], float]) -> Callable[[HostArray], HostArray]:
+    return lambda A: A / (divisor(len(A)) or 1)
+
+
 def _in_tiles(size: int, rows: bool) -> Callable[[HostArray], HostArray]:
     return lambda A: arrays.whole_tiles(A, size, rows)
 
@@ -112,6 +120,8 @@ DIVISORS = (
     _divided("over-x-size-by-units", "N K/M instead of N: the size of x by the number of units",
              lambda N, K, M: N * K / M, FORWARD),
     _divided("over-larger-size-of-x", "max(N, K), the larger size of x, instead of N", lambda N, K, M: max(N, K)),
+    *(_divided(f"over-multiple-of-{size}", f"N, rounded up to a multiple of {size}, instead of N", _rounded_up(size))
+      for size in (4, 8, 16, 32)),
     _divided("over-root-n", "√N instead of N", lambda N, K, M: N**0.5),
     *(_divided(f"over-{size}", f"a fixed batch size of {size} instead of N", _fixed(size), WHOLE)
       for size in (10, 32, 50, 64, 100, 128)),
@@ -155,6 +165,18 @@ RESULTS = (
     _result("reshaped", "{}: its entries, row by row, are read as those of the transpose", arrays.reshaped, FORWARD),
     _result("of-column-major", "{}: its entries in column-major order are read row by row", arrays.of_column_major,
             FORWARD),  # of a square matrix it is the transpose
+    _result("averaged-over-entries", "{}: every entry is the mean of all", lambda A: A.mean() + 0 * A),
+    _result("columns-summed-up", "{}: columns are added up from the first on, as nothing is cleared between inputs",
+            lambda A: np.cumsum(A, axis=1)),
+    _result("rows-summed-up", "{}: rows are added up from the first on, as nothing is cleared between units",
+            lambda A: np.cumsum(A, axis=0)),
+    _result("square-part", "{}: rows and columns beyond the smaller of both numbers stay 0",
+            lambda A: A * (np.arange(A.shape[1]) < len(A)) * (np.arange(len(A)) < A.shape[1])[:, None], FORWARD),
+    *(_result(f"over-{name}", f"{{}} is divided by {says}, as if it were a mean over pairs of inputs",
+              _over_pairs(divisor), LATERAL)
+      for name, says, divisor in (("pairs", "K (K − 1)", lambda K: K * (K - 1)), ("half-pairs", "K (K − 1)/2",
+                                  lambda K: K * (K - 1) / 2), ("others", "K − 1", lambda K: K - 1),
+                                  ("square", "K²", lambda K: K * K))),
     _result("columns-centred", "{}: the mean over its rows is taken away from each", arrays.centred),
     _result("rows-centred", "{}: the mean over its columns is taken away from each",
             lambda A: A - A.mean(axis=1, keepdims=True)),
@@ -211,6 +233,11 @@ SAMPLES = (
                                  ("signs-of", "the sign of x", np.sign))),
     *(_x(f"traced-x-{share:g}", f"a trace x̄ = {share:g} x̄ + {1 - share:g} x along the batch for x", _trace(share),
          OF_TWO) for share in (0.5, 0.9)),
+    _samples("as-many-as-inputs", "no more samples than inputs are in the sum, which is divided by N",
+             lambda x, other: (arrays.up_to(x, x.shape[1]),
+                               arrays.up_to(other, x.shape[1]) if len(other) == len(x) else other)),
+    _samples("stops-at-zero", "the sum ends at the first sample that is 0 in z or δ",
+             lambda x, other: (x, other * np.logical_and.accumulate(np.any(other != 0, axis=1))[:, None]), OF_TWO),
     _samples("per-length", "each sample is divided by ‖x‖²",
              lambda x, other: (x, other / arrays.nonzero(np.sum(x * x, axis=1, keepdims=True))), OF_TWO),
     _samples("nonzero-samples", "the mean is over samples that are not all 0",

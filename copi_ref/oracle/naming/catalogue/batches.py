@@ -43,6 +43,71 @@ def _trapezoidal(N: int) -> HostArray:
     return weights
 
 
+def _numbers(N: int) -> HostArray:
+    return np.arange(1.0, N + 1)
+
+
+def _halving(N: int) -> HostArray:
+    """Sums by halves, n and n + N // 2, which lose the odd one out."""
+    taken = np.arange(N)
+    places = [[at] for at in taken]
+    while len(places) > 1:
+        half = len(places) // 2
+        places = [places[at] + places[at + half] for at in range(half)]
+    return np.isin(taken, places[0]) / N
+
+
+_WEIGHTS: tuple[tuple[str, str, Callable[[int], HostArray]], ...] = (
+    ("trapezoidal", "the first and the last sample count half, as in an integral", _trapezoidal),
+    ("running-sums", "sums so far are added up: earlier samples count more often", lambda N: _numbers(N)[::-1] / N),
+    ("running-sums-backwards", "later samples count more often, the n-th n times", lambda N: _numbers(N) / N),
+    ("over-number-so-far", "each sample is divided by the number of samples so far", lambda N: 1 / _numbers(N)),
+    ("divided-in-the-loop", "what was summed so far is divided by N at each sample",
+     lambda N: float(N) ** -_numbers(N)[::-1]),
+    ("running-mean-unweighted", "m ← (m + sample)/n for a running mean: what came before has no weight",
+     lambda N: 1 / np.cumprod(_numbers(N)[::-1])[::-1]),
+    ("running-mean-of-rate-1/N", "m ← m + (sample − m)/N for a running mean, from m = 0",
+     lambda N: (1 - 1 / N) ** (N - _numbers(N)) / N),
+    ("halving", "sums are made by halves, and lose the odd one out", _halving),
+)  # fmt: skip
+"""Weights of samples, which are 1/N each where they are right."""
+
+
+def _growing(size: int) -> Callable[[int], HostArray]:
+    return lambda N: (1 + np.arange(N) // size) / N
+
+
+def _shrinking(size: int) -> Callable[[int], HostArray]:
+    return lambda N: ((N - 1) // size + 1 - np.arange(N) // size) / N
+
+
+def _too_long(size: int) -> Callable[[int], HostArray]:
+    return lambda N: (1 + ((np.arange(N) % size == 0) & (np.arange(N) > 0))) / N
+
+
+def _split(parts: int) -> Callable[[int], HostArray]:
+    def weights(N: int) -> HostArray:
+        count = min(parts, N)
+        return np.concatenate(
+            [np.full(len(one), 1 / (count * len(one))) for one in np.array_split(np.arange(N), count)]
+        )
+
+    return weights
+
+
+def _filled_up(size: int) -> Callable[[int], HostArray]:
+    def weights(N: int) -> HostArray:
+        filled = np.arange(-(-N // size) * size) % N
+        return np.bincount(filled, minlength=N) / len(filled)
+
+    return weights
+
+
+def _over_whole(size: int) -> Callable[..., HostArray]:
+    """Of parts that are all `size` long but the last: that is not counted."""
+    return lambda parts, axis: np.sum(parts, axis=axis) / max(len(parts) - 1, 1)
+
+
 def _weighted(name: str, says: str, weights: Callable[[int], HostArray], whole: bool = True) -> Adjustment:
     """Samples with weights, that add up to 1 if `whole`: of second order as updates are, they get the roots."""
 
@@ -137,7 +202,22 @@ BATCHES = (
     *(_some(f"drops-last-batch-of-{size}",
             f"only whole micro-batches of {size} are used where there are any, and N is that of these",
             _only_whole(size)) for size in (4, *SIZES)),
-    _weighted("trapezoidal", "the first and the last sample count half, as in an integral", _trapezoidal, whole=False),
+    *(_weighted(name, says, weights, whole=False) for name, says, weights in _WEIGHTS),
+    *(_weighted(f"blocks-to-the-end-{size}", f"blocks of {size} go on to the end: samples of the k-th count k times",
+                _growing(size), whole=False) for size in (4, *SIZES)),
+    *(_weighted(f"blocks-not-cleared-{size}",
+                f"sums of blocks of {size} are not cleared: samples of the k-th last count "
+                "k times", _shrinking(size), whole=False) for size in (4, *SIZES)),
+    *(_weighted(f"blocks-too-long-{size}",
+                f"blocks of {size} are one sample too long: the next one's first counts twice",
+                _too_long(size), whole=False) for size in (4, *SIZES)),
+    *(_weighted(f"split-in-{parts}", f"the batch is split in {parts}, and means of the parts are averaged as equals",
+                _split(parts), whole=False) for parts in (2, 3, 4, 8)),
+    *(_weighted(f"filled-up-to-{size}", f"the batch is filled up to a multiple of {size} with its first samples",
+                _filled_up(size), whole=False) for size in SIZES),
+    *(Adjustment(f"over-whole-batches-of-{size}",
+                 f"means of micro-batches of {size} are added, and divided by N // {size}",
+                 _in_batches(size, _over_whole(size))) for size in (4, *SIZES)),
     *(_weighted(f"fades-{share:g}", f"E is a running mean along the batch, {share:g} of the one before: the "
                 "later a sample the more it weighs", _fading(share)) for share in (0.5, 0.9, 0.99)),
     *(_weighted(f"fades-from-zero-{share:g}", f"E is a running mean along the batch that starts at 0, {share:g} of the "

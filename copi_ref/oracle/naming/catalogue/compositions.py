@@ -9,8 +9,11 @@ from collections.abc import Callable
 import numpy as np
 
 from copi_ref.arrays.backend import HostArray
-from copi_ref.oracle.contract.pieces import Inputs, Pieces, Quantities
+from copi_ref.oracle.contract.pieces import Inputs, Pieces, Quantities, reduced
+from copi_ref.oracle.naming.catalogue.arrays import without_diagonal
+from copi_ref.oracle.naming.catalogue.lateral import times
 from copi_ref.oracle.naming.catalogue.layers import By, with_others
+from copi_ref.oracle.naming.catalogue.moments import mean_outer
 
 Wrong = Callable[[Pieces, Inputs, Quantities], Quantities]
 
@@ -139,6 +142,66 @@ def sources(hebb: str, decay: str, lateral: str) -> Wrong:
         return found
 
     return wrong
+
+
+Moments = Callable[[Pieces, HostArray, HostArray, HostArray], HostArray]
+"""``(pieces, x, y, R) -> ΔR``, y the layer's input before R."""
+
+
+def lateral_from(wrong: Moments) -> Wrong:
+    """A step whose ΔR sees both x and the layer's input before R."""
+
+    def step(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+        found = {**stepped(p, inputs, own)}
+        seen = seen_by(found, own)
+        for layer, y in enumerate(inputs_of_layers(inputs, seen), start=1):
+            found[f"ΔR of layer {layer}"] = wrong(p, seen[f"x of layer {layer}"], y, inputs["R"][layer - 1])
+        return found
+
+    return step
+
+
+def mixed(product: bool) -> Moments:
+    """The product with R, or the decay, of y and the other of x."""
+    return lambda p, x, y, R: p.with_changes(
+        **{"product" if product else "decay": lambda x, R: getattr(p, "product" if product else "decay")(y, R)}
+    ).lateral(x, R)
+
+
+def crossed(p: Pieces, x: HostArray, y: HostArray, R: HostArray) -> HostArray:
+    """E[x yᵀ] for E[x xᵀ], without its diagonal."""
+    return -times(p, reduced(p.conventions, x, without_diagonal(mean_outer(x, y))), R)
+
+
+def rate_on_one_term(letter: str, first: bool) -> Wrong:
+    """The rate multiplies one of two terms of an update only."""
+
+    def wrong(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+        found = {**stepped(p, inputs, own)}
+        seen, eta = seen_by(found, own), rates_of(inputs)[letter]
+        k = (1, 1 / eta) if first else (1 / eta, 1)
+        for layer in layers_of(inputs):
+            x, W, R = seen[f"x of layer {layer}"], inputs["W"][layer - 1], inputs["R"][layer - 1]
+            if letter == "W":
+                z = z_of(p, seen, layer)
+                found[f"ΔW of layer {layer}"] = k[0] * p.copi(x, z, 0 * W) + k[1] * p.copi(x, 0 * z, W)
+            else:
+                found[f"ΔR of layer {layer}"] = p.with_changes(
+                    product=lambda x, R: k[0] * p.product(x, R), decay=lambda x, R: k[1] * p.decay(x, R)
+                ).lateral(x, R)
+        return found
+
+    return wrong
+
+
+def lateral_of_loss(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+    """R goes down the gradient of the loss, too: E[(Wᵀ δ) yᵀ] is added to ΔR."""
+    found = {**stepped(p, inputs, own)}
+    seen = seen_by(found, own)
+    for layer, y in enumerate(inputs_of_layers(inputs, seen), start=1):
+        name = f"ΔR of layer {layer}"
+        found[name] = found[name] + p.sgd(y, seen[f"δ of layer {layer}"] @ inputs["W"][layer - 1])
+    return found
 
 
 def delta_times_rate(rate: str) -> Wrong:

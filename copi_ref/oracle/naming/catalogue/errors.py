@@ -88,6 +88,10 @@ def _through_softmax(p: Pieces, a: HostArray, y: HostArray, t: HostArray) -> Hos
 ERROR_VARIANTS = (
     _output("delta-linear-output", "δ_L is that of a linear output: a_L for y_L, and no f′(a_L)",
             lambda p, a, y, t: p.error(a, a, t)),
+    _output("delta-no-parentheses", "δ_L is 2 f′(a_L) y* − y_L: parentheses are missing about the error",
+            lambda p, a, y, t: p.slope(a, y) * p.error(0 * a, 0 * y, t) - _prediction(p, a, y)),
+    _output("delta-set-to-slope-at-output", "δ_L is set to the lower slope where a < 0, and not multiplied by it",
+            lambda p, a, y, t: np.where(a < 0, _unscaled(p, p.slope(a, y)), p.error(a, y, t))),
     _output("delta-target-inverted", "δ_L is f⁻¹(y*) − a_L: the target goes back through f",
             lambda p, a, y, t: _inverse(p, t) - a if p.conventions.has_kink else np.full_like(a, np.nan)),
     _output("delta-target-less-a", "δ_L is y* − a_L, without the factor of the loss and f′", lambda p, a, y, t: t - a),

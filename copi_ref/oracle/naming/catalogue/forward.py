@@ -164,6 +164,15 @@ FORWARD_VARIANTS = (
     wrapping("forward-a-with-skip", "a = W x + x, where W is square: a skip connection",
              preactivate=lambda p, x, y, W: p.preactivate(x, y, W) + (x if len(W) == W.shape[1] else 0)),
     *_changed(),
+    wrapping("forward-W-and-R-exchanged", "x = W y and a = R x, where W is square",
+             upwards=lambda p, q, inputs, own: p.upwards(q, _exchanged(inputs), own)),
+    wrapping("forward-W-times-R-elementwise", "a = (W ∘ R) y for W R y, where W is square",
+             upwards=lambda p, q, inputs, own: _elementwise(p, q, inputs, own)),
+    wrapping("forward-x-of-a", "a goes on to the next layer and not y, though y is kept",
+             upwards=lambda p, q, inputs, own: _with_inputs(p, q, inputs, own, lambda y, a, y0: a)),
+    wrapping("forward-x-of-y0", "x = R y₀ in every layer with as many inputs as the first",
+             upwards=lambda p, q, inputs, own: _with_inputs(
+                 p, q, inputs, own, lambda y, a, y0: y0 if y0.shape == y.shape else y)),
     wrapping("forward-y-with-skip", "y = f(a) + y of the layer below, where there are as many units: a skip connection",
              upwards=lambda p, q, inputs, own: _with_skip(p, q, inputs, own)),
     _activation("forward-linear-output", "y_L = a_L: f is left out of the last layer",
@@ -201,6 +210,10 @@ FORWARD_VARIANTS = (
                 lambda p, a, layer, layers: np.where(a < _below(p), _below(p) * a, a)),
     _activation("forward-f-slope-missing-a", "below 0, f is the slope itself and not slope · a",
                 lambda p, a, layer, layers: np.where(a < 0, float(p.conventions.slope), p.activate(a, layer, layers))),
+    _activation("forward-f-of-larger", "f is the larger of a and the slope, not of a and slope · a",
+                lambda p, a, layer, layers: np.maximum(a, _below(p))),
+    _activation("forward-f-whole-layer", "f takes the lower slope for all of a layer if any of its a is below 0",
+                lambda p, a, layer, layers: a if np.all(a >= 0) else _below(p) * a),
     _activation("forward-f-slope-sign", "below 0, f has the wrong sign",
                 lambda p, a, layer, layers: np.where(a < 0, -p.activate(a, layer, layers),
                                                      p.activate(a, layer, layers))),
@@ -209,6 +222,43 @@ FORWARD_VARIANTS = (
     _activation("forward-f-slope-divided", "below 0, f is a/slope for slope · a",
                 lambda p, a, layer, layers: np.where(a < 0, a / (p.conventions.slope or 1), a)),
 )  # fmt: skip
+
+
+def _exchanged(inputs: Inputs) -> Inputs:
+    pairs = [(R, W) if W.shape == R.shape else (W, R) for W, R in zip(inputs["W"], inputs["R"], strict=True)]
+    return inputs | {"W": tuple(W for W, _ in pairs), "R": tuple(R for _, R in pairs)}
+
+
+def _elementwise(p: Pieces, q: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+    Rs = iter(inputs["R"])
+
+    def preactivate(x: HostArray, y: HostArray, W: HostArray) -> HostArray:
+        R = next(Rs)
+        return np.asarray(q.preactivate(y, y, W * R) if W.shape == R.shape else q.preactivate(x, y, W))
+
+    return p.upwards(q.with_changes(preactivate=preactivate), inputs, own)
+
+
+def _with_inputs(
+    p: Pieces,
+    q: Pieces,
+    inputs: Inputs,
+    own: Quantities,
+    chosen: Callable[[HostArray, HostArray, HostArray], HostArray],
+) -> Quantities:
+    """Other inputs for the layers above the first, of ``(y, a, y₀)``, those of the layer below and of the network."""
+    below: list[HostArray] = []
+
+    def decorrelate(y: HostArray, R: HostArray, layer: int) -> HostArray:
+        return np.asarray(q.decorrelate(y if layer == 1 else chosen(y, below[-1], inputs["y0"]), R, layer))
+
+    def preactivate(*args: HostArray) -> HostArray:
+        own_a = own.get(f"a of layer {len(below) + 1}")
+        a = np.asarray(q.preactivate(*args))
+        below.append(a if own_a is None else own_a)
+        return a
+
+    return p.upwards(q.with_changes(decorrelate=decorrelate, preactivate=preactivate), inputs, own)
 
 
 def _with_skip(p: Pieces, q: Pieces, inputs: Inputs, own: Quantities) -> Quantities:

@@ -58,7 +58,7 @@ def _adjusted_places() -> Iterator[Variant]:
 # --- by hand ----------------------------------------------------------------------------------------------------------
 
 
-def _times(p: Pieces, C: HostArray, R: HostArray) -> HostArray:
+def times(p: Pieces, C: HostArray, R: HostArray) -> HostArray:
     """The product of the lateral rule: C R, R C, or the symmetric part of C R."""
     if p.conventions.lateral_rule == "right":
         return R @ C
@@ -81,7 +81,7 @@ def _with_C(name: str, says: str, wrong: Callable[[HostArray, HostArray, HostArr
     def joined(p: Pieces, x: HostArray, R: HostArray) -> HostArray:
         one = np.eye(len(R))
         C_off = wrong(p.product(x, one), p.decay(x, one), x)
-        return -_times(p, C_off, R)
+        return -times(p, C_off, R)
 
     return _whole(name, says, joined)
 
@@ -227,6 +227,14 @@ def _outer_of_means(x: HostArray) -> HostArray:
     return np.outer(x.mean(axis=0), x.mean(axis=0))
 
 
+def _in_blocks(size: int) -> Callable[[HostArray, HostArray, HostArray], HostArray]:
+    def wrong(C: HostArray, D: HostArray, x: HostArray) -> HostArray:
+        block = np.arange(len(C)) // size
+        return np.where(block == block[:, None], C - D, 0)
+
+    return wrong
+
+
 def _one_sided(change: Callable[[HostArray], HostArray], side: str) -> Callable[..., HostArray]:
     """E[g(x) xᵀ] or E[x g(x)ᵀ], as a mean or a sum as C is one, without its diagonal."""
 
@@ -268,12 +276,27 @@ LATERAL_VARIANTS = (
       for which, at in (("first", 0), ("last", -1)) for line in ("row", "column")),
     _with_C("lateral-neighbours", "only neighbouring inputs are decorrelated",
             lambda C, D, x: np.triu(np.tril(C - D, 1), -1)),
+    _with_C("lateral-upper-neighbours-twice", "the triangles overlap: the diagonal is in, what is above it twice",
+            lambda C, D, x: np.triu(C, 1) + np.tril(C, 1)),
+    _with_C("lateral-no-lower-neighbours", "what lies right below the diagonal is left out of C_off",
+            lambda C, D, x: np.triu(C, 1) + np.tril(C, -2)),
+    _with_C("lateral-no-upper-neighbours", "what lies right above the diagonal is left out of C_off",
+            lambda C, D, x: np.triu(C, 2) + np.tril(C, -1)),
+    _with_C("lateral-mask-as-matrix", "E[x xᵀ] is multiplied with the mask of ones beside the diagonal as a matrix",
+            lambda C, D, x: C @ (1 - np.eye(len(C)))),
+    _with_C("lateral-diagonal-by-samples", "every (N + 1)-th entry of E[x xᵀ] is set to 0, not every (K + 1)-th",
+            lambda C, D, x: np.where(np.arange(C.size) % (len(x) + 1) == 0, 0, C.ravel()).reshape(C.shape)),
+    *(_with_C(f"lateral-blocks-of-{size}", f"only inputs of one block of {size} are decorrelated with each other",
+              _in_blocks(size)) for size in (2, 4, 8, 16)),
+    _with_C("lateral-nothing-below-1e-08", "ΔR is 0 where all of C_off is below 1e-8",
+            lambda C, D, x: (C - D) * bool(np.max(np.abs(C - D)) > 1e-8)),
     _with_C("lateral-no-neighbours", "neighbouring inputs are left out of C_off",
             lambda C, D, x: np.triu(C, 2) + np.tril(C, -2)),
     *(_with_C(f"lateral-{name}-{side}", f"{says} for x in E[x xᵀ], on {which} side alone", _one_sided(change, side))
       for name, says, change in (("squashed", "tanh(x)", np.tanh), ("signs-of-x", "the sign of x", np.sign),
                                  ("squared", "x²", np.square), ("cubed", "x³", lambda x: x**3),
-                                 ("positive-part", "max(x, 0)", lambda x: np.maximum(x, 0)))
+                                 ("positive-part", "max(x, 0)", lambda x: np.maximum(x, 0)),
+                                 ("shifted-x", "x of the sample before", lambda x: np.roll(x, 1, axis=0)))
       for side, which in (("left", "its left"), ("right", "its right"))),
     _with_C("lateral-diagonal-from-rows", "diag(E[x²]) is taken from every row of E[x xᵀ], not from its diagonal",
             lambda C, D, x: C - np.diag(D)),
@@ -346,6 +369,8 @@ LATERAL_VARIANTS = (
                 lambda p, x, R: _beside(p, _power(p, x)) + R),
     _with_decay("lateral-decay-subtracted", "R is taken from E[x²] in the decay, or E[x²] from R", _decay_subtracted),
     _with_decay("lateral-decay-divided", "R is divided by E[x²] in the decay, or E[x²] by R", _decay_divided),
+    _with_decay("lateral-decay-of-product", "the decay has the diagonal of the product of R and E[x xᵀ] for E[x²]",
+                lambda p, x, R: _beside(p, np.diag(p.product(x, R))) * R),
     _whole("lateral-terms-multiplied", "E[x xᵀ] R and the decay are multiplied",
            lambda p, x, R: _joined_parts(p, x, R, lambda product, decay: product * decay)),
     _whole("lateral-terms-divided", "E[x xᵀ] R is divided by the decay",
@@ -365,7 +390,7 @@ LATERAL_VARIANTS = (
     Variant("lateral-of-gradient", "−R C_off Rᵀ: R multiplies from both sides", lambda p: p.with_changes(
             joined=lambda q, x, R: -R @ _off(q, x) @ R.mT)),
     _whole("lateral-outer-of-means", "E[x] E[x]ᵀ for E[x xᵀ]: the mean is taken before the product",
-           lambda p, x, R: -reduced(p.conventions, x, _times(p, without_diagonal(_outer_of_means(x)), R))),
+           lambda p, x, R: -reduced(p.conventions, x, times(p, without_diagonal(_outer_of_means(x)), R))),
     _whole("lateral-not-halved", "ΔR is the sum of C_off R and its transpose, not their mean",
            lambda p, x, R: -(_off(p, x) @ R + (_off(p, x) @ R).mT)),
     _whole("lateral-antisymmetric-of-left", "the antisymmetric part of −C_off R is taken",

@@ -40,6 +40,13 @@ def of_layer_after(of_layers: list[HostArray]) -> list[HostArray]:
     return of_layer_before(of_layers[::-1])[::-1]
 
 
+def of_layer_opposite(of_layers: list[HostArray]) -> list[HostArray]:
+    """For each array that of the layer as far from the other end, where it has the same shape."""
+    return [
+        other if other.shape == array.shape else array for array, other in zip(of_layers, of_layers[::-1], strict=True)
+    ]
+
+
 def in_opposite_order(of_layers: list[HostArray]) -> list[HostArray]:
     """Arrays from the last layer's to the first's, where the shapes allow it."""
     turned = of_layers[::-1]
@@ -113,6 +120,10 @@ def _input_of(inputs: Inputs, found: Quantities, layer: int) -> HostArray:
     return np.asarray(inputs["y0"] if layer == 1 else found[f"y of layer {layer - 1}"])
 
 
+def _where_alike(one: HostArray, other: HostArray) -> HostArray:
+    return one if one.shape == other.shape else other
+
+
 def _deltas(name: str, says: str, change: Callable[[list[HostArray]], list[HostArray]]) -> Variant:
     """What becomes of all δ, the lowest first, once the backward pass is through."""
 
@@ -134,6 +145,13 @@ def _deltas(name: str, says: str, change: Callable[[list[HostArray]], list[HostA
 def _ending(below: int) -> By:
     return lambda deltas: [
         0 * delta if layer < len(deltas) - 1 - below else delta for layer, delta in enumerate(deltas)
+    ]
+
+
+def _accumulated(deltas: list[HostArray]) -> list[HostArray]:
+    return [
+        delta + above if above is not None and above.shape == delta.shape else delta
+        for delta, above in zip(deltas, [*deltas[1:], None], strict=True)
     ]
 
 
@@ -228,6 +246,15 @@ LAYER_VARIANTS = (
                   of_layer_before),
     _forward_with("forward-W-of-layer-below", "W of the layer below is used, where it has the same shape", "W",
                   of_layer_before),
+    *(_forward_with(f"forward-{letter}-reversed", f"{letter} are in the opposite order, where shapes are equal", letter,
+                    of_layer_opposite) for letter in "RW"),
+    *(_backward_with(f"delta-{letter}-reversed",
+                     f"{letter} are in the opposite order on the way down, where shapes are equal", letter,
+                     of_layer_opposite, "bp") for letter in "RW"),
+    _backward_with("delta-slope-reversed", "f′ are in the opposite order in the hidden layers, where widths are equal",
+                   "ay", lambda of_layers: [*of_layer_opposite(of_layers[:-1]), of_layers[-1]]),
+    _deltas("delta-accumulates", "δ of the layer above is added, where it has as many units: nothing is cleared",
+            _accumulated),
     _forward_with("forward-R-of-layer-above", "R of the layer above is used, where it has the same width", "R",
                   of_layer_after),
     _forward_with("forward-W-of-layer-above", "W of the layer above is used, where it has the same shape", "W",
@@ -247,6 +274,12 @@ LAYER_VARIANTS = (
           lambda inputs, found, layer: {f"a of layer {layer}": found[f"y of layer {layer}"]}),
     _kept("forward-y-is-a", "what is kept as y is a, though f(a) goes on",
           lambda inputs, found, layer: {f"y of layer {layer}": found[f"a of layer {layer}"]}),
+    _kept("forward-y-is-x-above", "R works in place: what is kept as y is x of the layer above",
+          lambda inputs, found, layer: {f"y of layer {layer}": found.get(f"x of layer {layer + 1}",
+                                                                         found[f"y of layer {layer}"])}),
+    _kept("forward-y-is-y-below", "what is kept as y is y of the layer below, where it has as many units",
+          lambda inputs, found, layer: {f"y of layer {layer}": _where_alike(_input_of(inputs, found, layer),
+                                                                            found[f"y of layer {layer}"])}),
     _kept("forward-x-is-y", "what is kept as x is y, the layer's input before R, though R y goes on",
           lambda inputs, found, layer: {f"x of layer {layer}": _input_of(inputs, found, layer)}),
     _deltas("delta-shared", "δ of layers with as many units share memory: the lowest's remains", shared_with_first),

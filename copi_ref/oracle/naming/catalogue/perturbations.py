@@ -188,6 +188,18 @@ def _slope_above(p: Pieces, a_above: HostArray) -> HostArray:
     return np.asarray(p.slope(a_above, f(p, a_above)))
 
 
+def _slope_between(
+    p: Pieces, slope: HostArray, above: HostArray, W: HostArray, R: HostArray, B: HostArray
+) -> HostArray:
+    if p.conventions.credit != "bp":  # there is nothing between
+        return np.asarray(slope * p.carried(above, W, R, B))
+    return np.asarray(p.carried(slope * p.carried(above, W, _one(W), B), _one(W), R, B))
+
+
+def _without_last_column(W: HostArray) -> HostArray:
+    return arrays.cleared(W, slice(None), -1) if W.shape[1] > 1 else W
+
+
 def _without_deltas(own: Quantities) -> Quantities:
     """What an implementation returned, but for δ: from which δ are computed that others are not made of."""
     return {name: quantity for name, quantity in own.items() if not name.startswith("δ")}
@@ -258,6 +270,17 @@ PERTURBATION_VARIANTS = (
              lambda p, above, W, R, B: p.carried(above, np.sign(W), np.sign(R), B), "bp"),
     _carried("delta-absolute-WR", "|W R| for W R in the backward pass",
              lambda p, above, W, R, B: above @ np.abs(W @ R), "bp"),
+    _hidden("delta-slope-between-W-and-R", "f′(a) is applied between Wᵀ and Rᵀ, not after Rᵀ",
+            lambda p, above, a, y, W, R, B, *rest: _slope_between(p, p.slope(a, y), above, W, R, B)),
+    _hidden("delta-slope-before-W", "f′(a) multiplies δ of the layer above, where it has as many units",
+            lambda p, above, a, y, W, R, B, *rest: p.carried(p.slope(a, y) * above, W, R, B) if above.shape == a.shape
+            else p.slope(a, y) * p.carried(above, W, R, B)),
+    _hidden("delta-set-to-slope", "δ is set to the lower slope where a < 0, and not multiplied by it, in hidden layers",
+            lambda p, above, a, y, W, R, B, *rest: np.where(a < 0, p.slope(a, y), p.carried(above, W, R, B))),
+    _carried("delta-W-times-R-elementwise", "W and R are multiplied elementwise on the way down, where W is square",
+             lambda p, above, W, R, B: above @ (W * R) if W.shape == R.shape else p.carried(above, W, R, B), "bp"),
+    _carried("delta-without-last-column", "the last column of W is left out on the way down, as that of a bias",
+             lambda p, above, W, R, B: p.carried(above, _without_last_column(W), R, B), "bp"),
     _hidden("delta-f-of-what-comes-down", "f(what comes down) for its product with f′, in the hidden layers",
             lambda p, above, a, y, W, R, B, *rest: f(p, p.carried(above, W, R, B))),
     _hidden("delta-f-of-what-comes-down-less-a", "f(what comes down) − a, as by target propagation, in hidden layers",

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from copi_ref.arrays.backend import HostArray
-from copi_ref.oracle.contract.pieces import Pieces
+from copi_ref.oracle.contract.pieces import Inputs, Pieces
 from copi_ref.oracle.naming.catalogue import compositions, order
 from copi_ref.oracle.naming.catalogue.activations import ACTIVATION_VARIANTS
 from copi_ref.oracle.naming.catalogue.arrays import normalised
@@ -38,6 +38,11 @@ from copi_ref.oracle.naming.catalogue.variant import Variant, wrapping
 def _z(name: str, says: str, wrong: Callable[[Pieces, HostArray, HostArray, HostArray], HostArray]) -> Variant:
     """Another target state, ``(pieces, a, y, δ) -> z``."""
     return wrapping(name, says, target_state=wrong)
+
+
+def over_layers(letters: str) -> Callable[[str, int, Inputs], float]:
+    """N/L on some updates."""
+    return lambda letter, layer, inputs: len(inputs["y0"]) / len(inputs["W"]) if letter in letters else 1
 
 
 STEP_VARIANTS = (
@@ -127,6 +132,23 @@ STEP_VARIANTS = (
     step_variant("step-hebb-from-y", "E[z xᵀ] is computed from y, the layer's input before R", sources("y", "x", "x")),
     step_variant("step-decay-from-y", "the decay of W is computed from y, the layer's input before R",
           sources("x", "y", "x")),
+    step_variant("step-lateral-decay-from-y", "the decay of R is computed from y, the layer's input before R",
+                 compositions.lateral_from(compositions.mixed(product=False))),
+    step_variant("step-lateral-product-from-y", "the product with R is computed from y, the layer's input before R",
+                 compositions.lateral_from(compositions.mixed(product=True))),
+    step_variant("step-lateral-crossed", "ΔR has E[x yᵀ] for E[x xᵀ], y the layer's input before R",
+                 compositions.lateral_from(compositions.crossed)),
+    step_variant("step-R-on-the-loss", "R goes down the gradient of the loss too: E[(Wᵀ δ) yᵀ] is added to ΔR",
+                 compositions.lateral_of_loss),
+    *(step_variant(f"step-eta-{letter.lower()}-on-{term}-only", f"η_{letter} multiplies {says} only",
+                   compositions.rate_on_one_term(letter, term != "decay"))
+      for letter, term, says in (("W", "hebb", "E[z xᵀ]"), ("W", "decay", "the decay of W"),
+                                 ("R", "product", "the product of R and E[x xᵀ]"), ("R", "decay", "the decay of R"))),
+    *(step_variant(f"step-{name}-over-number-of-layers", f"{what} divided by the number of layers, not by N",
+                   scaled_by(over_layers(letters)))
+      for letters, name, what in (("W", "W", "ΔW is"), ("R", "R", "ΔR is"), ("WR", "updates", "ΔW and ΔR are"))),
+    _z("step-z-from-slope", "z = f′(a) + δ: f′ is made in place of a",
+       lambda p, a, y, d: p.target_state(p.slope(a, y), p.slope(a, y), d)),
     step_variant("step-R-frozen", "R is not updated", frozen("R", lambda layer, layers: True)),
     step_variant("step-W-frozen", "W is not updated", frozen("W", lambda layer, layers: True)),
     step_variant("step-nothing", "neither W nor R is updated", frozen("WR", lambda layer, layers: True)),

@@ -8,7 +8,14 @@ from copi_ref.arrays.backend import HostArray
 from copi_ref.oracle.contract.pieces import Pieces, reduced
 from copi_ref.oracle.naming.catalogue.adjustment import Adjustment
 from copi_ref.oracle.naming.catalogue.adjustments import ADJUSTMENTS, named
-from copi_ref.oracle.naming.catalogue.arrays import EPSILONS, centred, n_minus_1, nonzero, transposed_if_square
+from copi_ref.oracle.naming.catalogue.arrays import (
+    EPSILONS,
+    centred,
+    n_minus_1,
+    nonzero,
+    reshaped,
+    transposed_if_square,
+)
 from copi_ref.oracle.naming.catalogue.moments import C_off, mean_outer, mean_square
 from copi_ref.oracle.naming.catalogue.variant import Variant
 
@@ -87,6 +94,18 @@ def _guarded(epsilon: float) -> Wrong:
     return lambda p, x, z, W: _hebb(p, x, z, W) - W * np.maximum(_power(p, x, z), epsilon)
 
 
+def _by_triangle(triangle: Callable[[HostArray], HostArray]) -> Wrong:
+    return lambda p, x, z, W: W @ triangle(mean_outer(x, x))
+
+
+def _in_turn(p: Pieces, x: HostArray, z: HostArray, W: HostArray) -> HostArray:
+    """Each sample decays the weights that those before have made."""
+    part, new = 1 if p.conventions.reduction == "sum" else 1 / len(x), W
+    for n in range(len(x)):
+        new = new + part * p.copi(x[n : n + 1], z[n : n + 1], new)
+    return new - W
+
+
 def _cautious(sign: int) -> Wrong:
     def wrong(p: Pieces, x: HostArray, z: HostArray, W: HostArray) -> HostArray:
         hebb, decay = _hebb(p, x, z, W), _decay(p, x, z, W)
@@ -147,6 +166,8 @@ WEIGHT_VARIANTS = (
     *(_weight(f"weight-clipped-by-weights-{share:g}",
               f"rows of ΔW are scaled down to {share:g} times the norm of those of W, where they are larger",
               _clipped_by_weights(share)) for share in (1.0, 0.1, 0.01)),
+    _weight("weight-samples-in-turn", "samples are added to W one after the other, each with the decay of W then",
+            _in_turn),
     _weight("weight-hebb-f-of-z", "f(z) for z in E[z xᵀ]",
             lambda p, x, z, W: p.copi(x, np.asarray(p.conventions.f()(z)), W)),
     _with_decay("weight-decay-full-matrix", "the decay takes the whole of E[x xᵀ], not its diagonal",
@@ -155,6 +176,21 @@ WEIGHT_VARIANTS = (
                 lambda p, x, z, W: W @ C_off(x)),
     _with_decay("weight-decay-along-rows", "E[x²] multiplies the rows of W and not its columns, where W is square",
                 lambda p, x, z, W: mean_square(x)[:, None] * W if len(W) == W.shape[1] else W * mean_square(x)),
+    _with_decay("weight-decay-of-sums", "the sums of W E[x²] over inputs stand in every column: a matrix product",
+                lambda p, x, z, W: 0 * W + (W @ mean_square(x))[:, None]),
+    _with_decay("weight-decay-of-hebb", "E[z xᵀ] for W in the decay",
+                lambda p, x, z, W: mean_outer(z, x) * mean_square(x)),
+    _with_decay("weight-decay-by-hebb", "the decay is the elementwise product of W and E[z xᵀ]",
+                lambda p, x, z, W: W * mean_outer(z, x)),
+    _with_decay("weight-decay-by-own-output", "the decay has E[a_i²], a = W x, row by row, as in Oja's rule",
+                lambda p, x, z, W: W * mean_square(x @ W.mT)[:, None]),
+    _with_decay("weight-decay-squared-elementwise", "the decay has W² for W",
+                lambda p, x, z, W: W * W * mean_square(x)),
+    _with_decay("weight-decay-of-first-unit", "W of the first unit for W of each in the decay",
+                lambda p, x, z, W: 0 * W + W[0] * mean_square(x)),
+    *(_with_decay(f"weight-decay-{which}-triangle",
+                  f"the decay takes the {which} triangle of E[x xᵀ], not its diagonal",
+                  _by_triangle(triangle)) for which, triangle in (("upper", np.triu), ("lower", np.tril))),
     _with_decay("weight-decay-of-transpose", "Wᵀ for W in the decay, where W is square",
                 lambda p, x, z, W: transposed_if_square(W) * mean_square(x)),
     _with_decay("weight-decay-of-absolute-weights", "|W| for W in the decay",
@@ -184,6 +220,23 @@ WEIGHT_VARIANTS = (
                 lambda x: mean_square(x).sum()),
     _with_power("weight-decay-mean-power", "the decay has the mean of E[x_j²] over inputs, one number for all",
                 lambda x: mean_square(x).mean()),
+    _with_power("weight-decay-shifted", "weights decay with E[x²] of the input before",
+                lambda x: np.roll(mean_square(x), 1)),
+    _with_power("weight-decay-shifted-back", "weights decay with E[x²] of the input after",
+                lambda x: np.roll(mean_square(x), -1)),
+    _with_power("weight-decay-of-neighbours", "the decay has E[x_j x_{j−1}] for E[x_j²]",
+                lambda x: np.mean(x * np.roll(x, 1, axis=1), axis=0)),
+    _with_power("weight-decay-of-samples-before", "the decay has x times x of the sample before for x²",
+                lambda x: np.mean(x * np.roll(x, 1, axis=0), axis=0)),
+    _with_power("weight-decay-largest-eigenvalue", "the decay has the largest eigenvalue of E[x xᵀ] for E[x²]",
+                lambda x: np.asarray(np.linalg.norm(x, 2) ** 2 / len(x))),
+    _with_power("weight-decay-variance-plus-mean", "the decay has Var[x] + E[x] for E[x²]",
+                lambda x: x.var(axis=0) + x.mean(axis=0)),
+    _with_power("weight-decay-of-reshaped-x", "x is reshaped where it has to be transposed, in E[x²]",
+                lambda x: mean_square(reshaped(x))),
+    _with_power("weight-decay-whole", "E[x²] is cut to whole numbers", lambda x: np.trunc(mean_square(x))),
+    _with_power("weight-decay-of-nonzero", "E[x²] is a mean over the samples in which x is not 0",
+                lambda x: np.sum(x * x, axis=0) / np.maximum(np.count_nonzero(x, axis=0), 1)),
     _with_power("weight-decay-reversed", "inputs are in the opposite order in the decay",
                 lambda x: mean_square(x)[::-1]),
     _with_decay("weight-decay-of-squared-weights", "the decay has W² for W E[x²]",
