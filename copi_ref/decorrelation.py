@@ -41,8 +41,9 @@ def decorrelation_update(x: Array, R: Array, rule: LateralRuleName = "symmetric"
         TypeError: arrays of different libraries or dtypes, or not floating.
         ValueError: shapes that don't fit, or an unknown rule.
 
-    Not checked: that R is symmetric (`symmetric` is meant for such an R), and that η is small enough. For `left`,
-    η ≤ 2/(3 λmax(C)) never raises ‖C_off‖; for the other two no such bound is known.
+    Not checked: that R is symmetric (`symmetric` is meant for such an R), and that η is small enough. A step of `left`
+    with η ≤ 2/(3 λmax(C)) never raises ‖C_off‖. For `symmetric` no such bound is known, and for `right` there is none:
+    for some inputs its flow leaves every bound in finite time (docs/proofs.md).
     """
     update = checks.choice("rule", rule, LATERAL_RULES)
     xp = checks.arrays(x=(x, "NK"), R=(R, "KK"))
@@ -117,7 +118,8 @@ def safe_eta_r(x: Array) -> Array:
 
     With η λmax(C) ≤ 2/3 a step never raises ‖C_off‖, and it never raises tr C ≥ λmax(C) either, so the rate of the
     first step stays safe for all later ones: on the same inputs y, as of the first layer over all data. Leave room
-    where batches differ, or where layers below learn. For `symmetric` and `right` no such rate is known.
+    where batches differ, or where layers below learn. Safe is C: R itself may grow without bound where inputs are
+    dependent. For `symmetric` no such rate is known, and `right` has none.
 
     Args:
         x: (…, N, K), decorrelated inputs x = R y at the start; rows are samples.

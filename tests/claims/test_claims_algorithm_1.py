@@ -31,15 +31,26 @@ def stepped(params, y0, target):
 
 
 @claim(paper="COPI", place="App. A, Algorithm 1, line 5", says="x = R y decorrelates the input.", verdict="holds if",
-       why="If line 15 has been at work on R for long; from R = I the input goes in as it is.")  # fmt: skip
+       why="If the first line of Eq. 4, at a safe rate, has been at work on R for long. From R = I the input goes in "
+           "as it is, and with line 15 at work R may leave every bound (§2.4).")  # fmt: skip
 def test_line_5_decorrelates(seen):
+    def is_decorrelated(y, R):
+        x = copi.forward(copi.Params((np.eye(3),), (R,)), y).x[0]
+        return np.sum(off(x) ** 2) < 1e-6 * np.sum(off(y) ** 2)
+
+    def learnt(y, rule, steps):
+        R = np.eye(3)
+        for _ in range(steps):
+            R = R + copi.safe_eta_r(y) * copi.decorrelation_update(y @ R.T, R, rule)
+        return R
+
     for seed in SEEDS:
-        y, R = np.random.default_rng(seed).normal(size=(20, 3)), np.eye(3)
-        for learnt in (False, True):
-            x = copi.forward(copi.Params((np.eye(3),), (R,)), y).x[0]
-            seen.case(np.sum(off(x) ** 2) < 1e-6 * np.sum(off(y) ** 2), condition=learnt)
-            for _ in range(2000):
-                R = R + copi.safe_eta_r(y) * copi.decorrelation_update(y @ R.T, R, "right")
+        y = np.random.default_rng(seed).normal(size=(20, 3))
+        seen.case(is_decorrelated(y, np.eye(3)), condition=False)
+        seen.case(is_decorrelated(y, learnt(y, "left", 2000)))
+    y = np.array([[-2.0, -3, -3], [1, -2, -2]])
+    seen.case(is_decorrelated(y, learnt(y, "right", 305)), condition=False)  # then it leaves the numbers
+    seen.case(is_decorrelated(y, learnt(y, "left", 100_000)))
 
 
 @claim(paper="COPI", place="App. A, Algorithm 1, line 6", says="a = W x, so W R acts on y.", verdict="holds",
@@ -112,8 +123,9 @@ def test_line_15_moves_R(seen):
 
 
 @claim(paper="COPI", place="App. A, Algorithm 1, lines 10 to 16", verdict="holds",
-       says="All errors are computed before a weight moves, and have to be: the two loops are not one.",
-       why="Through weights that have moved already, δ_l is another.")  # fmt: skip
+       says="An error goes down through weights that have not moved: errors come first, in a loop of their own.",
+       why="Through weights that have moved already δ_l is another. One loop does as well, if it sends δ_{l−1} down "
+           "before W_l and R_l move: to the same numbers, exactly.")  # fmt: skip
 def test_errors_go_through_the_old_weights(seen):
     for seed in SEEDS:
         params, y0, target = network(seed)
@@ -122,3 +134,20 @@ def test_errors_go_through_the_old_weights(seen):
         slope = np.where(trace.a[0] < 0, ONE / 10, ONE)
         before, late = (slope * (deltas[1] @ used.W[1] @ used.R[1]) for used in (params, after))
         seen.case(same(deltas[0], before) and not same(deltas[0], late))
+        in_one = in_one_loop(params, trace, target)
+        assert all(same(one, other) for mine, theirs in zip(in_one, (after.W, after.R), strict=True)
+                   for one, other in zip(mine, theirs, strict=True))  # fmt: skip
+
+
+def in_one_loop(params, trace, target):
+    """One loop from the last layer down: δ of the layer below first, then the weights of this one."""
+    slopes = [np.where(a < 0, ONE / 10, ONE) for a in trace.a]
+    W, R = list(params.W), list(params.R)
+    delta = slopes[-1] * 2 * (target - trace.y[-1])
+    for layer in reversed(range(len(W))):
+        x, z = trace.x[layer], trace.a[layer] + delta
+        below = slopes[layer - 1] * (delta @ W[layer] @ R[layer]) if layer else None
+        W[layer] = W[layer] + ETA_W * (z.T @ x / len(x) - W[layer] @ power(x))
+        R[layer] = R[layer] - ETA_R * R[layer] @ off(x)
+        delta = below
+    return W, R
