@@ -18,11 +18,18 @@ def test_the_diagonal_formula_is_the_regression(seen):
 
 
 @claim(paper="COPI", place="App. B, fixed point", says="COPI rests at W = E[z xᵀ] diag(E[x²])⁻¹ for fixed z.",
-       verdict="holds", why="For correlated inputs too.")  # fmt: skip
+       verdict="holds if",
+       why="If no input is 0 in all samples, correlated or not. For one that is, the inverse doesn't exist, and COPI "
+           "rests at any weights.")  # fmt: skip
 def test_copi_rests_at_the_fixed_point(seen):
     for seed in SEEDS:
         x, z = drawn(seed, (6, 4), (6, 3))
-        seen.case(same(copi.copi_update(x, z, copi.fixed_point(x, z)), 0))
+        inverse = np.diag(1 / np.diag(moment(x)))
+        seen.case(same(copi.copi_update(x, z, z.T @ x / 6 @ inverse), 0))
+        x[:, 1] = 0 * ONE
+        seen.case(bool(np.diag(moment(x)).all()), condition=False)
+        W = copi.fixed_point(x, z) + exact([0, seed, 0, 0])
+        assert same(copi.copi_update(x, z, W), 0)
 
 
 @claim(paper="COPI", place="App. C, Δw", says="Δw_ij = (Σ_j w_ij x_j) x_j − w_ij x_j² + δ_i x_j.", verdict="holds",
@@ -57,22 +64,32 @@ def test_copi_differs_from_oja_in_two_terms(seen):
         seen.case(same(difference, delta.T * x - W * (x**2 - y.T**2)))
 
 
-@claim(paper="COPI", place="App. C, last paragraph", says="Oja's rule normalises a unit's weights.", verdict="holds",
-       why="m·Δm = E[y²] (1 − ‖m‖²): the length moves towards 1.")  # fmt: skip
+@claim(paper="COPI", place="App. C, last paragraph", says="Oja's rule normalises a unit's weights.",
+       verdict="holds if",
+       why="To first order in η: m·Δm = E[y²] (1 − ‖m‖²), the length moves towards 1. A step of any size η takes "
+           "m = (1, 0) with E[x xᵀ] = ((1, ½), (½, ½)) to ‖m‖² = 1 + η²/4.")  # fmt: skip
 def test_oja_normalises(seen):
     for seed in SEEDS:
         x, M = drawn(seed, (6, 4), (3, 4))
         y = x @ M.T
         pull = np.sum(M * copi.oja_update(x, y, M), axis=1)
         seen.case(same(pull, np.diag(moment(y)) * (1 - np.sum(M * M, axis=1))))
+    x, m = exact([[1, 1], [1, 0]]), exact([[1, 0]])
+    assert same(moment(x), exact([[1, ONE / 2], [ONE / 2, ONE / 2]]))
+    for eta in (ONE / 10, ONE / 1000):
+        length = np.sum((m + eta * copi.oja_update(x, x @ m.T, m)) ** 2)
+        assert length == 1 + eta**2 / 4
+        seen.case(abs(length - 1) <= 0, condition=False)
 
 
 @claim(paper="COPI", place="App. B, last paragraph", says="Keeping the first layer leaves no input to divide by 0.",
-       verdict="holds if", why="If no unit of the hidden layer is silent on all samples: a silent one has E[x²] = 0.",
-       )  # fmt: skip
+       verdict="holds if",
+       why="If the hidden units are linearly independent over the samples, and R₂ is regular. A silent unit has "
+           "E[x²] = 0, and R₂ = ((1, −1), (0, 1)) makes such an input of two equal units.")  # fmt: skip
 def test_hidden_inputs_are_not_dead(seen):
-    x = exact([[1, 2], [3, 1]])
-    for bias in (1, 0):
-        W = exact([[1, 1], [bias, 0]])
-        hidden = copi.forward(copi.Params((W,), (exact([[1, 0], [0, 1]]),)), x).y[0]
-        seen.case(bool((np.sum(hidden**2, axis=0) > 0 * ONE).all()), condition=bias == 1)
+    y0, one = exact([[1, 2], [3, 1]]), exact([[1, 0], [0, 1]])
+    less = exact([[1, -1], [0, 1]])
+    for W, R in (([[1, 1], [1, 0]], one), ([[1, 1], [1, 0]], less), ([[1, 1], [0, 0]], one), ([[1, 1], [1, 1]], less)):
+        x = copi.forward(copi.Params((exact(W), one), (one, R)), y0).x[1]
+        (a, b), (c, d) = copi.forward(copi.Params((exact(W),), (one,)), y0).y[0]
+        seen.case(bool((np.diag(moment(x)) > 0).all()), condition=a * d != b * c)

@@ -110,12 +110,13 @@ def test_equation_6_averages_to_equation_4(seen):
 
 @claim(paper="COPI", place="§2.7; §1 and §4, \"plug-in replacement\"", verdict="holds if", proof="copi-and-sgd",
        says="On one layer COPI's and SGD's updates are (approximately) equivalent.",
-       why="If C_off = 0, then equal; else they differ by W C_off, exactly, and where SGD rests COPI still moves W.",
+       why="If W C_off = 0, then equal, as for decorrelated inputs: they differ by W C_off, exactly. Else COPI still "
+           "moves W where SGD rests.",
        )  # fmt: skip
 def test_copi_is_sgd_on_one_layer(seen):
     for seed in SEEDS:
         delta8, delta6, W, scales, correlated = drawn(seed, (16, 3), (6, 3), (3, 4), (4,), (6, 4))
-        for x, delta in ((decorrelated(scales), delta8), (correlated, delta6)):
-            difference = copi.copi_update(x, x @ W.T + delta, W) - copi.sgd_update(x, delta)
-            assert same(difference, W @ off(x))
-            seen.case(same(difference, 0), condition=same(off(x), 0))
+        for x, delta, V in ((decorrelated(scales), delta8, W), (correlated, delta6, W), (correlated, delta6, 0 * W)):
+            difference = copi.copi_update(x, x @ V.T + delta, V) - copi.sgd_update(x, delta)
+            assert same(difference, V @ off(x))
+            seen.case(same(difference, 0), condition=same(V @ off(x), 0))
