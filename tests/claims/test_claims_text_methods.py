@@ -178,9 +178,9 @@ def test_text_decorrelation_is_achievable(seen):
 
 @claim(paper="COPI", place="§2.4, \"We converge to the optimal decorrelating matrix\"", verdict="holds if",
        says="Repeated steps of the first line of Eq. 4 decorrelate: ‖C_off‖ → 0.", proof="lyapunov-left",
-       why="Holds if 0 < η ≤ 2/(3 tr C₀), C₀ being E[x xᵀ] at the start; shown for C₀ of full rank, where each step "
-           "has a derived factor below 1. At η = 4, two inputs of power 1 with E[x₁x₂] = ½ have an ‖C_off‖² that more "
-           "than doubles in every step.")
+       why="Holds if 0 < η ≤ 2/(3 tr C₀), C₀ being E[x xᵀ] at the start, and the samples y are the same in every step; "
+           "proved for every C₀, shown for some of full rank, where each step has a derived factor below 1. At η = 4, "
+           "two inputs of power 1 with E[x₁x₂] = ½ have an ‖C_off‖² that more than doubles in every step.")
 def test_text_decorrelation_converges(seen):
     for seed in SEEDS:
         E = np.random.default_rng(seed).normal(size=(4, 4))
@@ -247,6 +247,13 @@ def test_text_the_printed_rule_decorrelates(seen):
         errors.append(ends[0] - eta * n * trace)
         seen.case(size < 1)
     assert 0 < 5 * errors[2] < errors[1] < errors[0] / 5  # towards the flow's own time, as the rate goes to 0
+    for seed in SEEDS:  # the proof's own solution: two inputs, R of rank 1, every rate
+        (two,) = drawn(seed, (5, 2))
+        b, rho, eta = ONE * (seed + 1) / 3, ONE * (seed + 2) / 5, ONE / 10**seed
+        R, s = rho * exact([[1, -1], [b, -b]]), np.sum((two[:, 0] - two[:, 1]) ** 2) / 5
+        grown = R + eta * copi.decorrelation_update(two @ R.T, R, "right")
+        assert s > 0
+        assert same(grown, (1 + eta * rho**2 * s * b) * R)
     for rule in ("left", "symmetric"):
         R = start
         for _ in range(5000):
