@@ -1,9 +1,9 @@
 """Draw docs/margins.png: how far correct code stays below what the oracle allows, and how far above it mistakes are.
 
 A function's error is the largest of any element on any case, in units of its allowance. Of the correct implementations
-the largest over all seeds is shown, of each catalogued mistake the smallest.
+the largest over all seeds is shown, of each catalogued mistake the smallest, in the function that it is a mistake of.
 
-Run: python docs/margins_figure.py     (needs matplotlib and PyTorch; about half an hour)
+Run: python docs/margins_figure.py     (needs matplotlib and PyTorch; some ten minutes)
 """
 
 import importlib.util
@@ -29,6 +29,11 @@ SEEDS = 3
 SHOWN = ("float64", "float32")
 RIGHT_EDGE = 1e18  # beyond it lie mistakes where the right value is 0 and next to nothing is allowed
 AS_PRINTED = Conventions()
+FAMILIES = {
+    "copi_update": "weight-", "sgd_update": "sgd-", "decorrelation_update": "lateral-", "forward": "forward-",
+    "perturbations": "delta-", "step": "step-",
+}  # fmt: skip
+"""By function: how the names of its own mistakes begin."""
 
 
 # --- implementations --------------------------------------------------------------------------------------------------
@@ -150,14 +155,15 @@ def touches(pieces, function, cases):
     """Whether the pieces give anything else than the right ones on any case, and not the same in another order."""
     right = right_pieces(AS_PRINTED)
     with np.errstate(all="ignore"):
-        for case in cases:
+        for case in (one for one in cases if "underflow" not in one.name):  # there new weights are the old ones
             expected = function.expected(right, case.inputs, {})
             try:
                 found = function.expected(pieces, case.inputs, {})
             except (np.linalg.LinAlgError, ValueError, ZeroDivisionError):
                 continue  # it has no meaning there
-            if any(not np.allclose(found[name], expected[name], rtol=1e-10, atol=0) for name in expected):
-                return True
+            for name, right_one in expected.items():
+                if not np.allclose(found[name], right_one, rtol=0, atol=3e-9 * np.max(np.abs(right_one))):
+                    return True
     return False
 
 
@@ -174,7 +180,7 @@ def measured(job):
     cases = draw_cases(function, AS_PRINTED, precision, seed)
     mistakes = {}
     for variant in VARIANTS.values():
-        if precision.dtype in variant.name:
+        if not variant.name.startswith(FAMILIES[name]) or precision.dtype in variant.name:
             continue  # what is rounded to a format is right in it
         pieces = variant.change(right_pieces(AS_PRINTED))
         if pieces is not None and touches(pieces, function, cases):
