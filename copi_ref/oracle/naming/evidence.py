@@ -67,8 +67,9 @@ class Evidence:
         self._of = {
             at: [(at, name) for name in one.actual if (at, name) in self.cells] for at, one in enumerate(observations)
         }
+        self._wrong_of = {at: [cell for cell in cells if cell in self.wrong] for at, cells in self._of.items()}
         by_size = sorted((at for at, cells in self._of.items() if cells), key=self.size)
-        self.failing = [at for at in by_size if any(at == one for one, _ in self.wrong)]
+        self.failing = [at for at in by_size if self._wrong_of[at]]
         passing = [at for at in by_size if at not in self.failing]
         self.few = [*self.failing[:_FEW], *passing[:_FEW]]
         self.order = [*self.failing, *passing]
@@ -104,8 +105,7 @@ class Evidence:
 
     def gives_all_wrong(self, pieces: Pieces, order: Sequence[int] = ()) -> bool:
         """Whether the pieces give everything that is wrong."""
-        wrong = {at: [cell for cell in self._of[at] if cell in self.wrong] for at in self.failing}
-        return all(self._gives_all(pieces, at, wrong[at]) for at in order or self.order if at in wrong)
+        return all(self._gives_all(pieces, at, self._wrong_of[at]) for at in order or self.order if self._wrong_of[at])
 
     def _gives_all(self, pieces: Pieces, at: int, cells: Sequence[Cell]) -> bool:
         found = self.evaluated(pieces, at)

@@ -1,6 +1,6 @@
 """A mistake that people make in any sum over samples: what it is, and where it can be made.
 
-It gets the right update as a function of the batch, ``update(x, other)``: `other` is z or δ, or R for ΔR.
+It gets the right update as a function of the batch, ``update(x, other)``: `other` is z or δ, and x itself for ΔR.
 """
 
 from collections.abc import Callable

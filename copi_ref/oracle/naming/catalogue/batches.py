@@ -13,10 +13,10 @@ SIZES = (8, 16, 32)
 
 
 def _some(name: str, says: str, some: Callable[[HostArray], HostArray]) -> Adjustment:
-    """Samples that are chosen, or set to 0: of x and of z or δ alike; R is no batch, and stays."""
+    """Samples that are chosen, or set to 0: of x and of z or δ alike."""
 
     def wrong(update: Update, x: HostArray, other: HostArray, summed: bool) -> HostArray:
-        return update(some(x), some(other) if len(other) == len(x) else other)
+        return update(some(x), some(other))
 
     return Adjustment(name, says, wrong)
 
@@ -26,7 +26,7 @@ def _counted_twice(which: str, at: int) -> Adjustment:
 
     def wrong(update: Update, x: HostArray, other: HostArray, summed: bool) -> HostArray:
         one = slice(at, at + 1 or None)
-        more = np.concatenate([x, x[one]]), np.concatenate([other, other[one]]) if len(other) == len(x) else other
+        more = np.concatenate([x, x[one]]), np.concatenate([other, other[one]])
         return update(*more) * (1 if summed else len(more[0]) / len(x))
 
     return Adjustment(f"{which}-sample-twice", f"the {which} sample counts twice", wrong)
@@ -114,16 +114,14 @@ def _weighted(name: str, says: str, weights: Callable[[int], HostArray], whole: 
     def wrong(update: Update, x: HostArray, other: HostArray, summed: bool) -> HostArray:
         N, share = len(x), weights(len(x))
         roots = np.sqrt(share / (share.sum() if whole else 1) * (1 if summed else N))[:, None]
-        return update(x * roots, other * roots if len(other) == N else other)
+        return update(x * roots, other * roots)
 
     return Adjustment(name, says, wrong)
 
 
 def _of_each(change: Callable[[HostArray], HostArray]) -> Callable[[Update, HostArray, HostArray, bool], HostArray]:
     def wrong(update: Update, x: HostArray, other: HostArray, summed: bool) -> HostArray:
-        parts = [
-            change(update(x[n : n + 1], other[n : n + 1] if len(other) == len(x) else other)) for n in range(len(x))
-        ]
+        parts = [change(update(x[n : n + 1], other[n : n + 1])) for n in range(len(x))]
         return np.asarray((np.sum if summed else np.mean)(parts, axis=0))
 
     return wrong
@@ -134,10 +132,7 @@ def _in_batches(
 ) -> Callable[[Update, HostArray, HostArray, bool], HostArray]:
     def wrong(update: Update, x: HostArray, other: HostArray, summed: bool) -> HostArray:
         """The ragged last one weighs as much as the others."""
-        parts = [
-            update(x[start : start + size], other[start : start + size] if len(other) == len(x) else other)
-            for start in range(0, len(x), size)
-        ]
+        parts = [update(x[start : start + size], other[start : start + size]) for start in range(0, len(x), size)]
         return np.asarray(joined(parts, axis=0))
 
     return wrong
@@ -167,7 +162,7 @@ def _overlapping(size: int) -> Callable[[Update, HostArray, HostArray, bool], Ho
         if size >= N or not rest:
             return update(x, other)
         twice = slice(N - size, N - rest)
-        more = np.concatenate([x, x[twice]]), np.concatenate([other, other[twice]]) if len(other) == N else other
+        more = np.concatenate([x, x[twice]]), np.concatenate([other, other[twice]])
         return update(*more) * (1 if summed else len(more[0]) / N)
 
     return wrong

@@ -11,7 +11,7 @@ import numpy as np
 from copi_ref.arrays.backend import HostArray
 from copi_ref.oracle.contract.pieces import Inputs, Pieces, Quantities, reduced
 from copi_ref.oracle.naming.catalogue.arrays import without_diagonal
-from copi_ref.oracle.naming.catalogue.lateral import times
+from copi_ref.oracle.naming.catalogue.lateral import lateral_terms, times
 from copi_ref.oracle.naming.catalogue.layers import By, with_others
 from copi_ref.oracle.naming.catalogue.moments import mean_outer
 
@@ -161,11 +161,9 @@ def lateral_from(wrong: Moments) -> Wrong:
     return step
 
 
-def mixed(product: bool) -> Moments:
-    """The product with R, or the decay, of y and the other of x."""
-    return lambda p, x, y, R: p.with_changes(
-        **{"product" if product else "decay": lambda x, R: getattr(p, "product" if product else "decay")(y, R)}
-    ).lateral(x, R)
+def mixed(term: str) -> Moments:
+    """The "product" with R, or the "decay", of y and the other of x."""
+    return lambda p, x, y, R: p.with_changes(**{term: lambda x, R: getattr(p, term)(y, R)}).lateral(x, R)
 
 
 def crossed(p: Pieces, x: HostArray, y: HostArray, R: HostArray) -> HostArray:
@@ -186,9 +184,7 @@ def rate_on_one_term(letter: str, first: bool) -> Wrong:
                 z = z_of(p, seen, layer)
                 found[f"ΔW of layer {layer}"] = k[0] * p.copi(x, z, 0 * W) + k[1] * p.copi(x, 0 * z, W)
             else:
-                found[f"ΔR of layer {layer}"] = p.with_changes(
-                    product=lambda x, R: k[0] * p.product(x, R), decay=lambda x, R: k[1] * p.decay(x, R)
-                ).lateral(x, R)
+                found[f"ΔR of layer {layer}"] = lateral_terms(p, *k)(x, R)
         return found
 
     return wrong

@@ -33,7 +33,7 @@ def _adjusted(place: str, adjustment: Adjustment) -> Variant:
         summed = p.conventions.reduction == "sum"
 
         def wrong(right: Update) -> Update:
-            return lambda x, R: adjustment.wrong(lambda x, _: right(x, R), x, R, summed)
+            return lambda x, R: adjustment.wrong(lambda x, _: right(x, R), x, x, summed)
 
         if piece == "lateral":
             return p.with_changes(joined=lambda q, x, R: wrong(lambda x, R: p.joined(q, x, R))(x, R))
