@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array, Namespace
-from copi_ref.arrays.moments import mean_outer, mean_square
+from copi_ref.arrays.moments import mean_outer, mean_square, unit_size
 from copi_ref.arrays.products import apply
 
 LateralRuleName = Literal["symmetric", "left", "right", "whitening"]
@@ -125,19 +125,21 @@ def safe_eta_r(x: Array) -> Array:
         x: (…, N, K), decorrelated inputs x = R y at the start; rows are samples.
 
     Returns:
-        (…), in units of 1/x²; 0 where E[x²] is 0 for all inputs, and there is nothing to learn. As a rate of an
-        ensemble it needs two more axes: ``safe_eta_r(x)[..., None, None]``.
+        (…), in units of 1/x²; 0 where all x are 0, and there is nothing to learn, and infinite where x is so small
+        that the format has no number for it. As a rate of an ensemble it needs two more axes:
+        ``safe_eta_r(x)[..., None, None]``.
 
     Raises:
         TypeError: `x` is no floating array.
         ValueError: `x` has fewer than two axes, or no samples.
     """
     xp = checks.arrays(x=(x, "NK"))
-    trace = xp.sum(mean_square(x, xp), axis=-1)
-    dead = trace == 0
+    u, size = unit_size(x, (-2, -1), xp)
+    trace = xp.sum(mean_square(u, xp), axis=-1)
+    dead, size = trace == 0, size[..., 0, 0]
     # masked before the division, as in fixed_point; + 1 keeps Fractions Fractions
-    rate = 2 / (3 * xp.where(dead, trace + 1, trace))
-    return xp.where(dead, rate * 0, rate)
+    rate = 2 / (3 * xp.where(dead, trace + 1, trace)) / size / size
+    return xp.where(dead, trace, rate)
 
 
 def preserving_gain(y: Array, R: Array) -> Array:
@@ -162,12 +164,14 @@ def preserving_gain(y: Array, R: Array) -> Array:
     """
     xp = checks.arrays(y=(y, "NK"), R=(R, "KK"))
     checks.not_exact("preserving_gain", y)
-    before = xp.sum(mean_square(y, xp), axis=-1)[..., None, None]
-    after = xp.sum(mean_square(apply(R, y), xp), axis=-1)[..., None, None]
+    u, size_y = unit_size(y, (-2, -1), xp)
+    v, size = unit_size(apply(R, u), (-2, -1), xp)
+    before, after = (xp.sum(mean_square(one, xp), axis=-1)[..., None, None] for one in (u, v))
     dead = (before == 0) | (after == 0)
-    gain = xp.sqrt(before) / xp.sqrt(xp.where(dead, after + 1, after))
-    # An overflow would give g = 0, and R = 0 would hide for ever after that training had diverged.
-    gain = xp.where(xp.isfinite(after), gain, after)
+    gain = xp.sqrt(before) / xp.sqrt(xp.where(dead, after + 1, after)) / size
+    # A gain for an R of any size would hide for ever that training had diverged.
+    power = after * (size_y * size) ** 2
+    gain = xp.where(xp.isfinite(power), gain, power)
     return xp.where(dead, xp.ones_like(gain), gain)
 
 

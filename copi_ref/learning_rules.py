@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array
-from copi_ref.arrays.moments import mean_outer, mean_square
+from copi_ref.arrays.moments import mean_outer, mean_square, unit_size
 from copi_ref.arrays.products import solve
 
 
@@ -100,11 +100,10 @@ def scaled_copi_update(x: Array, z: Array, W: Array, epsilon: Any = Fraction(1, 
     """
     xp = checks.arrays(x=(x, "NK"), z=(z, "NM"), W=(W, "MK"))
     checks.number("epsilon", epsilon, minimum=0)
-    scale = mean_square(x, xp)[..., None, :] + checks.coefficient("epsilon", epsilon, x)
-    dead = scale == 0
-    # Masked twice, as in fixed_point: where squares underflow to 0, z x need not.
-    update = copi_update(x, z, W) / xp.where(dead, scale + 1, scale)
-    return xp.where(dead, update * 0, update)
+    u, size = unit_size(x, -2, xp)
+    scale = mean_square(u, xp)[..., None, :] + checks.coefficient("epsilon", epsilon, x) / size / size
+    # Masked before the division: where(dead, 0, 1/scale) would still divide by 0. The numerator is 0 there.
+    return copi_update(u, z, W * size) / xp.where(scale == 0, scale + 1, scale) / size
 
 
 def nlms_update(x: Array, delta: Array) -> Array:
@@ -126,8 +125,9 @@ def nlms_update(x: Array, delta: Array) -> Array:
         ValueError: shapes that don't fit.
     """
     xp = checks.arrays(x=(x, "NK"), delta=(delta, "NM"))
-    power = xp.sum(x * x, axis=-1, keepdims=True)
-    return mean_outer(delta / xp.where(power == 0, power + 1, power), x)
+    u, size = unit_size(x, -1, xp)  # ‖x‖² is size² ‖u‖²
+    power = xp.sum(u * u, axis=-1, keepdims=True)
+    return mean_outer(delta / xp.where(power == 0, power + 1, power) / size, u)
 
 
 def oja_update(x: Array, y: Array, M: Array) -> Array:
@@ -176,11 +176,10 @@ def fixed_point(x: Array, z: Array) -> Array:
         ValueError: shapes that don't fit.
     """
     xp = checks.arrays(x=(x, "NK"), z=(z, "NM"))
-    variance = mean_square(x, xp)[..., None, :]
-    dead = variance == 0
-    # The denominator is masked before the division: where(dead, 0, 1/variance) would still divide by 0.
-    W = mean_outer(z, x) / xp.where(dead, variance + 1, variance)
-    return xp.where(dead, W * 0, W)
+    u, size = unit_size(x, -2, xp)
+    power = mean_square(u, xp)[..., None, :]
+    # The denominator is masked before the division: where(dead, 0, 1/power) would still divide by 0.
+    return mean_outer(z, u) / xp.where(power == 0, power + 1, power) / size
 
 
 WeightRuleName = Literal["copi", "copi-scaled", "sgd", "nlms"]

@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 
 from copi_ref.arrays import checks
-from copi_ref.arrays.backend import Array, HostArray, device_of
-from copi_ref.arrays.moments import mean_outer
-from copi_ref.arrays.products import apply, solve
+from copi_ref.arrays.backend import Array, HostArray
+from copi_ref.arrays.products import apply
 from copi_ref.credit import backpropagation
 from copi_ref.learning_rules import sgd_update
 from copi_ref.network import Params, forward
@@ -22,8 +21,9 @@ def implicit_sgd_layer(x: Array, W: Array, target: Array, alpha: Any) -> Array:
 
     W⁺ = argmin E[½‖W x − y*‖²] + ‖W − W_b‖²/(2α) = W_b + E[(y* − W_b x) xᵀ] (E[x xᵀ] + I/α)⁻¹
 
-    For one sample that is W_b + α/(1 + α‖x‖²) (y* − W_b x) xᵀ: stable for every α > 0. (Alonso et al. 2022 for one
-    sample; for a batch it is the proximal step of its mean loss.)
+    For one sample that is W_b + α/(1 + α‖x‖²) (y* − W_b x) xᵀ: stable for every α > 0. For a batch it is the proximal
+    step of its mean loss, and as α grows it tends to the least squares solution that is nearest to W_b. Directions in
+    which the samples have less than max(N, K) ε of their largest singular value count as none.
 
     Args:
         x: (…, N, K), inputs; rows are samples.
@@ -37,21 +37,22 @@ def implicit_sgd_layer(x: Array, W: Array, target: Array, alpha: Any) -> Array:
     Raises:
         TypeError: arrays of different libraries or dtypes, not floating, or exact (no exact inverse here).
         ValueError: shapes that don't fit, or α is not above 0.
+
+    Not checked: that x is finite. (The array library may raise its own error.)
     """
     xp = checks.arrays(x=(x, "NK"), W=(W, "MK"), target=(target, "NM"))
     checks.not_exact("implicit_sgd_layer", x)
     checks.positive_number("alpha", alpha)
     alpha = checks.coefficient("alpha", alpha, x)
     error = target - apply(W, x)
-    samples, features = x.shape[-2:]
-    identity = xp.eye(min(samples, features), dtype=x.dtype, device=device_of(x))
-    if samples > features:
-        # ΔW (α E[x xᵀ] + I) = α E[e xᵀ], solved from the other side, as the matrix is symmetric
-        return W + alpha * solve(alpha * mean_outer(x, x) + identity, mean_outer(x, error)).mT
-    # The same by (α XᵀX/N + I)⁻¹ Xᵀ = Xᵀ (α XXᵀ/N + I)⁻¹: that matrix is regular for large α too (for one sample it is
-    # the number 1 + α‖x‖²), where the one above loses all digits.
-    share = alpha / samples
-    return W + share * solve(share * (x @ x.mT) + identity, error).mT @ x
+    # With X = U S Vᵀ, E[e xᵀ] (E[x xᵀ] + I/α)⁻¹ = eᵀ U (S + N/(α S))⁻¹ Vᵀ. No matrix is formed of which a large α, or
+    # samples that depend on each other, would take all digits.
+    U, S, Vt = xp.linalg.svd(x, full_matrices=False)
+    smallest = max(x.shape[-2:]) * xp.finfo(x.dtype).eps * xp.max(S, axis=-1, keepdims=True)
+    none = smallest >= S
+    S = xp.where(none, xp.ones_like(S), S)
+    factor = xp.where(none, xp.zeros_like(S), 1 / (S + x.shape[-2] / alpha / S))
+    return W + (error.mT @ U * factor[..., None, :]) @ Vt
 
 
 def implicit_sgd_step(params: Params, y0: Array, task: Task, alpha: float, tolerance: float = 1e-8) -> Params:

@@ -27,7 +27,7 @@ from copi_ref.algorithm import (
     weight_update,
 )
 from copi_ref.arrays.backend import Array, HostArray, is_host, is_writable, namespace
-from copi_ref.arrays.moments import mean_square
+from copi_ref.arrays.moments import is_half, mean_square
 from copi_ref.arrays.pieces import pieces
 from copi_ref.arrays.products import apply
 from copi_ref.optimizers import Plain
@@ -74,10 +74,10 @@ def step_in_place(recipe: Recipe, state: State, y0: Array, target: Array, scratc
     """Take the step that `copi_ref.step` takes, into the arrays of `state.params`, and return the new state.
 
     Arguments, results and errors are those of `step`; `scratch` is kept from step to step. The state that came in is
-    no longer of use: `copi_ref.state.own` makes one whose arrays may be overwritten. (JAX's arrays can't be: with them
-    this is `step`.)
+    no longer of use: `copi_ref.state.own` makes one whose arrays may be overwritten. (JAX's arrays can't be, and in
+    half formats η z/N has few digits or none: with them this is `step`.)
     """
-    if not is_writable(state.params.W[0]):
+    if not is_writable(state.params.W[0]) or is_half(state.params.W[0]):
         return step(recipe, state, y0, target)
     scratch.forget()
     passed = pass_batch(recipe, state, y0, target)
