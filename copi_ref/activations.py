@@ -163,7 +163,7 @@ relu = Activation(
 """f(a) = max(a, 0); f′(0) = 1."""
 
 leaky_relu = leaky_relu_with(Fraction(1, 10))
-"""f(a) = a where a ≥ 0, a/10 elsewhere: the paper's activation; f′(0) = 1."""
+"""f(a) = a where a ≥ 0, a/10 elsewhere: the paper's activation, with its experiments' slope; f′(0) = 1."""
 
 tanh = Activation("tanh", lambda a, xp: xp.tanh(a), _tanh_prime, rational=False, f_inverse=lambda y, xp: xp.atanh(y))
 """f(a) = tanh a, f′(a) = 1 − tanh² a; not rational."""

@@ -30,9 +30,11 @@ def stepped(params, y0, target):
     return copi.step(recipe, state, y0, target).params
 
 
-@claim(paper="COPI", place="App. A, Algorithm 1, line 5", says="x = R y decorrelates the input.", verdict="holds if",
-       why="If the first line of Eq. 4, at a safe rate, has been at work on R for long. From R = I the input goes in "
-           "as it is, and with line 15 at work R may leave every bound (§2.4).")  # fmt: skip
+@claim(paper="COPI", place="App. A, Algorithm 1, line 5", verdict="holds if",
+       quote="x_l = R_l y_{l−1} ▷ Decorrelate the input data",
+       says="x = R y decorrelates the input.",
+       why="If the first line of Eq. 4, at a safe rate, has been at work on R for long. From R = I the "
+           "input goes in as it is, and with line 15 at work R may leave every bound (§2.4).")  # fmt: skip
 def test_line_5_decorrelates(seen):
     def is_decorrelated(y, R):
         x = copi.forward(copi.Params((np.eye(3),), (R,)), y).x[0]
@@ -53,7 +55,9 @@ def test_line_5_decorrelates(seen):
     seen.case(is_decorrelated(y, learnt(y, "left", 100_000)))
 
 
-@claim(paper="COPI", place="App. A, Algorithm 1, line 6", says="a = W x, so W R acts on y.", verdict="holds",
+@claim(paper="COPI", place="App. A, Algorithm 1, line 6", verdict="holds",
+       quote="a_l = W_l x_l ▷ Compute activation",
+       says="a = W x, so W R acts on y.",
        why="The two maps are one linear map.")  # fmt: skip
 def test_line_6_is_one_linear_map(seen):
     for seed in SEEDS:
@@ -61,8 +65,10 @@ def test_line_6_is_one_linear_map(seen):
         seen.case(same(copi.forward(params, y0).a[0], y0 @ (params.W[0] @ params.R[0]).T))
 
 
-@claim(paper="COPI", place="App. A, Algorithm 1, line 7", says="y = f(a), unit by unit, and is the next input.",
-       verdict="holds", why="Leaky ReLU with slope 1/10.")  # fmt: skip
+@claim(paper="COPI", place="App. A, Algorithm 1, line 7", verdict="holds",
+       quote="y_l = f(a_l) ▷ Compute output",
+       says="y = f(a), unit by unit, and is the next input.",
+       why="Leaky ReLU; its slope, which the text leaves open, is 1/10 here, as in the published experiments.")  # fmt: skip
 def test_line_7_feeds_the_next_layer(seen):
     for seed in SEEDS:
         params, y0, _ = network(seed)
@@ -71,8 +77,10 @@ def test_line_7_feeds_the_next_layer(seen):
         seen.case(same(trace.x[1], y1 @ params.R[1].T))
 
 
-@claim(paper="COPI", place="App. A, Algorithm 1, line 9", says="ℓ = ‖y_L − y*‖² gives δ_L = 2 f′(a_L) ∘ (y* − y_L).",
-       verdict="holds", why="The factor 2 belongs to it: −dℓ/da_L by exact differences.")  # fmt: skip
+@claim(paper="COPI", place="App. A, Algorithm 1, line 9", verdict="holds",
+       quote="ℓ = ‖y_L − y*‖² ▷ Compute loss",
+       says="ℓ = ‖y_L − y*‖² gives δ_L = 2 f′(a_L) ∘ (y* − y_L).",
+       why="The factor 2 belongs to it: −dℓ/da_L by exact differences.")  # fmt: skip
 def test_line_9_gives_the_factor_2(seen):
     for seed in SEEDS:
         params, y0, target = network(seed)
@@ -83,10 +91,11 @@ def test_line_9_gives_the_factor_2(seen):
         seen.case(same(printed, -(up - down) / (2 * STEP)))
 
 
-@claim(paper="COPI", place="App. A, Algorithm 1, line 11", says="δ_l is the Jacobian da_{l+1}/da_l times δ_{l+1}.",
-       verdict="holds if",
-       why="If da_{l+1}/da_l is laid out as §2.5 does, as f′(a_l) ∘ Rᵀ Wᵀ; the usual Jacobian is its transpose.",
-       )  # fmt: skip
+@claim(paper="COPI", place="App. A, Algorithm 1, line 11", verdict="holds if",
+       quote="δ_l = da_{l+1}/da_l δ_{l+1} ▷ Compute learning signal",
+       says="δ_l is the Jacobian da_{l+1}/da_l times δ_{l+1}.",
+       why="If da_{l+1}/da_l is laid out as §2.5 does, as f′(a_l) ∘ Rᵀ Wᵀ; the usual Jacobian is its "
+           "transpose.")  # fmt: skip
 def test_line_11_as_printed(seen):
     W, R = drawn(1, (3, 3), (3, 3))  # square, so that the untransposed product exists
     params = copi.Params((identity(3), W), (identity(3), R))
@@ -99,7 +108,9 @@ def test_line_11_as_printed(seen):
         seen.case(same(deltas[0], np.array(used)), condition=transposed)
 
 
-@claim(paper="COPI", place="App. A, Algorithm 1, line 14", says="W moves by η_W of Eq. 5.", verdict="holds",
+@claim(paper="COPI", place="App. A, Algorithm 1, line 14", verdict="holds",
+       quote="W_l ← W_l + η_W((a_l + δ_l)x_lᵀ − W_l diag(x_l²))",
+       says="W moves by η_W of Eq. 5.",
        why="With the batch's mean for the single sample.")  # fmt: skip
 def test_line_14_moves_W(seen):
     for seed in SEEDS:
@@ -112,7 +123,9 @@ def test_line_14_moves_W(seen):
             seen.case(same(after.W[layer], moved))
 
 
-@claim(paper="COPI", place="App. A, Algorithm 1, line 15", says="R moves by η_R of Eq. 6.", verdict="holds",
+@claim(paper="COPI", place="App. A, Algorithm 1, line 15", verdict="holds",
+       quote="R_l ← R_l − η_R((R_l x_l)x_lᵀ − R_l diag(x_l²))",
+       says="R moves by η_R of Eq. 6.",
        why="Which is −R C_off, Eq. 4's last line.")  # fmt: skip
 def test_line_15_moves_R(seen):
     for seed in SEEDS:
@@ -123,9 +136,10 @@ def test_line_15_moves_R(seen):
 
 
 @claim(paper="COPI", place="App. A, Algorithm 1, lines 10 to 16", verdict="holds",
+       quote="▷ Backward pass … ▷ Update Parameters (mix passes)",
        says="An error goes down through weights that have not moved: errors come first, in a loop of their own.",
-       why="Through weights that have moved already δ_l is another. One loop does as well, if it sends δ_{l−1} down "
-           "before W_l and R_l move: to the same numbers, exactly.")  # fmt: skip
+       why="Through weights that have moved already δ_l is another. One loop does as well, if it sends "
+           "δ_{l−1} down before W_l and R_l move: to the same numbers, exactly.")  # fmt: skip
 def test_errors_go_through_the_old_weights(seen):
     for seed in SEEDS:
         params, y0, target = network(seed)

@@ -7,8 +7,10 @@ from ledger import claim
 import copi_ref as copi
 
 
-@claim(paper="COPI", place="App. B, W = Z Xᵀ D", says="Without an inverse this solves Z Xᵀ = W X Xᵀ.",
-       verdict="holds if", why="If inputs are decorrelated.")  # fmt: skip
+@claim(paper="COPI", place="App. B, W = Z Xᵀ D", verdict="holds if",
+       quote="linear approximations of transformations can be computed without computing inverses",
+       says="Without an inverse this solves Z Xᵀ = W X Xᵀ.",
+       why="If inputs are decorrelated.")  # fmt: skip
 def test_the_diagonal_formula_is_the_regression(seen):
     for seed in SEEDS:
         z16, z6, scales, correlated = drawn(seed, (16, 3), (6, 3), (4,), (6, 4))
@@ -17,10 +19,11 @@ def test_the_diagonal_formula_is_the_regression(seen):
             seen.case(same(W @ moment(x), z.T @ x / len(x)), condition=same(off(x), 0))
 
 
-@claim(paper="COPI", place="App. B, fixed point", says="COPI rests at W = E[z xᵀ] diag(E[x²])⁻¹ for fixed z.",
-       verdict="holds if",
-       why="If no input is 0 in all samples, correlated or not. For one that is, the inverse doesn't exist, and COPI "
-           "rests at any weights.")  # fmt: skip
+@claim(paper="COPI", place="App. B, fixed point", verdict="holds if",
+       quote="at its ‘fixed point’ … W_l = E[z_l x_lᵀ]diag(E[x_l²])⁻¹",
+       says="COPI rests at W = E[z xᵀ] diag(E[x²])⁻¹ for fixed z.",
+       why="If no input is 0 in all samples, correlated or not. For one that is, the inverse doesn't "
+           "exist, and COPI rests at any weights.")  # fmt: skip
 def test_copi_rests_at_the_fixed_point(seen):
     for seed in SEEDS:
         x, z = drawn(seed, (6, 4), (6, 3))
@@ -32,7 +35,9 @@ def test_copi_rests_at_the_fixed_point(seen):
         assert same(copi.copi_update(x, z, W), 0)
 
 
-@claim(paper="COPI", place="App. C, Δw", says="Δw_ij = (Σ_j w_ij x_j) x_j − w_ij x_j² + δ_i x_j.", verdict="holds",
+@claim(paper="COPI", place="App. C, Δw", verdict="holds",
+       quote="z_i x_j − w_ij x_j² = (Σ_j w_ij x_j) x_j − w_ij x_j² + δ_i x_j",
+       says="Δw_ij = (Σ_j w_ij x_j) x_j − w_ij x_j² + δ_i x_j.",
        why="The sum's index is another j than the weight's.")  # fmt: skip
 def test_the_single_weight_update_of_w(seen):
     for seed in SEEDS:
@@ -43,8 +48,10 @@ def test_the_single_weight_update_of_w(seen):
         seen.case(same(copi.copi_update(x, a + delta, W), np.array(by_hand)))
 
 
-@claim(paper="COPI", place="App. C, Δr", says="−(z̃_i x_j − r_ij x_j²) = (Σ_j (−r_ij) x_j) x_j − (−r_ij) x_j².",
-       verdict="holds", why="With z̃ = R x, which is q of Eq. 6.")  # fmt: skip
+@claim(paper="COPI", place="App. C, Δr", verdict="holds",
+       quote="−(z̃_i x_j − r_ij x_j²) = (Σ_j (−r_ij) x_j) x_j − (−r_ij) x_j²",
+       says="−(z̃_i x_j − r_ij x_j²) = (Σ_j (−r_ij) x_j) x_j − (−r_ij) x_j².",
+       why="With z̃ = R x, which is q of Eq. 6.")  # fmt: skip
 def test_the_single_weight_update_of_r(seen):
     for seed in SEEDS:
         x, R = drawn(seed, (1, 4), (4, 4))
@@ -54,6 +61,8 @@ def test_the_single_weight_update_of_r(seen):
 
 
 @claim(paper="COPI", place="App. C, difference from Oja's rule", verdict="holds",
+       quote="an additional term δ_i x_j and the weight decay … depends on the (squared) pre-synaptic rather than "
+             "post-synaptic firing rates",
        says="COPI adds δ_i x_j and decays with x_j² where Oja's rule has y_i².",
        why="The difference is exactly δ_i x_j − w_ij (x_j² − y_i²).")  # fmt: skip
 def test_copi_differs_from_oja_in_two_terms(seen):
@@ -64,10 +73,12 @@ def test_copi_differs_from_oja_in_two_terms(seen):
         seen.case(same(difference, delta.T * x - W * (x**2 - y.T**2)))
 
 
-@claim(paper="COPI", place="App. C, last paragraph", says="Oja's rule normalises a unit's weights.",
-       verdict="holds if",
-       why="To first order in η: m·Δm = E[y²] (1 − ‖m‖²), the length moves towards 1. A step of any size η takes "
-           "m = (1, 0) with E[x xᵀ] = ((1, ½), (½, ½)) to ‖m‖² = 1 + η²/4.")  # fmt: skip
+@claim(paper="COPI", place="App. C, last paragraph", verdict="holds if",
+       quote="Oja’s rule scales weight decay in order to normalize the scale of the weights which target a "
+             "post-synaptic neuron",
+       says="Oja's rule normalises a unit's weights.",
+       why="To first order in η: m·Δm = E[y²] (1 − ‖m‖²), the length moves towards 1. A step of any "
+           "size η takes m = (1, 0) with E[x xᵀ] = ((1, ½), (½, ½)) to ‖m‖² = 1 + η²/4.")  # fmt: skip
 def test_oja_normalises(seen):
     for seed in SEEDS:
         x, M = drawn(seed, (6, 4), (3, 4))
@@ -82,10 +93,25 @@ def test_oja_normalises(seen):
         seen.case(abs(length - 1) <= 0, condition=False)
 
 
-@claim(paper="COPI", place="App. B, last paragraph", says="Keeping the first layer leaves no input to divide by 0.",
-       verdict="holds if",
-       why="If the hidden units are linearly independent over the samples, and R₂ is regular. A silent unit has "
-           "E[x²] = 0, and R₂ = ((1, −1), (0, 1)) makes such an input of two equal units.")  # fmt: skip
+@claim(paper="COPI", place="App. C, last paragraph", verdict="holds",
+       quote="infer the scale which the weights should take in order to reproduce the post-synaptic neuron activity",
+       says="At rest w_ij is the factor of x_j that comes closest to z_i.",
+       why="E[z_i x_j]/E[x_j²] is the regression of z_i on x_j alone, also for correlated inputs: what "
+           "is left, z_i − w_ij x_j, has nothing of x_j in it. All x_j together reproduce z where they "
+           "are uncorrelated.")  # fmt: skip
+def test_each_weight_is_the_scale_of_its_input(seen):
+    for seed in SEEDS:
+        x, z = drawn(seed, (6, 4), (6, 3))
+        W = copi.fixed_point(x, z)
+        left = [[np.sum((z[:, i] - W[i, j] * x[:, j]) * x[:, j]) for j in range(4)] for i in range(3)]
+        seen.case(same(np.array(left), 0))
+
+
+@claim(paper="COPI", place="App. B, last paragraph", verdict="holds if",
+       quote="had no elements which were zero and thus we could divide by X without issue",
+       says="Keeping the first layer leaves no input to divide by 0.",
+       why="If the hidden units are linearly independent over the samples, and R₂ is regular. A silent "
+           "unit has E[x²] = 0, and R₂ = ((1, −1), (0, 1)) makes such an input of two equal units.")  # fmt: skip
 def test_hidden_inputs_are_not_dead(seen):
     y0, one = exact([[1, 2], [3, 1]]), exact([[1, 0], [0, 1]])
     less = exact([[1, -1], [0, 1]])

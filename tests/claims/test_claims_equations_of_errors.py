@@ -17,8 +17,11 @@ def network(seed):
     return params, trace, target, B, slope
 
 
-@claim(paper="COPI", place="§2.5, backpropagation", says="δ_l = diag(f′(a_l)) R_{l+1}ᵀ W_{l+1}ᵀ δ_{l+1}.",
-       verdict="holds", why="This is −dℓ/da_l, by differences, which are exact off the kinks.")  # fmt: skip
+@claim(paper="COPI", place="§2.5, backpropagation", verdict="holds",
+       quote="the SGD perturbation can be computed via backpropagation (BP) by propagating the error signal from "
+             "output to input",
+       says="δ_l = diag(f′(a_l)) R_{l+1}ᵀ W_{l+1}ᵀ δ_{l+1}.",
+       why="This is −dℓ/da_l, by differences, which are exact off the kinks.")  # fmt: skip
 def test_the_formula_of_backpropagation(seen):
     def loss(params, a1, target):
         a2 = copi.leaky_relu(a1) @ params.R[1].T @ params.W[1].T
@@ -36,8 +39,10 @@ def test_the_formula_of_backpropagation(seen):
             seen.case(same(printed[smooth, unit], (-(up - down) / (2 * STEP))[smooth]))
 
 
-@claim(paper="COPI", place="§2.5, feedback alignment", says="FA is BP with a fixed B in the place of (W R)ᵀ.",
-       verdict="holds", why="And f′ and δ_L stay: with B = (W R)ᵀ it is BP.")  # fmt: skip
+@claim(paper="COPI", place="§2.5, feedback alignment", verdict="holds",
+       quote="fixed random top-down weights B_{l+1} instead of the transposed weight matrix",
+       says="FA is BP with a fixed B in the place of (W R)ᵀ.",
+       why="And f′ and δ_L stay: with B = (W R)ᵀ it is BP.")  # fmt: skip
 def test_feedback_alignment_replaces_the_transpose(seen):
     for seed in SEEDS:
         params, trace, target, B, slope = network(seed)
@@ -48,21 +53,26 @@ def test_feedback_alignment_replaces_the_transpose(seen):
             seen.case(same(fa[0], expected) and same(fa[1], top))
 
 
-@claim(paper="COPI", place="§2.5, target propagation", verdict="false",
-       says="f(B δ_{l+1}) − a_l passes the target down: where the output is the target, nothing is to change.",
-       why="B inverts outputs, not perturbations: with δ_L = 0 the layer below is told to be 0.")  # fmt: skip
+@claim(paper="COPI", place="§2.5, target propagation", verdict="holds",
+       quote="a perturbation away from the current activation, a_l , and toward the inverse model "
+             "f(B_{l+1}δ_{l+1}^{tp}) of the perturbation from the layer above",
+       says="The target z_l = a_l + δ_l is the inverse model's answer to the perturbation above.",
+       why="Literally, and so it has forgotten a_l. It is not target propagation as its source has it: "
+           "there the inverse model, f(B y_{l+1}) ≈ y_l, is given a target. Where the output is the "
+           "target, δ_L = 0, and the layer below is told to be f(0) = 0.")  # fmt: skip
 def test_target_propagation_as_printed(seen):
     for seed in SEEDS:
-        params, trace, _, B, _ = network(seed)
-        task = copi.Task(trace.y[-1], feedback=(B,))  # the output is the target
-        delta = copi.target_propagation_as_printed(params, trace, task)[0]
-        assert same(delta, -trace.a[0])
-        seen.case(same(delta, 0))
+        params, trace, target, B, _ = network(seed)
+        below, top = copi.target_propagation_as_printed(params, trace, copi.Task(target, feedback=(B,)))
+        seen.case(same(trace.a[0] + below, copi.leaky_relu(top @ B.T)))
+        at_target = copi.Task(trace.y[-1], feedback=(B,))
+        assert same(copi.target_propagation_as_printed(params, trace, at_target)[0], -trace.a[0])
 
 
-@claim(paper="COPI", place="§2.4, \"maintains the symmetry\"", says="From R = I, R stays symmetric.", verdict="false",
-       why="The second step breaks it; the rule `symmetric` keeps it to the last bit.", proof="symmetric-rule",
-       )  # fmt: skip
+@claim(paper="COPI", place="§2.4", verdict="false", proof="symmetric-rule",
+       quote="this matrix update maintains the symmetry of R_l",
+       says="From R = I, R stays symmetric.",
+       why="The second step breaks it; the rule `symmetric` keeps it to the last bit.")  # fmt: skip
 def test_the_lateral_rule_keeps_symmetry(seen):
     for seed in SEEDS:
         (y,) = drawn(seed, (6, 3))

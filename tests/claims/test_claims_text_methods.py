@@ -1,6 +1,7 @@
 """What the running text of COPI's paper states, abstract to §2: in exact arithmetic, but for convergence."""
 
 from fractions import Fraction
+from itertools import product
 
 import numpy as np
 from exact import ONE, SEEDS, decorrelated, drawn, exact, identity, moment, off, same
@@ -37,7 +38,8 @@ def covariance(x):
 # fmt: off
 
 
-@claim(paper="COPI", place="Abstract; §4, second paragraph", verdict="holds if",
+@claim(paper="COPI", place="Abstract; §4", verdict="holds if",
+       quote="under the right conditions, individual weights could infer their own values",
        says="Weights infer their own desired values, each from the activities at its two ends.",
        why="Holds if E[x xᵀ] is diagonal and every input is alive. Then the rest of Eq. 3 for z = D x is W = D; with "
            "correlated inputs it is D E[x xᵀ] diag(E[x²])⁻¹, and the column of an input that is always 0 is not "
@@ -50,7 +52,9 @@ def test_text_weights_infer_their_own_values(seen):
             seen.case(same(copi.fixed_point(x, x @ D.T), D), condition=condition)
 
 
-@claim(paper="COPI", place="Abstract; §1, \"a single mixed network activity state\"", verdict="holds if",
+@claim(paper="COPI", place="§1", verdict="holds if",
+       quote="with a single mixed network activity state – in the BP case a mixture of the forward and backward pass "
+             "– the parameters can infer their new values",
        says="One state a unit, that of the mixed pass, is all that the weights need.",
        why="Holds if the layer below is not perturbed, as in a single layer. Algorithm 1 sends f(a) up and learns "
            "from z = a + δ: a hidden unit needs both. With f(z) sent up, the ΔW of the layer above is another. §4 "
@@ -67,7 +71,8 @@ def test_text_a_single_mixed_state_is_enough(seen):
             seen.case(true, condition=not delta.any())
 
 
-@claim(paper="COPI", place="§1, \"no difference in activity needs to be computed\"", verdict="holds",
+@claim(paper="COPI", place="§1", verdict="holds",
+       quote="no difference in activity needs to be computed to determine parameter updates",
        says="ΔW needs no difference of two activities: z is enough, however it is made up of a and δ.",
        why="ΔW is a function of x, z and W: another a with the same z gives the same ΔW. That of gradient descent "
            "changes. (The error δ_L itself is a difference, y* − y_L.)")
@@ -82,8 +87,9 @@ def test_text_no_difference_of_activities(seen):
         seen.case(same(before, after))
 
 
-@claim(paper="COPI", place="§1, \"not tied to any particular credit assignment method\"; §2.5, \"Potential for …\"",
-       says="COPI's rule takes its δ from any credit method.", verdict="holds",
+@claim(paper="COPI", place="§1; §2.5", verdict="holds",
+       quote="the COPI algorithm is not tied to any particular credit assignment method",
+       says="COPI's rule takes its δ from any credit method.",
        why="The step with each of the ten methods here, and with a δ drawn at random, is W + η ΔW with that δ. That "
            "it learns is another matter: docs/credit.md has what each reaches.")
 def test_text_any_credit_method_can_be_used(seen):
@@ -104,7 +110,9 @@ def test_text_any_credit_method_can_be_used(seen):
             seen.case(np.allclose(new, expected, rtol=1e-12, atol=1e-12))
 
 
-@claim(paper="COPI", place="§1, \"is precisely what determines which credit-assignment algorithm\"", verdict="holds",
+@claim(paper="COPI", place="§1", verdict="holds",
+       quote="The form of the perturbation is precisely what determines which credit-assignment algorithm is being "
+             "used for learning",
        says="Credit methods differ in the form of the perturbation, and in nothing else.",
        why="At the same W and R, ΔW under two methods differs by E[(δ − δ′) xᵀ] exactly, and ΔR does not differ.")
 def test_text_methods_differ_by_their_perturbation_alone(seen):
@@ -119,7 +127,8 @@ def test_text_methods_differ_by_their_perturbation_alone(seen):
                 seen.case(same(apart, copi.sgd_update(x, one - two)))
 
 
-@claim(paper="COPI", place="§2.3, \"later shown to be unnecessary\"", verdict="holds if",
+@claim(paper="COPI", place="§2.3", verdict="holds if",
+       quote="which we assume to be invertible, though this condition is later shown to be unnecessary",
        says="E[x xᵀ] need not be invertible: COPI finds weights that give the targets z = D x without that.",
        why="Holds if E[x xᵀ] is diagonal, with zeros on it or not. With two identical inputs t and z = t, COPI rests "
            "at W = (1, 1), which gives 2t. The paper does not come back to it; App. B keeps clear of inputs that are "
@@ -133,7 +142,9 @@ def test_text_no_inverse_is_needed(seen):
             seen.case(same(x @ copi.fixed_point(x, x @ D.T).T, x @ D.T), condition=condition)
 
 
-@claim(paper="COPI", place="§2.3, \"zero covariance and unit variance … implies … E[x xᵀ] = I\"", verdict="holds if",
+@claim(paper="COPI", place="§2.3", verdict="holds if",
+       quote="zero covariance and unit variance, i.e., the inputs are whitened. This implies that the expected "
+             "correlation matrix is given by the identity matrix",
        says="Inputs of zero covariance and unit variance have E[x xᵀ] = I.",
        why="Holds if all means are 0: E[x xᵀ] is the covariance plus the outer product of the means, which are not "
            "mentioned.")
@@ -144,7 +155,9 @@ def test_text_unit_covariance_is_unit_moment(seen):
         seen.case(same(moment(x), identity(2)), condition=not any(shift))
 
 
-@claim(paper="COPI", place="§2.3, \"decorrelated … implies that the … matrix is diagonal\"", verdict="holds if",
+@claim(paper="COPI", place="§2.3", verdict="holds if",
+       quote="the data is decorrelated rather than whitened. This implies that the expected correlation matrix is "
+             "diagonal",
        says="Inputs without covariances have a diagonal E[x xᵀ].",
        why="Holds if at most one mean is not 0. Two means μ, ν leave μν off the diagonal.")
 def test_text_no_covariance_is_a_diagonal_moment(seen):
@@ -165,7 +178,8 @@ def congruence(C):
     return T
 
 
-@claim(paper="COPI", place="§2.3, \"a more realistic and achievable scenario\"", verdict="holds",
+@claim(paper="COPI", place="§2.3", verdict="holds",
+       quote="A more realistic and achievable scenario",
        says="Decorrelation can be had where whitening can't.",
        why="An invertible R with R C Rᵀ diagonal exists for every C, by elimination. R C Rᵀ = I needs a C of full "
            "rank, which dead or identical inputs don't have.")
@@ -176,11 +190,12 @@ def test_text_decorrelation_is_achievable(seen):
         seen.case(not off(x).any() and np.count_nonzero(np.diag(moment(x))) < 4)
 
 
-@claim(paper="COPI", place="§2.4, \"We converge to the optimal decorrelating matrix\"", verdict="holds if",
-       says="Repeated steps of the first line of Eq. 4 decorrelate: ‖C_off‖ → 0.", proof="lyapunov-left",
-       why="Holds if 0 < η ≤ 2/(3 tr C₀), C₀ being E[x xᵀ] at the start, and the samples y are the same in every step; "
-           "proved for every C₀, shown for some of full rank, where each step has a derived factor below 1. At η = 4, "
-           "two inputs of power 1 with E[x₁x₂] = ½ have an ‖C_off‖² that more than doubles in every step.")
+@claim(paper="COPI", place="§2.4", verdict="holds if", proof="lyapunov-left",
+       quote="We converge to the optimal decorrelating matrix R_l^* using an update",
+       says="Repeated steps of the first line of Eq. 4 decorrelate: ‖C_off‖ → 0.",
+       why="Holds if 0 < η ≤ 2/(3 tr C₀), C₀ being E[x xᵀ] at the start, and the samples y are the same in every "
+           "step; proved for every C₀, shown for some of full rank, where each step has a derived factor below 1. At "
+           "η = 4, two inputs of power 1 with E[x₁x₂] = ½ have an ‖C_off‖² that more than doubles in every step.")
 def test_text_decorrelation_converges(seen):
     for seed in SEEDS:
         E = np.random.default_rng(seed).normal(size=(4, 4))
@@ -213,13 +228,15 @@ def size_of_off(R, y):
     return np.linalg.norm(C - np.diag(np.diag(C))) / np.linalg.norm(moment(y) - np.diag(np.diag(moment(y))))
 
 
-@claim(paper="COPI", place="§2.4, \"We converge to the optimal decorrelating matrix\" by R + η ΔR, with Eq. 6; App. A, "
-                           "Algorithm 1, line 15", verdict="false", proof="right-leaves-every-bound",
+@claim(paper="COPI", place="§2.4, with Eq. 6; App. A, Algorithm 1, line 15", verdict="false",
+       proof="right-leaves-every-bound",
+       quote="We converge to the optimal decorrelating matrix R_l^* using an update … hence we may equivalently "
+             "write this as",
        says="Line 15, −R C_off, iterated from R = I, decorrelates: ‖C_off‖ → 0.",
        why="It has no safe rate: its flow leaves every bound in finite time. With the two samples (−2, −3, −3) and "
-           "(1, −2, −2) ‖C_off‖ falls to .008 of its start, and is 100 times as large as there at η n tr C₀ = 203, 215 "
-           "and 216.0 for 1, 1/10 and 1/100 of 2/(3 tr C₀), at 216.1 in three solvers of Ṙ = −R C_off. The other line "
-           "and the symmetric rule decorrelate them.")
+           "(1, −2, −2) ‖C_off‖ falls to .008 of its start, and is 100 times as large as there at η n tr C₀ = 203, "
+           "215 and 216.0 for 1, 1/10 and 1/100 of 2/(3 tr C₀), at 216.1 in three solvers of Ṙ = −R C_off. The other "
+           "line and the symmetric rule decorrelate them.")
 def test_text_the_printed_rule_decorrelates(seen):
     y, start, trace = BLOWS_UP, np.eye(3), np.trace(moment(BLOWS_UP))
 
@@ -261,7 +278,8 @@ def test_text_the_printed_rule_decorrelates(seen):
         assert size_of_off(R, y) < 0.01
 
 
-@claim(paper="COPI", place="§2.4, \"hence we may equivalently write\", on convergence", verdict="false",
+@claim(paper="COPI", place="§2.4, Eq. 4, on convergence", verdict="false",
+       quote="hence we may equivalently write this as",
        says="The last line of Eq. 4 (Algorithm 1, line 15) converges where the first line does.",
        why="The first line does at every rate up to 2/(3 tr C₀), and this one has inputs for which no rate is small "
            "enough (above). For three samples of six inputs (normal, seeds 40 and 48) at η = 2/(3 λmax(C₀)), `left` "
@@ -281,43 +299,75 @@ def test_text_the_last_line_converges_as_the_first(seen):
         seen.case(ends["right"] < 1)
 
 
-@claim(paper="COPI", place="§2.4, \"the optimal decorrelating matrix R*\"", verdict="false",
-       says="There is one matrix that decorrelation ends at.",
-       why="With R every diagonal matrix times R decorrelates too, and all are rests of the update (R = 0 as well). "
-           "For inputs that are decorrelated already, I and diag(2, 1) are two, both symmetric and invertible.")
-def test_text_there_is_one_decorrelating_matrix(seen):
-    for rule in ("left", "right"):
-        rests = [not copi.decorrelation_update(UNCORRELATED @ R.T, R, rule).any()
-                 for R in (identity(2), identity(2) * exact([2, 1]), 0 * identity(2))]
-        seen.case(sum(rests) == 1)
+@claim(paper="COPI", place="§2.4", verdict="holds if",
+       quote="We converge to the optimal decorrelating matrix R_l^*",
+       says="Where the rule rests, inputs are decorrelated.",
+       why="Holds for the first line of Eq. 4, and for its last line if R is regular: C_off R = 0 gives C_off C = 0, "
+           "and ‖C_off‖² = tr(C_off C) = 0. Line 15 also rests at R = (1, 1, 0)ᵀ (0, 0, 1), where x₁ = x₂. R* is not "
+           "one matrix: any diagonal matrix times it is a rest as well.")
+def test_text_a_rest_decorrelates(seen):
+    found = 0
+    y = exact([[1, 2], [2, 1], [-1, 1]])
+    for entries in product(range(-5, 6), repeat=4):
+        R = exact(np.reshape(entries, (2, 2)))
+        x = y @ R.T
+        for rule in ("left", "right"):
+            if not copi.decorrelation_update(x, R, rule).any():
+                found += 1
+                seen.case(not off(x).any())
+    assert found > 50
+    for seed in SEEDS:
+        (y,) = drawn(seed, (4, 3))
+        R = exact([[0, 0, 1], [0, 0, 1], [0, 0, 0]])
+        x = y @ R.T
+        assert copi.decorrelation_update(x, R, "left").any()
+        assert not copi.decorrelation_update(x, R, "right").any()
+        seen.case(not off(x).any(), condition=False)
+        x = y @ congruence(moment(y)).T
+        for scale in (exact([1, 1, 1]), exact([1, 2, 3])):  # R and diag(scale) R
+            assert not copi.decorrelation_update(x * scale, identity(3), "left").any()
 
 
-@claim(paper="COPI", place="§2.4, \"exactly the same form as our previous COPI rule\"", verdict="holds",
+@claim(paper="COPI", place="App. A, Algorithm 1, header; §2.4", verdict="false",
+       quote="randomly initialized forward weight matrices W_l and lateral weight matrices R_l",
+       says="Line 15 decorrelates from a random R.",
+       why="§2.4 asks for a symmetric start, \"for example with the identity matrix\", and the two lines of Eq. 4 "
+           "differ at once where R is not symmetric. With 20 normal samples of 3 inputs and 100 normal R line 15 "
+           "ends above its start for 99, at 2/(3 tr C), C of R y; the first line decorrelates from all of them, as "
+           "the theorem says.")
+def test_text_r_may_start_at_random(seen):
+    rng, worse = np.random.default_rng(0), {"left": 0, "right": 0}
+    for _ in range(100):
+        y, start = rng.normal(size=(20, 3)), rng.normal(size=(3, 3))
+        for rule in worse:
+            R, eta, n = start, 2 / (3 * np.trace(moment(y @ start.T))), 0
+            while n < 500 and energy(moment(y @ R.T)) < 10**4 * energy(moment(y @ start.T)):
+                R, n = R + eta * copi.decorrelation_update(y @ R.T, R, rule), n + 1
+            worse[rule] += energy(moment(y @ R.T)) > energy(moment(y @ start.T))
+    assert worse["left"] == 0
+    seen.case(worse["right"] <= 10)
+
+
+@claim(paper="COPI", place="§2.4; §4", verdict="holds",
+       quote="This has exactly the same form as our previous COPI rule … (note the negative sign in the weight "
+             "update)",
        says="The last line of Eq. 4 is minus COPI's rule, with R for W and q = R x for z.",
-       why="ΔR = −(E[q xᵀ] − R diag(E[x²])), exactly. With q = R x there is no δ: it is −R C_off, the very term by "
-           "which COPI's rule differs from gradient descent, with its sign turned.")
+       why="ΔR = −(E[q xᵀ] − R diag(E[x²])), exactly. With q = R x there is no δ, and it is −R C_off, the very term "
+           "by which COPI's rule differs from gradient descent. The sign turns the inference round, as the paper "
+           "says: for given x and q, R⁺ − R* = (R − R*)(1 + η diag(E[x²])), away from the R* that gives q.")
 def test_text_the_lateral_rule_has_copis_form(seen):
     for seed in SEEDS:
         x, R = drawn(seed, (4, 3), (3, 3))
+        x = x + (x == 0)
+        q = x @ R.T
         minus = copi.decorrelation_update(x, R, "right")
-        seen.case(same(minus, -copi.copi_update(x, x @ R.T, R)) and same(minus, -R @ off(x)))
-
-
-@claim(paper="COPI", place="§2.4, \"invoking the same principle\"; §4, \"a special case of\" COPI", verdict="false",
-       says="As W does, R moves towards the weights that reproduce its target states, here q.",
-       why="The sign is the other one: for given x and q, R⁺ − R* = (R − R*)(1 + η diag(E[x²])), away from the R* "
-           "that gives q. The form is the same; the principle of Eq. 1, a decay to the desired weights, is turned "
-           "round.")
-def test_text_lateral_weights_follow_the_same_principle(seen):
-    for seed in SEEDS:
-        x, R = drawn(seed, (4, 3), (3, 3))
-        x, q = x + (x == 0), x @ R.T
+        seen.case(same(minus, -copi.copi_update(x, q, R)) and same(minus, -R @ off(x)))
         star = copi.fixed_point(x, q)
-        after = R + copi.decorrelation_update(x, R, "right") / 1000
-        seen.case(np.sum((after - star) ** 2) <= np.sum((R - star) ** 2))
+        assert same(R + minus / 10 - star, (R - star) * (1 + np.diag(moment(x)) / 10))
 
 
-@claim(paper="COPI", place="§2.4, \"either positive or negative feedback\"", verdict="holds",
+@claim(paper="COPI", place="§2.4", verdict="holds",
+       quote="act to reduce correlation by providing either positive or negative feedback",
        says="Lateral weights take either sign, against the correlation that they meet.",
        why="From R = I, R_ij = −η E[x_i x_j] after a step, whichever sign that has.")
 def test_text_lateral_weights_have_either_sign(seen):
@@ -333,7 +383,8 @@ def test_text_lateral_weights_have_either_sign(seen):
 THREE = exact([[1, 1, 1], [-1, -1, -1], [1, -1, 0], [-1, 1, 0]])
 
 
-@claim(paper="COPI", place="§2.4, \"act to reduce correlation\"", verdict="holds if",
+@claim(paper="COPI", place="§2.4", verdict="holds if",
+       quote="act to reduce correlation by providing either positive or negative feedback",
        says="Lateral weights bring E[x_i x_j] of two units nearer to 0 (which §2.3 calls their correlation).",
        why="If these are all units there are (and η is small). Of three, a pair with E[x₁x₂] = 0 is given one by its "
            "third: what falls is the sum of squares, ‖C_off‖², under `left`. It can fall by falling activities "
@@ -351,8 +402,9 @@ def test_text_lateral_weights_reduce_correlation(seen):
         assert same((x @ R.T)[:, 0], (x @ R.T)[:, 1])
 
 
-@claim(paper="COPI", place="§2.3, \"zero covariance\", with §2.4; §4, \"reduce the inter-unit covariance\"",
-       says="Decorrelation lowers the covariance of two units.", verdict="holds if",
+@claim(paper="COPI", place="§2.3, with §2.4; §4, of rules such as this", verdict="holds if",
+       quote="which in turn reduce the inter-unit covariance",
+       says="Decorrelation lowers the covariance of two units.",
        why="Holds for two units whose means are 0 (and η is small). Two independent units with means of 2 have no "
            "covariance, and are given a negative one, since E[x₁x₂] = 4 is what R works against. Of three units with "
            "means of 0, two without a covariance are given one of −399/80000 at η = 1/100.")
@@ -374,8 +426,9 @@ def loss_from(layer, a, params, target):
     return copi.quadratic(y, target)
 
 
-@claim(paper="COPI", place="§2.5, \"guarantees that … driven in the direction of locally-decreasing loss\"",
-       says="A small move of a layer's states along δ = −dℓ/da lowers the loss.", verdict="holds if",
+@claim(paper="COPI", place="§2.5", verdict="holds if",
+       quote="guarantees that the neuronal states are driven in the direction of locally-decreasing loss",
+       says="A small move of a layer's states along δ = −dℓ/da lowers the loss.",
        why="If no unit above is on its kink: by a millionth of δ, for every sample and layer where δ is not 0. At a "
            "kink f′(0) is a choice, and δ may point uphill: with f′(0) = 1, W₁ = (1, 1)ᵀ, W₂ = ((1, −1), (1, −½)), "
            "W₃ = (−1, 3/5), R = I, y₀ = 1, y* = 4/5 the loss rises for every move along δ₁, however small.")
@@ -404,7 +457,8 @@ def test_text_sgd_perturbations_point_downhill(seen):
         seen.case(loss_at(trace.a[0] + delta / 10**size) < loss_at(trace.a[0]), condition=False)
 
 
-@claim(paper="COPI", place="§2.3, \"desirable\" state z; §2.5, \"a desired direction\"", verdict="holds if",
+@claim(paper="COPI", place="§2.3; §2.5", verdict="holds if",
+       quote="an error signal which perturbs the neuron’s state in a desired direction",
        says="The target state z = a + δ is a better one: the loss is lower there than at a.",
        why="Holds if the loss is ½‖y − y*‖² (one linear layer). With ‖y − y*‖², the loss of Algorithm 1, z = 2y* − a "
            "is the mirror image of a in y*, with exactly the same loss. What points downhill is the direction "
@@ -418,7 +472,8 @@ def test_text_target_states_are_better_states(seen):
             seen.case(loss(z, target)[0] < loss(a, target)[0], condition=loss is copi.half_quadratic)
 
 
-@claim(paper="COPI", place="§2.5, \"each of these methods uses the same error signal δ_L\"", verdict="holds",
+@claim(paper="COPI", place="§2.5", verdict="holds",
+       quote="each of these methods uses the same error signal δ_L for the output layer",
        says="BP, FA, DFA and target propagation as printed start from the same δ_L.",
        why="Exactly. (Of the methods here beyond the paper's, node perturbation and IL-prox don't.)")
 def test_text_all_methods_start_from_the_same_error(seen):
@@ -429,21 +484,63 @@ def test_text_all_methods_start_from_the_same_error(seen):
         seen.case(all(same(top, tops[0]) for top in tops))
 
 
-@claim(paper="COPI", place="§2.5, \"do not make use of gradient information. We explore alternatives\"",
-       verdict="false",
-       says="Feedback alignment and its direct form use no gradient information.",
-       why="Both multiply by f′(a_l), as printed: δ_l is not B δ wherever a unit is below 0. They avoid the "
-           "transposed weights, and start from the loss's gradient at the output.")
+@claim(paper="COPI", place="§2.5", verdict="holds if",
+       quote="methods that do not make use of gradient information. We explore alternatives below",
+       says="Feedback alignment and its direct form pass errors down without gradient information.",
+       why="Holds if f′ = 1, where δ_l is B δ; else both multiply by f′(a_l), as printed. What they avoid is the "
+           "transposed weights. (It is said as a wish; and δ_L, the loss's gradient at the output, is where all of "
+           "them start.)")
 def test_text_feedback_alignment_uses_no_gradients(seen):
     for seed in SEEDS:
         params, B, y0, target = network(seed)
-        trace, task = copi.forward(params, y0), copi.Task(target, feedback=B)
-        for name in ("fa", "dfa"):
-            first, top = copi.CREDIT[name](params, trace, task)
-            seen.case(same(first, top @ B[0].T))
+        for f in (copi.identity, copi.leaky_relu):
+            trace, task = copi.forward(params, y0, f), copi.Task(target, activation=f, feedback=B)
+            for name in ("fa", "dfa"):
+                first, top = copi.CREDIT[name](params, trace, task)
+                seen.case(same(first, top @ B[0].T), condition=f is copi.identity)
 
 
-@claim(paper="COPI", place="§2.7, \"could eventually average out to a diagonal matrix\"", verdict="holds if",
+@claim(paper="COPI", place="§2.5", verdict="holds if",
+       quote="Supposing a top-down (approximate) inverse model … exists for every layer",
+       says="Every layer has an inverse model, f(B y_{l+1}) = y_l.",
+       why="Holds for one that is regular, and not for one with fewer units than the states below it span: two y_l "
+           "may then give the same y_{l+1}. From 10 outputs no map leads back to the states of 500 units. (It is "
+           "supposed, and \"approximate\"; docs/credit.md has what it costs.)")
+def test_text_every_layer_has_an_inverse(seen):
+    for seed in SEEDS:
+        (y,) = drawn(seed, (4, 2))
+        W = exact([[2, 1], [1, 1]])
+        seen.case(same(y @ W.T @ exact([[1, -1], [-1, 2]]).T, y))
+        narrow, same_above = exact([[2, 1]]), exact([[1, -2]])  # W · (1, −2)ᵀ = 0
+        below, above = (y, y + same_above), (y @ narrow.T, (y + same_above) @ narrow.T)
+        assert same(*above)
+        seen.case(same(*below), condition=False)
+
+
+@claim(paper="COPI", place="§2.5", verdict="holds if",
+       quote="a more direct theoretical relationship could also be established via methods such as GAIT propagation",
+       says="δ of GAIT-prop is backpropagation's, to first order in γ.",
+       why="Holds if W R is orthogonal and given its inverse: exactly, where no state crosses a kink. With another W "
+           "R it is not, however small γ is.")
+def test_text_gait_prop_is_backpropagation(seen):
+    three, four = ONE * 3 / 5, ONE * 4 / 5
+    turn, mirror = exact([[three, four], [-four, three]]), exact([[0, 1], [1, 0]])
+    method = copi.GaitProp(ONE / 10**6, inverse="given")
+    for seed in SEEDS:
+        y0, target = drawn(seed, (5, 2), (5, 2))
+        shear, back = exact([[1, 1], [0, 1]]), exact([[1, -1], [0, 1]])
+        for W2, inverse in ((turn, turn.T), (2 * turn, turn.T / 2), (shear, back)):
+            params = copi.Params((turn, W2 @ mirror), (identity(2), mirror))
+            trace = copi.forward(params, y0)
+            clear = np.all([(abs(a) > ONE / 1000).all(axis=1) for a in trace.a], axis=0)
+            assert clear.any()
+            ours = method(params, trace, copi.Task(target, feedback=(inverse,)))
+            bp = copi.backpropagation(params, trace, copi.Task(target))
+            seen.case(same(ours[0][clear], bp[0][clear]), condition=W2 is turn)
+
+
+@claim(paper="COPI", place="§2.7", verdict="holds if",
+       quote="which could eventually average out to a diagonal matrix in the case of decorrelated inputs",
        says="Between single-sample COPI and SGD, on decorrelated data, the difference averages out.",
        why="Holds if W waits until all samples have been seen. A single sample's x xᵀ is never diagonal (but for one "
            "live input), and after a pass in which W moves with every sample, the two have different weights.")
@@ -462,11 +559,13 @@ def test_text_sample_correlations_average_out(seen):
         seen.case(same(by_copi, by_sgd), condition=False)
 
 
-@claim(paper="COPI", place="§2.7, \"unaffected by sample-wise … cross-correlations\"; §3.1, \"negatively affected\"",
-       says="Correlations of the samples at hand enter SGD's update and not COPI's.", verdict="holds if",
+@claim(paper="COPI", place="§2.7; §3.1", verdict="holds if",
+       quote="the weight decay term is unaffected by sample-wise input cross-correlations, whereas SGD’s weight "
+             "decay is modified",
+       says="Correlations of the samples at hand enter SGD's update and not COPI's.",
        why="Holds if z is what is given, as in a linear layer with ½‖y − y*‖², where z = y*: COPI's is E[z xᵀ] − W "
-           "diag(E[x²]), SGD's E[z xᵀ] − W E[x xᵀ]. With δ given, as by the layers above, it is the other way "
-           "round: SGD's is E[δ xᵀ], and COPI's has W C_off besides.")
+           "diag(E[x²]), SGD's E[z xᵀ] − W E[x xᵀ]. With δ given, as by the layers above, it is the other way round: "
+           "SGD's is E[δ xᵀ], and COPI's has W C_off besides.")
 def test_text_copi_is_unaffected_by_sample_correlations(seen):
     plain, linked = (exact([[1, 1], [1, last], [1, 1], [1, -1]]) for last in (-1, 1))
     assert same(np.diag(moment(plain)), np.diag(moment(linked)))
@@ -484,8 +583,8 @@ def test_text_copi_is_unaffected_by_sample_correlations(seen):
             seen.case(same(*by_copi) and not same(*by_sgd), condition=z_given)
 
 
-@claim(paper="COPI", place="§4, \"effective local learning rule\"; Abstract, \"local neuron activities\"",
-       verdict="holds",
+@claim(paper="COPI", place="§4; Abstract", verdict="holds",
+       quote="We derived an effective local learning rule",
        says="Δw_ij needs z_i, x_j and w_ij, and nothing else.",
        why="With all other states and weights exchanged, Δw_ij is the same number. (z_i contains δ_i, for which "
            "backpropagation needs more.)")

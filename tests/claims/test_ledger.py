@@ -5,6 +5,7 @@ import re
 import pytest
 from ledger import Claim, Seen, claim
 from page import PAGE, all_claims, page
+from recorded import numbers, table
 
 CLAIMS = all_claims()
 
@@ -35,8 +36,9 @@ def test_every_proof_is_on_the_page():
 
 def one_claim(show, verdict, supported=None):
     return Claim(
-        paper="COPI", place="", says="", verdict=verdict, why="", supported=supported, proof=None, show=show, file=""
-    )
+        paper="COPI", place="", quote="", says="", verdict=verdict, why="", supported=supported, proof=None, show=show,
+        file="",
+    )  # fmt: skip
 
 
 def test_a_claim_without_cases_fails():
@@ -58,9 +60,50 @@ def test_the_verdict_follows_from_the_cases(cases, verdict):
     seen = Seen()
     for true, condition in cases:
         seen.case(true, condition=condition)
-    assert seen.verdict()[0] == verdict
+    assert seen.verdict() == verdict
+
+
+@pytest.mark.parametrize(
+    ("found", "supported"),
+    [
+        ([True, True], "borne out"),
+        ([True, "undecided"], "undecided"),
+        (["undecided", False, True], "not borne out"),
+    ],
+)
+def test_what_is_measured_follows_from_the_worst(found, supported):
+    seen = Seen()
+    for one in found:
+        seen.measurement("digits", one)
+    seen.measurement("MNIST", True)
+    assert seen.supported() == {"digits": supported, "MNIST": "borne out"}
+
+
+def test_a_measurement_can_be_turned_in_each_data_set():
+    def show(seen):
+        seen.measurement("digits", True)
+        seen.measurement("MNIST", "undecided")
+
+    mine = one_claim(show, "measured", {"digits": "borne out", "MNIST": "undecided"})
+    mine.test()
+    assert len(mine.turned()) == 4
+    assert mine.survivors() == []
+
+
+def test_a_paper_is_quoted_and_our_own_is_not():
+    with pytest.raises(ValueError, match="a paper's words are needed"):
+        claim(paper="COPI", place="", says="", verdict="holds", why="")
+    with pytest.raises(ValueError, match="of our own there are none"):
+        claim(paper="ours", place="", quote="so", says="", verdict="holds", why="")
+
+
+def test_what_is_on_record_is_read():
+    assert numbers("-0.0029 [-0.0047, −.0011]") == [-0.0029, -0.0047, -0.0011]
+    assert numbers(table("MNIST, `tmlr`, 10 epochs")["copi-fa"]["seeds"] + ".0") == [3.0]
+    with pytest.raises(AssertionError, match="no number in 'diverged'"):
+        numbers("diverged")
 
 
 def test_an_unknown_verdict_is_refused():
     with pytest.raises(ValueError, match="verdict is 'perhaps'"):
-        claim(paper="COPI", place="", says="", verdict="perhaps", why="")
+        claim(paper="COPI", place="", quote="so", says="", verdict="perhaps", why="")

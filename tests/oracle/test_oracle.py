@@ -309,6 +309,13 @@ def test_another_convention_is_recognised_in_a_step(conventions, mine, says):
     assert "pass it in Conventions" in report.diagnosis
 
 
+def test_another_slope_is_no_error_against_the_paper():
+    """Its text gives none: PyTorch's .01 is another choice, and the report says whose the default is."""
+    report = check(right(Conventions(slope=0.01)), only=("forward",))
+    assert "matches slope=0.01 (COPI's text gives no slope; 0.1 is its experiments')" in report.diagnosis
+    assert "as printed, slope 0.1" in report.summary()
+
+
 def test_samples_on_the_other_axis_are_recognised():
     report = check(Columns(plain), only=("copi_update",))
     assert "matches samples='columns': pass it in Conventions" in report.diagnosis

@@ -1,4 +1,4 @@
-"""What an implementation chose where COPI leaves a choice; the defaults are Algorithm 1 as printed."""
+"""What an implementation chose where COPI leaves a choice; the defaults are Algorithm 1 as printed, with slope 0.1."""
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -36,7 +36,7 @@ class Conventions:
         credit: "bp", "fa" or "dfa". For the latter two `perturbations` and `step` get the feedback weights B as their
             last argument, one array per layer above the first.
         activation: "leaky_relu", "relu", "identity", "tanh" or "sigmoid".
-        slope: of leaky ReLU below 0.
+        slope: of leaky ReLU below 0. COPI's text gives none; the default is that of its published experiments.
         derivative_at_zero: f′(0) of (leaky) ReLU; PyTorch's autograd takes the slope.
         output: what is compared with the target: "activation", y_L, or "pre-activation", a_L.
         reduction: whether updates are a "mean" or a "sum" over samples.

@@ -55,7 +55,8 @@ class Candidate:
         """As a diagnosis, with `more` behind its words."""
         change = (self.seen or self.change) if everywhere else None
         if self.is_convention:
-            says = f"matches {self.name}{more}: pass it in Conventions, if that is what you mean"
+            left_open = " (COPI's text gives no slope; 0.1 is its experiments')" if "slope=" in self.name else ""
+            says = f"matches {self.name}{left_open}{more}: pass it in Conventions, if that is what you mean"
             return Diagnosis(self.name, says, change)
         return Diagnosis(self.name, self.says + more, change, bracketed=self.name not in self.says)
 

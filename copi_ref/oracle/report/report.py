@@ -123,7 +123,7 @@ class Report:
         differing = ", ".join(f"{name}={value!r}" for name, value in self.conventions.differing().items())
         lines = [
             *self._verdict(),
-            f"{self.library} {self.precision}, conventions: {differing or 'Algorithm 1 as printed'}",
+            f"{self.library} {self.precision}, conventions: {differing or 'Algorithm 1 as printed, slope 0.1'}",
             "",
             f"{'check':21} {'tier':9} {'status':17} {'cases':>5}  {'worst error':>11}  {'catches':>8}",
             *(self._line(result) for result in self.results),
