@@ -33,7 +33,6 @@ from copi_ref.data.dataset import Dataset
 from copi_ref.decorrelation import (
     LATERAL_GAINS,
     LATERAL_RULES,
-    Whitening,
     decorrelation_update,
     preserving_gain,
     safe_eta_r,
@@ -62,12 +61,14 @@ from copi_ref.optimizers import (
 )
 from copi_ref.recipe import Recipe
 from copi_ref.state import State, member, stack
+from copi_ref.subsampling import Subsampled
 from copi_ref.task import Task
 from copi_ref.to_convergence.implicit_sgd import implicit_sgd_layer, implicit_sgd_step
 from copi_ref.to_convergence.inference import infer_prox_to_convergence, infer_to_convergence
 from copi_ref.to_convergence.minimise import NotConvergedError
 from copi_ref.training.evaluation import Evaluation, evaluate
 from copi_ref.training.fit import FitResult, NonFiniteError, fit
+from copi_ref.whitening import NormalizedWhitening, RowWhitening, TriangularWhitening, Whitening
 
 __version__ = "0.1.0"
 
@@ -90,6 +91,10 @@ __all__ = [  # in reading order  # noqa: RUF022
     "LATERAL_RULES",
     "decorrelation_update",
     "Whitening",
+    "NormalizedWhitening",
+    "TriangularWhitening",
+    "RowWhitening",
+    "Subsampled",
     "safe_eta_r",
     "LATERAL_GAINS",
     "preserving_gain",

@@ -11,9 +11,9 @@ from copi_ref.arrays.backend import Array, Namespace, namespace
 from copi_ref.arrays.moments import mean_sample
 from copi_ref.arrays.shown import shown
 from copi_ref.credit import find_credit, init_feedback
-from copi_ref.decorrelation import LATERAL_GAINS
+from copi_ref.decorrelation import LATERAL_GAINS, find_lateral_rule
 from copi_ref.network import Params, Trace, centred, forward, init_params
-from copi_ref.recipe import Rate, Recipe, find_lateral_rule, find_weight_rule
+from copi_ref.recipe import Rate, Recipe, find_weight_rule
 from copi_ref.state import State, generator_of, stack, standing_of
 from copi_ref.task import Generators, Task
 
@@ -84,7 +84,7 @@ def step(recipe: Recipe, state: State, y0: Array, target: Array) -> State:
             d, memory[layer] = direction(recipe, layer, dW, W[layer], memory[layer])  # "plain": d = ΔW
             W[layer] = W[layer] + passed.eta_w * d  # line 14
         if passed.eta_r is not None:
-            dR = lateral_update(recipe, layer, passed.trace.x[layer], R[layer])  # "right": −R C_off
+            dR = lateral_update(recipe, layer, passed, R[layer])  # "right": −R C_off
             R[layer] = R[layer] + passed.eta_r * dR  # line 15
             R[layer] = rescaled(recipe, state.params, layer, passed, R[layer])
     return after_updates(state, passed, W, R, memory)
@@ -224,9 +224,10 @@ def direction(recipe: Recipe, layer: int, dW: Array, W: Array, memory: Any) -> t
     return d, memory
 
 
-def lateral_update(recipe: Recipe, layer: int, x: Array, R: Array) -> Array:
+def lateral_update(recipe: Recipe, layer: int, passed: Passed, R: Array) -> Array:
     """Return ΔR of a layer (from 0) by the recipe's rule; a user's is checked."""
-    dR = find_lateral_rule(recipe.lateral_rule)(x, R)
+    rule, x = find_lateral_rule(recipe.lateral_rule), passed.trace.x[layer]
+    dR = rule(x, R, passed.rng) if getattr(rule, "draws", False) else rule(x, R)
     _check_update("R", layer, R, dR)
     return dR
 

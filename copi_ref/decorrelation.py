@@ -7,16 +7,24 @@ of both); it keeps a symmetric R symmetric to the last bit.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from fractions import Fraction
-from typing import Any, Literal
+from functools import partial
+from typing import Literal, cast
 
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array, Namespace
-from copi_ref.arrays.moments import mean_outer, mean_square, unit_size
+from copi_ref.arrays.moments import mean_outer, mean_square, narrow, off_diagonal_times, unit_size, wide
 from copi_ref.arrays.products import apply
+from copi_ref.whitening import NormalizedWhitening, RowWhitening, TriangularWhitening, Whitening
 
-LateralRuleName = Literal["symmetric", "left", "right", "whitening"]
+LateralRuleName = Literal[
+    "symmetric",
+    "left",
+    "right",
+    "whitening",
+    "whitening-normalized",
+    "whitening-triangular",
+    "whitening-rows",
+]
 
 
 def decorrelation_update(x: Array, R: Array, rule: LateralRuleName = "symmetric") -> Array:
@@ -27,7 +35,8 @@ def decorrelation_update(x: Array, R: Array, rule: LateralRuleName = "symmetric"
     - ``"left"``: ΔR = −C_off R (Eq. 4, first line: what the derivation gives)
     - ``"right"``: ΔR = −R C_off (Eq. 4, last line; Eq. 6; Algorithm 1, line 15)
     - ``"symmetric"``: ΔR = −½ (C_off R + (C_off R)ᵀ)
-    - ``"whitening"``: ΔR = −½ (C − I) R, which is ``Whitening(kappa=1/2)``; see there
+    - ``"whitening"``, ``"whitening-normalized"``, ``"whitening-triangular"``, ``"whitening-rows"``: `Whitening` and its
+      relatives, each with its default κ; see there
 
     Args:
         x: (…, N, K), decorrelated inputs of the layer, x = R y; rows are samples.
@@ -50,16 +59,12 @@ def decorrelation_update(x: Array, R: Array, rule: LateralRuleName = "symmetric"
     return update(x, R, xp)
 
 
-# Each multiplies x by R first, which costs N K², and never C by R, which costs K³.
-
-
 def _left(x: Array, R: Array, xp: Namespace) -> Array:
-    p = apply(R.mT, x)  # so that E[x pᵀ] = E[x xᵀ] R
-    return -(mean_outer(x, p) - mean_square(x, xp)[..., :, None] * R)
+    return -off_diagonal_times(x, R, xp)
 
 
 def _right(x: Array, R: Array, xp: Namespace) -> Array:
-    q = apply(R, x)  # so that E[q xᵀ] = R E[x xᵀ]
+    q = apply(R, x)  # so that E[q xᵀ] = R E[x xᵀ]; x is multiplied by R first, as in `off_diagonal_times`
     return -(mean_outer(q, x) - R * mean_square(x, xp)[..., None, :])
 
 
@@ -68,49 +73,34 @@ def _symmetric(x: Array, R: Array, xp: Namespace) -> Array:
     return (minus_M + minus_M.mT) / 2  # a sum of two floats does not depend on their order: exactly symmetric
 
 
-def _whitening(x: Array, R: Array, xp: Namespace) -> Array:
-    return _whiten(x, R, checks.coefficient("kappa", Whitening.kappa, x), xp)
-
-
-def _whiten(x: Array, R: Array, kappa: Any, xp: Namespace) -> Array:
-    off = -_left(x, R, xp)  # C_off R
-    return -((1 - kappa) * off + kappa * (mean_square(x, xp)[..., :, None] - 1) * R)
-
-
 LATERAL_RULES: dict[str, Callable[[Array, Array, Namespace], Array]] = {
     "symmetric": _symmetric,
     "left": _left,
     "right": _right,
-    "whitening": _whitening,
+    "whitening": lambda x, R, xp: Whitening()(x, R),
+    "whitening-normalized": lambda x, R, xp: NormalizedWhitening()(x, R),
+    "whitening-triangular": lambda x, R, xp: TriangularWhitening()(x, R),
+    "whitening-rows": lambda x, R, xp: RowWhitening()(x, R),
 }
 """ΔR by name; each takes x, R and their namespace."""
 
+LateralRule = Callable[..., Array]
+"""``(x, R) -> ΔR``, or with an attribute `draws` that is true ``(x, R, rng) -> ΔR``."""
 
-@dataclass(frozen=True)
-class Whitening:
-    """ΔR = −[(1 − κ) C_off + κ (diag(E[x²]) − I)] R (decorrelated backpropagation: Dalm et al. 2024, arXiv 2405.02385).
 
-    κ = 0 is `left`: it decorrelates. κ = 1 only drives E[x²] to 1. Between them E[x xᵀ] = I is the one rest with a
-    regular R, so inputs are whitened; inputs of deficient rank can't be, and R grows without bound for them.
-    Called as ``Whitening(kappa)(x, R)``; it can be a recipe's `lateral_rule`.
-
-    Args:
-        kappa: κ in [0, 1]; in exact mode an int or a Fraction.
+def find_lateral_rule(rule: str | LateralRule) -> LateralRule:
+    """Return the lateral rule of that name, or `rule` itself if it is callable.
 
     Raises:
-        TypeError: κ is no number.
-        ValueError: κ is not in [0, 1].
+        TypeError: a class.
+        ValueError: an unknown name.
     """
-
-    kappa: float | Fraction = Fraction(1, 2)
-
-    def __post_init__(self) -> None:
-        checks.one_number("kappa", self.kappa, minimum=0, maximum=1)
-
-    def __call__(self, x: Array, R: Array) -> Array:
-        """Return ΔR, (…, K, K), from x (…, N, K) and R (…, K, K); errors as `decorrelation_update`."""
-        xp = checks.arrays(x=(x, "NK"), R=(R, "KK"))
-        return _whiten(x, R, checks.coefficient("kappa", self.kappa, x), xp)
+    if isinstance(rule, type):
+        raise TypeError(f"lateral_rule is the class {rule.__name__}: needs an instance, as {rule.__name__}()")
+    if callable(rule):
+        return rule
+    checks.choice("lateral_rule", rule, LATERAL_RULES)
+    return partial(decorrelation_update, rule=cast(LateralRuleName, rule))
 
 
 def safe_eta_r(x: Array) -> Array:
@@ -134,12 +124,12 @@ def safe_eta_r(x: Array) -> Array:
         ValueError: `x` has fewer than two axes, or no samples.
     """
     xp = checks.arrays(x=(x, "NK"))
-    u, size = unit_size(x, (-2, -1), xp)
+    u, size = unit_size(wide(x), (-2, -1), xp)
     trace = xp.sum(mean_square(u, xp), axis=-1)
     dead, size = trace == 0, size[..., 0, 0]
     # masked before the division, as in fixed_point; + 1 keeps Fractions Fractions
     rate = 2 / (3 * xp.where(dead, trace + 1, trace)) / size / size
-    return xp.where(dead, trace, rate)
+    return narrow(xp.where(dead, trace, rate), x)
 
 
 def preserving_gain(y: Array, R: Array) -> Array:
@@ -164,15 +154,15 @@ def preserving_gain(y: Array, R: Array) -> Array:
     """
     xp = checks.arrays(y=(y, "NK"), R=(R, "KK"))
     checks.not_exact("preserving_gain", y)
-    u, size_y = unit_size(y, (-2, -1), xp)
-    v, size = unit_size(apply(R, u), (-2, -1), xp)
+    u, size_y = unit_size(wide(y), (-2, -1), xp)
+    v, size = unit_size(apply(wide(R), u), (-2, -1), xp)
     before, after = (xp.sum(mean_square(one, xp), axis=-1)[..., None, None] for one in (u, v))
     dead = (before == 0) | (after == 0)
     gain = xp.sqrt(before) / xp.sqrt(xp.where(dead, after + 1, after)) / size
     # A gain for an R of any size would hide for ever that training had diverged.
     power = after * (size_y * size) ** 2
     gain = xp.where(xp.isfinite(power), gain, power)
-    return xp.where(dead, xp.ones_like(gain), gain)
+    return narrow(xp.where(dead, xp.ones_like(gain), gain), y)
 
 
 LateralGainName = Literal["none", "power"]

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array
-from copi_ref.arrays.moments import mean_outer, mean_square, unit_size
+from copi_ref.arrays.moments import mean_outer, mean_square, narrow, unit_size, wide
 from copi_ref.arrays.products import solve
 
 
@@ -100,10 +100,15 @@ def scaled_copi_update(x: Array, z: Array, W: Array, epsilon: Any = Fraction(1, 
     """
     xp = checks.arrays(x=(x, "NK"), z=(z, "NM"), W=(W, "MK"))
     checks.number("epsilon", epsilon, minimum=0)
-    u, size = unit_size(x, -2, xp)
-    scale = mean_square(u, xp)[..., None, :] + checks.coefficient("epsilon", epsilon, x) / size / size
+    u, size = unit_size(wide(x), -2, xp)
+    epsilon = checks.coefficient("epsilon", epsilon, size) + 0 * size
+    size = xp.where(epsilon > 0, size * 0 + 1, size)  # ε is in units of x², and keeps what is small from mattering
+    u = wide(x) / size
+    power = mean_square(u, xp)[..., None, :]
+    scale = power + epsilon
     # Masked before the division: where(dead, 0, 1/scale) would still divide by 0. The numerator is 0 there.
-    return copi_update(u, z, W * size) / xp.where(scale == 0, scale + 1, scale) / size
+    scale = xp.where(scale == 0, scale + 1, scale)
+    return narrow((mean_outer(wide(z), u) / size - power * wide(W)) / scale, x)
 
 
 def nlms_update(x: Array, delta: Array) -> Array:
@@ -125,9 +130,9 @@ def nlms_update(x: Array, delta: Array) -> Array:
         ValueError: shapes that don't fit.
     """
     xp = checks.arrays(x=(x, "NK"), delta=(delta, "NM"))
-    u, size = unit_size(x, -1, xp)  # ‖x‖² is size² ‖u‖²
+    u, size = unit_size(wide(x), -1, xp)  # ‖x‖² is size² ‖u‖²
     power = xp.sum(u * u, axis=-1, keepdims=True)
-    return mean_outer(delta / xp.where(power == 0, power + 1, power) / size, u)
+    return narrow(mean_outer(wide(delta) / xp.where(power == 0, power + 1, power) / size, u), x)
 
 
 def oja_update(x: Array, y: Array, M: Array) -> Array:
@@ -176,10 +181,10 @@ def fixed_point(x: Array, z: Array) -> Array:
         ValueError: shapes that don't fit.
     """
     xp = checks.arrays(x=(x, "NK"), z=(z, "NM"))
-    u, size = unit_size(x, -2, xp)
+    u, size = unit_size(wide(x), -2, xp)
     power = mean_square(u, xp)[..., None, :]
     # The denominator is masked before the division: where(dead, 0, 1/power) would still divide by 0.
-    return mean_outer(z, u) / xp.where(power == 0, power + 1, power) / size
+    return narrow(mean_outer(wide(z), u) / xp.where(power == 0, power + 1, power) / size, x)
 
 
 WeightRuleName = Literal["copi", "copi-scaled", "sgd", "nlms"]

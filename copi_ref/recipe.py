@@ -2,15 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from copi_ref.activations import Activation, leaky_relu
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array, FloatName, float_name
 from copi_ref.arrays.shown import shown
 from copi_ref.credit import CreditName, find_credit
-from copi_ref.decorrelation import LATERAL_GAINS, LATERAL_RULES, LateralGainName, LateralRuleName, decorrelation_update
+from copi_ref.decorrelation import (
+    LATERAL_GAINS,
+    LATERAL_RULES,
+    LateralGainName,
+    LateralRule,
+    LateralRuleName,
+    find_lateral_rule,
+)
 from copi_ref.learning_rules import WEIGHT_RULES, WeightRuleName
 from copi_ref.losses import Loss, quadratic
 from copi_ref.optimizers import Optimizer, plain
@@ -18,9 +24,6 @@ from copi_ref.task import OUTPUTS, CreditMethod, OutputName
 
 WeightRule = Callable[[Array, Array, Array, Array], Array]
 """``(x, a, delta, W) -> ΔW``."""
-
-LateralRule = Callable[[Array, Array], Array]
-"""``(x, R) -> ΔR``."""
 
 Rate = float | Array | Callable[[int], Any]
 """A learning rate: a number, an ensemble's array of shape (S, 1, 1), or a function of the epoch that gives one."""
@@ -43,8 +46,8 @@ class Recipe:
         credit: how δ is found: a name in `CREDIT`, or a callable ``(params, trace, task) -> deltas``.
         weight_rule: a name in `WEIGHT_RULES`: "copi" (Eq. 3), "copi-scaled", "sgd" (§2.7), "nlms"; or a callable
             ``(x, a, delta, W) -> ΔW``.
-        lateral_rule: "symmetric", "left", "right", "whitening" (see `decorrelation_update`), or "none": R stays as it
-            is; or a callable ``(x, R) -> ΔR`` such as ``Whitening(kappa=0.1)``.
+        lateral_rule: a name in `LATERAL_RULES` (see `decorrelation_update`), or "none": R stays as it is; or a callable
+            ``(x, R) -> ΔR`` such as ``Whitening(kappa=0.1)`` or ``Subsampled("left", share=0.1)``.
         lateral_gain: "none", or "power": R is scaled after each step so that x keeps the power of y, see
             `preserving_gain`.
         centring: rate at which a running mean μ of each layer's input follows the batches, μ ← μ + rate (E[y] − μ);
@@ -119,17 +122,3 @@ def find_weight_rule(rule: str | WeightRule) -> WeightRule:
         ValueError: an unknown name.
     """
     return rule if callable(rule) else checks.choice("weight_rule", rule, WEIGHT_RULES)
-
-
-def find_lateral_rule(rule: str | LateralRule) -> LateralRule:
-    """Return the lateral rule of that name, or `rule` itself if it is callable.
-
-    Raises:
-        ValueError: an unknown name.
-    """
-    if isinstance(rule, type):
-        raise TypeError(f"lateral_rule is the class {rule.__name__}: needs an instance, as {rule.__name__}()")
-    if callable(rule):
-        return rule
-    checks.choice("lateral_rule", rule, LATERAL_RULES)
-    return partial(decorrelation_update, rule=cast(LateralRuleName, rule))

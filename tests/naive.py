@@ -113,7 +113,7 @@ def off_diagonal(x):
 
 
 def decorrelation_update(x, R, rule):
-    """Eq. 4, its first line (left) or its last (right), or the mean of the first and its transpose; whitening at ½."""
+    """Eq. 4, its first line (left) or its last (right), or the mean of the first and its transpose; or a whitening."""
     C_off, size = off_diagonal(x), range(len(R))
 
     def left(i, j):
@@ -125,20 +125,59 @@ def decorrelation_update(x, R, rule):
     def symmetric(i, j):
         return (left(i, j) + left(j, i)) / 2
 
-    if rule == "whitening":
-        return whitening_update(x, R, Fraction(1, 2))
+    if rule.startswith("whitening"):
+        kappa = Fraction(1, 2) if rule == "whitening-rows" else Fraction(1, 1000)
+        return WHITENING[rule](x, R, kappa)
     return matrix(len(R), len(R), {"left": left, "right": right, "symmetric": symmetric}[rule])
 
 
+def from_unit_power(x, i):
+    """v_i = E[x_i²] − 1."""
+    return mean(x[n][i] ** 2 for n in samples(x)) - 1
+
+
 def whitening_update(x, R, kappa):
-    """Dalm et al. 2024: −Σ_k [(1 − κ) C_ik + κ (E[x_i²] − 1) 1(i = k)] r_kj, with C_ik for i ≠ k only."""
+    """Dalm et al. 2024: −(1 − κ) Σ_k C_ik r_kj, k ≠ i, − κ r_ij v_j."""
+    C_off, size = off_diagonal(x), range(len(R))
+    return matrix(len(R), len(R), lambda i, j: -(1 - kappa) * sum(C_off[i][k] * R[k][j] for k in size)
+                  - kappa * R[i][j] * from_unit_power(x, j))  # fmt: skip
+
+
+def normalized_whitening_update(x, R, kappa):
+    """−(1 − κ)/(K − 1) Σ_k C_ik r_kj, k ≠ i, − 2κ r_ij v_j."""
+    C_off, size = off_diagonal(x), range(len(R))
+    pairs = len(R) - 1
+    return matrix(len(R), len(R), lambda i, j: -(1 - kappa) * sum(C_off[i][k] * R[k][j] for k in size) / pairs
+                  - 2 * kappa * R[i][j] * from_unit_power(x, j))  # fmt: skip
+
+
+def triangular_whitening_update(x, R, kappa):
+    """−(1 − κ) √i Σ_k C_ik r_kj, k < i, − κ r_ij v_j, i from 0."""
+    C_off = off_diagonal(x)
+
+    def below(i, j):
+        return math.sqrt(i) * sum(C_off[i][k] * R[k][j] for k in range(i))
+
+    return matrix(len(R), len(R), lambda i, j: -(1 - kappa) * below(i, j) - kappa * R[i][j] * from_unit_power(x, j))
+
+
+def row_whitening_update(x, R, kappa):
+    """−Σ_k [(1 − κ) C_ik + κ (E[x_i²] − 1) 1(i = k)] r_kj, with C_ik for i ≠ k only."""
 
     def entry(i, k):
         if i == k:
-            return kappa * (mean(x[n][i] ** 2 for n in samples(x)) - 1)
+            return kappa * from_unit_power(x, i)
         return (1 - kappa) * mean(x[n][i] * x[n][k] for n in samples(x))
 
     return matrix(len(R), len(R), lambda i, j: -sum(entry(i, k) * R[k][j] for k in range(len(R))))
+
+
+WHITENING = {
+    "whitening": whitening_update,
+    "whitening-normalized": normalized_whitening_update,
+    "whitening-triangular": triangular_whitening_update,
+    "whitening-rows": row_whitening_update,
+}
 
 
 def safe_eta_r(x):

@@ -17,7 +17,7 @@ from copi_ref.data import DataError, Dataset, load_named
 from copi_ref.data.named import DATA_VARIABLE, FILE_NAMES
 from copi_ref.experiments.config import LARGEST, OVERRIDES, Plan, check_count, surroundings
 from copi_ref.experiments.folder import FinishedRun, RunError, RunFailedError, check
-from copi_ref.experiments.presets import METHODS, PAPER_METHODS, PRESETS, WITHOUT_R, PresetName, check_eta_r
+from copi_ref.experiments.presets import LATERAL, METHODS, PAPER_METHODS, PRESETS, WITHOUT_R, PresetName, check_lateral
 from copi_ref.experiments.recorded import run_ensemble_into, run_into
 from copi_ref.experiments.results import write_summary
 from copi_ref.experiments.runner import Run, run_of, summarize
@@ -37,7 +37,7 @@ def add_commands(commands: Any) -> None:
     demo.set_defaults(
         command=_demo, after_interrupt="; the same command again goes on where it was", dataset="digits", preset="demo",
         method=list(PAPER_METHODS), data_dir=None,
-        held_out=None, hidden=None, eta_w=None, eta_r=None, error_scale=None,
+        held_out=None, hidden=None, eta_w=None, eta_r=None, error_scale=None, lateral_rule=None,
     )  # fmt: skip
 
     train = commands.add_parser(
@@ -55,6 +55,10 @@ def add_commands(commands: Any) -> None:
     train.add_argument("--hidden", type=_sizes, help="units of the hidden layers, as 500,500 (default: the preset's)")
     train.add_argument("--eta-w", type=number, help="learning rate of W (default: the preset's)")
     train.add_argument("--eta-r", type=number, help="learning rate of R (default: the preset's)")
+    train.add_argument(
+        "--lateral", dest="lateral_rule", choices=LATERAL, metavar="RULE",
+        help=f"how R learns (default: the preset's): {', '.join(LATERAL)}",
+    )  # fmt: skip
     train.add_argument("--error-scale", type=number, help="factor on every δ (default: the preset's)")
     train.add_argument(
         "--data-dir", type=Path, help=f"folder that `copi-ref data fetch` has filled (default: ${DATA_VARIABLE})"
@@ -169,8 +173,9 @@ def _check_settings(plans: Sequence[Plan], dataset: Dataset, options: argparse.N
         DataError: a sample that is infinite in the dtype of the weights.
     """
     try:
-        if options.eta_r is not None:
-            check_eta_r(options.method)
+        for setting in ("eta_r", "lateral_rule"):
+            if getattr(options, setting) is not None:
+                check_lateral(setting, options.method)
         recipes = [plan.experiment().recipe for plan in plans]
     except (TypeError, ValueError) as error:
         raise RunError(str(error)) from error

@@ -6,7 +6,7 @@ from typing import Any
 
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array
-from copi_ref.arrays.moments import mean_outer, mean_square, unit_size
+from copi_ref.arrays.moments import mean_outer, mean_square, narrow, unit_size, wide
 from copi_ref.arrays.products import apply
 from copi_ref.network import Params, Trace
 from copi_ref.task import Task, required_feedback
@@ -44,8 +44,8 @@ def learn_inverse(feedback: tuple[Array, ...], trace: Trace, eta_b: Any) -> tupl
     learnt = []
     for B, a, y in zip(feedback, trace.a[:-1], trace.y[1:], strict=True):
         xp = checks.arrays(a=(a, "NK"), y=(y, "NM"), B=(B, "KM"))
-        u, size = unit_size(y, (-2, -1), xp)
+        u, size = unit_size(wide(y), (-2, -1), xp)
         power = xp.sum(mean_square(u, xp), axis=-1, keepdims=True)[..., None]
-        step = mean_outer(a - apply(B, y), u) / xp.where(power == 0, power + 1, power) / size
-        learnt.append(B + checks.coefficient("eta_b", eta_b, B) * step)
+        step = mean_outer(wide(a - apply(B, y)), u) / xp.where(power == 0, power + 1, power) / size
+        learnt.append(B + checks.coefficient("eta_b", eta_b, B) * narrow(step, B))
     return tuple(learnt)

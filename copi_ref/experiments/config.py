@@ -32,7 +32,7 @@ def check_count(name: str, value: Any) -> None:
     checks.whole_number(name, value, minimum=1, maximum=LARGEST)
 
 
-OVERRIDES = ("eta_w", "eta_r", "error_scale")
+OVERRIDES = ("eta_w", "eta_r", "error_scale", "lateral_rule")
 """What of a preset's recipe a run may change."""
 
 
@@ -40,8 +40,8 @@ OVERRIDES = ("eta_w", "eta_r", "error_scale")
 class Plan:
     """One run: one method with one seed. `hidden` and `overrides` change what the preset says.
 
-    One of the `overrides` that the method makes no use of, `eta_r` without R, counts as not there: runs that differ in
-    it alone are the same run.
+    One of the `overrides` that the method makes no use of, `eta_r` or `lateral_rule` without R, counts as not there:
+    runs that differ in it alone are the same run.
     """
 
     dataset: str
@@ -58,7 +58,7 @@ class Plan:
     @property
     def changes(self) -> dict[str, Any]:
         """The overrides that the method makes use of."""
-        unused = ("eta_r",) if self.method in WITHOUT_R else ()
+        unused = ("eta_r", "lateral_rule") if self.method in WITHOUT_R else ()
         return {name: value for name, value in self.overrides.items() if name not in unused}
 
     def experiment(self) -> Experiment:

@@ -7,9 +7,18 @@ from typing import Any, Literal
 from copi_ref.arrays import checks
 from copi_ref.credit import CREDIT, ProximalInferenceLearning
 from copi_ref.data.dataset import Dataset
+from copi_ref.decorrelation import LATERAL_RULES
 from copi_ref.losses import half_quadratic, quadratic
 from copi_ref.optimizers import Adam, adam, adam_tmlr, plain
 from copi_ref.recipe import Recipe
+from copi_ref.subsampling import Subsampled
+
+LATERAL = {
+    **dict.fromkeys(LATERAL_RULES),
+    "left-subsampled": Subsampled("left"),
+    "whitening-subsampled": Subsampled("whitening"),
+}
+"""Lateral rules that a run can be given: the names of the table, and those that draw a tenth of each batch."""
 
 PAPER_METHODS = ("copi-bp", "copi-fa", "bp-decorrelated", "bp-adam")
 """What COPI's paper compares."""
@@ -84,12 +93,16 @@ def experiment(preset: "PresetName", method: str, dataset: str) -> Experiment:
 def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     """Return a recipe with other settings, where the learning rate of IL-prox by itself is α and not η_W.
 
-    Its step is W + 1 · ΔW, with α in the energy that its states come from: a rate `eta_w` goes to ``credit.alpha``.
+    Its step is W + 1 · ΔW, with α in the energy that its states come from: a rate `eta_w` goes to ``credit.alpha``. A
+    `lateral_rule` is a name in `LATERAL`.
 
     Raises:
         TypeError, ValueError: settings that the recipe refuses.
     """
     changes = dict(changes)
+    if "lateral_rule" in changes:
+        named = checks.choice("lateral_rule", changes["lateral_rule"], LATERAL)
+        changes["lateral_rule"] = named or changes["lateral_rule"]
     if isinstance(recipe.credit, ProximalInferenceLearning) and "eta_w" in changes:
         alpha = changes.pop("eta_w")
         checks.positive_number("eta_w, here α of IL-prox,", alpha)
@@ -97,14 +110,14 @@ def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     return replace(recipe, **changes)
 
 
-def check_eta_r(methods: Sequence[str]) -> None:
-    """Check that one method at least makes use of a rate of the lateral weights that was given.
+def check_lateral(setting: str, methods: Sequence[str]) -> None:
+    """Check that one method at least makes use of a setting of the lateral weights that was given.
 
     Raises:
         ValueError: none does.
     """
     if all(method in WITHOUT_R for method in methods):
-        raise ValueError(f"eta_r is given, but there is no R in {', '.join(methods)}: leave it out")
+        raise ValueError(f"{setting} is given, but there is no R in {', '.join(methods)}: leave it out")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from copi_ref.arrays import checks
 from copi_ref.arrays.backend import BackendName, backend_name, use_backend
 from copi_ref.data.dataset import Dataset
 from copi_ref.experiments.config import Plan, check_count, surroundings
-from copi_ref.experiments.presets import WITHOUT_R, PresetName, check_eta_r
+from copi_ref.experiments.presets import WITHOUT_R, PresetName, check_lateral
 from copi_ref.experiments.recorded import run_into
 
 Load = Callable[[str, Path | None, int | None], Dataset]
@@ -127,7 +127,7 @@ def _check(values: dict[str, Any]) -> None:
         if not isinstance(value, KINDS.get(name, object)):
             raise TypeError(f"{name} is {value!r}: needs a {KINDS[name].__name__}")
     if "eta_r" in values:
-        check_eta_r(values["methods"])
+        check_lateral("eta_r", values["methods"])
     checks.whole_number("held_out", values.get("held_out", 1), minimum=1)
     check_count("epochs", values["epochs"])
     for units in values.get("hidden", ()):

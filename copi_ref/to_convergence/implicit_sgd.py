@@ -7,6 +7,7 @@ import numpy as np
 
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array, HostArray
+from copi_ref.arrays.moments import narrow, wide
 from copi_ref.arrays.products import apply
 from copi_ref.credit import backpropagation
 from copi_ref.learning_rules import sgd_update
@@ -23,7 +24,7 @@ def implicit_sgd_layer(x: Array, W: Array, target: Array, alpha: Any) -> Array:
 
     For one sample that is W_b + α/(1 + α‖x‖²) (y* − W_b x) xᵀ: stable for every α > 0. For a batch it is the proximal
     step of its mean loss, and as α grows it tends to the least squares solution that is nearest to W_b. Directions in
-    which the samples have less than max(N, K) ε of their largest singular value count as none.
+    which the samples have less than min(N, K) ε of their largest singular value count as none.
 
     Args:
         x: (…, N, K), inputs; rows are samples.
@@ -47,12 +48,12 @@ def implicit_sgd_layer(x: Array, W: Array, target: Array, alpha: Any) -> Array:
     error = target - apply(W, x)
     # With X = U S Vᵀ, E[e xᵀ] (E[x xᵀ] + I/α)⁻¹ = eᵀ U (S + N/(α S))⁻¹ Vᵀ. No matrix is formed of which a large α, or
     # samples that depend on each other, would take all digits.
-    U, S, Vt = xp.linalg.svd(x, full_matrices=False)
-    smallest = max(x.shape[-2:]) * xp.finfo(x.dtype).eps * xp.max(S, axis=-1, keepdims=True)
+    U, S, Vt = xp.linalg.svd(wide(x), full_matrices=False)
+    smallest = S.shape[-1] * xp.finfo(S.dtype).eps * xp.max(S, axis=-1, keepdims=True)
     none = smallest >= S
     S = xp.where(none, xp.ones_like(S), S)
     factor = xp.where(none, xp.zeros_like(S), 1 / (S + x.shape[-2] / alpha / S))
-    return W + (error.mT @ U * factor[..., None, :]) @ Vt
+    return W + narrow((wide(error).mT @ U * factor[..., None, :]) @ Vt, x)
 
 
 def implicit_sgd_step(params: Params, y0: Array, task: Task, alpha: float, tolerance: float = 1e-8) -> Params:

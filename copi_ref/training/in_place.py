@@ -105,12 +105,11 @@ def _add_to_W(recipe: Recipe, layer: int, passed: Passed, W: Array, memory: Any,
 
 def _add_to_R(recipe: Recipe, layer: int, passed: Passed, R: Array, scratch: Scratch) -> None:
     """Add η_R ΔR to R in place."""
-    x, eta = passed.trace.x[layer], passed.eta_r
     add = LATERAL.get(recipe.lateral_rule) if isinstance(recipe.lateral_rule, str) else None
     if add is not None:
-        add(R, x, eta, scratch)
+        add(R, passed.trace.x[layer], passed.eta_r, scratch)
     else:
-        R += eta * lateral_update(recipe, layer, x, R)
+        R += passed.eta_r * lateral_update(recipe, layer, passed, R)
 
 
 def _copi(W: Array, seen: Seen, eta: Any, scratch: Scratch) -> None:

@@ -31,15 +31,19 @@ UNJUDGED = (
     (
         "§4",
         "we derived an efficient decorrelation rule",
-        "no measure is named. A step takes 2 N K² multiplications, as many as R and a square W take, and no inverse; how "
-        "many steps are needed depends on the inputs",
+        "no measure is named. A step takes 2 N K² multiplications, as many as R and a square W take, and no inverse; "
+        "how many steps are needed depends on the inputs",
     ),
     (
         "§4",
         "allows for more interpretable deep learning",
         "no measure is named; docs/results.md shows what fields are like",
     ),
-    ("§4", "captures some of the key elements of batch normalization", "the one that is named, demeaning, has a row"),
+    (
+        "§4",
+        "captures some of the key elements of batch normalization",
+        'demeaning has a row; "whitening of batches" is said of another paper',
+    ),
     ("§3.1", "We attribute this benefit to the explicit knowledge", "a cause; what is equal and what is not has rows"),
     ("§4", "COPI may also shed light on learning and information processing in biological systems", "about other work"),
 )

@@ -33,8 +33,9 @@ def stepped(params, y0, target):
 @claim(paper="COPI", place="App. A, Algorithm 1, line 5", verdict="holds if",
        quote="x_l = R_l y_{l−1} ▷ Decorrelate the input data",
        says="x = R y decorrelates the input.",
-       why="If the first line of Eq. 4, at a safe rate, has been at work on R for long. From R = I the "
-           "input goes in as it is, and with line 15 at work R may leave every bound (§2.4).")  # fmt: skip
+       why="If the first line of Eq. 4, at a safe rate, has been at work on R for long, on the same "
+           "samples. From R = I the input goes in as it is, and with line 15 at work R may leave every "
+           "bound (§2.4).")  # fmt: skip
 def test_line_5_decorrelates(seen):
     def is_decorrelated(y, R):
         x = copi.forward(copi.Params((np.eye(3),), (R,)), y).x[0]
@@ -68,7 +69,7 @@ def test_line_6_is_one_linear_map(seen):
 @claim(paper="COPI", place="App. A, Algorithm 1, line 7", verdict="holds",
        quote="y_l = f(a_l) ▷ Compute output",
        says="y = f(a), unit by unit, and is the next input.",
-       why="Leaky ReLU; its slope, which the text leaves open, is 1/10 here, as in the published experiments.")  # fmt: skip
+       why="Leaky ReLU, with the published experiments' slope of 1/10: the text leaves it open.")  # fmt: skip
 def test_line_7_feeds_the_next_layer(seen):
     for seed in SEEDS:
         params, y0, _ = network(seed)

@@ -21,18 +21,20 @@ def test_the_diagonal_formula_is_the_regression(seen):
 
 @claim(paper="COPI", place="App. B, fixed point", verdict="holds if",
        quote="at its ‘fixed point’ … W_l = E[z_l x_lᵀ]diag(E[x_l²])⁻¹",
-       says="COPI rests at W = E[z xᵀ] diag(E[x²])⁻¹ for fixed z.",
-       why="If no input is 0 in all samples, correlated or not. For one that is, the inverse doesn't "
-           "exist, and COPI rests at any weights.")  # fmt: skip
+       says="For fixed z COPI rests at W = E[z xᵀ] diag(E[x²])⁻¹, and nowhere else.",
+       why="If no input is 0 in all samples, correlated or not. Of one that is, every weight is at "
+           "rest, and the inverse doesn't exist.")  # fmt: skip
 def test_copi_rests_at_the_fixed_point(seen):
     for seed in SEEDS:
         x, z = drawn(seed, (6, 4), (6, 3))
-        inverse = np.diag(1 / np.diag(moment(x)))
-        seen.case(same(copi.copi_update(x, z, z.T @ x / 6 @ inverse), 0))
-        x[:, 1] = 0 * ONE
-        seen.case(bool(np.diag(moment(x)).all()), condition=False)
-        W = copi.fixed_point(x, z) + exact([0, seed, 0, 0])
-        assert same(copi.copi_update(x, z, W), 0)
+        elsewhere = exact([0, seed + 1, 0, 0])
+        for alive in (True, False):
+            x = x * exact([1, int(alive), 1, 1])
+            W = copi.fixed_point(x, z)
+            assert same(copi.copi_update(x, z, W), 0)
+            if alive:
+                assert same(W, z.T @ x / 6 @ np.diag(1 / np.diag(moment(x))))
+            seen.case(not same(copi.copi_update(x, z, W + elsewhere), 0), condition=alive)
 
 
 @claim(paper="COPI", place="App. C, Δw", verdict="holds",
@@ -61,8 +63,8 @@ def test_the_single_weight_update_of_r(seen):
 
 
 @claim(paper="COPI", place="App. C, difference from Oja's rule", verdict="holds",
-       quote="an additional term δ_i x_j and the weight decay … depends on the (squared) pre-synaptic rather than "
-             "post-synaptic firing rates",
+       quote="an additional term δ_i x_j and the weight decay for both the forward and lateral weights depends on "
+             "the (squared) pre-synaptic rather than post-synaptic firing rates",
        says="COPI adds δ_i x_j and decays with x_j² where Oja's rule has y_i².",
        why="The difference is exactly δ_i x_j − w_ij (x_j² − y_i²).")  # fmt: skip
 def test_copi_differs_from_oja_in_two_terms(seen):
@@ -73,12 +75,30 @@ def test_copi_differs_from_oja_in_two_terms(seen):
         seen.case(same(difference, delta.T * x - W * (x**2 - y.T**2)))
 
 
+@claim(paper="COPI", place="App. C, both updates", verdict="holds if",
+       quote="The first term in both expressions is a Hebbian update … The second term in both expressions takes the "
+             "form of a weight decay",
+       says="The second term draws the weight towards 0.",
+       why="Holds for the forward weights, −w_ij x_j². That of the lateral ones is +r_ij x_j², which "
+           "drives them away from 0, and their first, −z̃_i x_j, is anti-Hebbian: the minus in front is "
+           "of both.")  # fmt: skip
+def test_the_second_term_is_a_decay(seen):
+    for seed in SEEDS:
+        x, W = drawn(seed, (1, 3), (3, 3))
+        x, W = x + (x == 0), W + (W == 0)
+        of_w = copi.copi_update(x, 0 * x, W)  # z = 0: what is left is the second term
+        of_r = copi.decorrelation_update(x, W, "right") + (x @ W.T).T @ x  # less the first, −z̃ xᵀ
+        for second, forward in ((of_w, True), (of_r, False)):
+            seen.case(bool((second * W < 0).all()), condition=forward)
+
+
 @claim(paper="COPI", place="App. C, last paragraph", verdict="holds if",
        quote="Oja’s rule scales weight decay in order to normalize the scale of the weights which target a "
              "post-synaptic neuron",
        says="Oja's rule normalises a unit's weights.",
-       why="To first order in η: m·Δm = E[y²] (1 − ‖m‖²), the length moves towards 1. A step of any "
-           "size η takes m = (1, 0) with E[x xᵀ] = ((1, ½), (½, ½)) to ‖m‖² = 1 + η²/4.")  # fmt: skip
+       why="To first order in η, for a unit that is not silent: m·Δm = E[y²] (1 − ‖m‖²), the length "
+           "moves towards 1. A step of any size η takes m = (1, 0) with E[x xᵀ] = ((1, ½), (½, ½)) to "
+           "‖m‖² = 1 + η²/4.")  # fmt: skip
 def test_oja_normalises(seen):
     for seed in SEEDS:
         x, M = drawn(seed, (6, 4), (3, 4))

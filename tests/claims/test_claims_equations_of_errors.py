@@ -57,9 +57,9 @@ def test_feedback_alignment_replaces_the_transpose(seen):
        quote="a perturbation away from the current activation, a_l , and toward the inverse model "
              "f(B_{l+1}δ_{l+1}^{tp}) of the perturbation from the layer above",
        says="The target z_l = a_l + δ_l is the inverse model's answer to the perturbation above.",
-       why="Literally, and so it has forgotten a_l. It is not target propagation as its source has it: "
-           "there the inverse model, f(B y_{l+1}) ≈ y_l, is given a target. Where the output is the "
-           "target, δ_L = 0, and the layer below is told to be f(0) = 0.")  # fmt: skip
+       why="Literally, and so it has forgotten a_l. Target propagation in its standard form gives the "
+           "inverse model, f(B y_{l+1}) ≈ y_l, a target, and not a perturbation. Where the output is "
+           "the target, δ_L = 0, and the layer below is told to be f(0) = 0.")  # fmt: skip
 def test_target_propagation_as_printed(seen):
     for seed in SEEDS:
         params, trace, target, B, _ = network(seed)
@@ -76,7 +76,8 @@ def test_target_propagation_as_printed(seen):
 def test_the_lateral_rule_keeps_symmetry(seen):
     for seed in SEEDS:
         (y,) = drawn(seed, (6, 3))
-        R = np.eye(3, dtype=int) * ONE
-        for _ in range(2):
-            R = R + copi.decorrelation_update(y @ R.T, R, "right") / 50
-            seen.case(same(R, R.T))
+        for rule in ("left", "right"):
+            R = np.eye(3, dtype=int) * ONE
+            for _ in range(2):
+                R = R + copi.decorrelation_update(y @ R.T, R, rule) / 50
+                seen.case(same(R, R.T))

@@ -11,7 +11,7 @@ from exact import SEEDS, drawn, identity, same
 from ledger import claim
 
 import copi_ref as copi
-from copi_ref.inference_learning import il_prox_update, il_update, infer, infer_prox, predictions
+from copi_ref.inference_learning import il_prox_update, il_update, infer_prox, predictions
 
 RATES = (0.01, 0.1, 1, 2.5, 10, 100)
 ALPHAS = (Fraction(1, 100), Fraction(1, 10), Fraction(1), Fraction(10), Fraction(100))
@@ -112,47 +112,31 @@ def test_il_approximates_implicit_sgd(seen):
 @claim(paper="IL", place="Abstract", verdict="holds",
        quote="implicit SGD), which is distinct from the explicit SGD implemented by BP",
        says="Implicit SGD takes another step than explicit SGD.",
-       why="For one linear layer the explicit step is 1 + α‖x‖² times as long, wherever the sample is not fitted yet.")
+       why="For one linear layer the explicit step is 1 + α‖x‖² times as long, wherever the sample is not fitted "
+           "yet. (There standard IL, with its output clamped to the target, is explicit SGD, exactly.)")
 def test_il_implicit_sgd_is_not_explicit_sgd(seen):
     for seed in SEEDS:
         x, W, target = linear_layer(seed)
+        assert same(il_step(x, W, target), copi.sgd_update(x, target - x @ W.T))
         for alpha in ALPHAS:
             explicit = alpha * copi.sgd_update(x, target - x @ W.T)
             seen.case(not same(explicit, implicit(x, W, target, alpha)))
 
 
 @claim(paper="IL", place="Abstract", verdict="holds if",
-       quote="Our main result is that IL closely approximates … implicit SGD), which is distinct from the explicit "
-             "SGD implemented by BP",
-       says="Standard IL takes another step than explicit SGD.",
-       why="Holds if there is a hidden layer whose state inference moves. For one layer with a linear output clamped "
-           "to the target, IL is explicit SGD, exactly.")
-def test_il_is_not_explicit_sgd(seen):
-    for seed in SEEDS:
-        x, W, target = linear_layer(seed)
-        seen.case(not same(il_step(x, W, target), copi.sgd_update(x, target - x @ W.T)), condition=False)
-        (above,) = drawn(seed + 10, (2, 2))
-        params = copi.Params((W, above + (above == 0)), (identity(3), identity(2)))
-        trace = copi.forward(params, x, copi.identity)
-        task = copi.Task(target + (target == trace.a[1]), copi.half_quadratic, copi.identity)
-        h = infer(params, trace, (trace.a[0], task.target), copi.identity, 1, Fraction(1, 4))
-        updates = il_update(predictions(params, trace, h, copi.identity))
-        deltas = copi.backpropagation(params, trace, task)
-        explicit = [copi.sgd_update(one, delta) for one, delta in zip(trace.x, deltas, strict=True)]
-        seen.case(not all(same(a, b) for a, b in zip(updates, explicit, strict=True)))
-
-
-@claim(paper="IL", place="Abstract", verdict="holds",
        quote="the standard implementation of IL can be altered to better approximate implicit SGD",
        says="IL-prox is closer to an implicit step than standard IL.",
-       why="Converged states, tanh, three layers, α = 1/2, seeds 0 to 4: the residual θ⁺ − θ_b + α ∇L(θ⁺) of IL-prox "
-           "is below a millionth of its step, that of standard IL above a tenth.")
+       why="Holds if inference has converged: tanh, three layers, α = 1/2, seeds 0 to 4: the residual θ⁺ − θ_b + α "
+           "∇L(θ⁺) of IL-prox is below a millionth of its step, that of standard IL above a tenth. After the usual "
+           "25 steps of inference IL-prox is the worse one for some seeds. (This library's IL-prox; that of the "
+           "authors differs, see docs/equations.md.)")
 def test_il_prox_approximates_better(seen):
     for seed in SEEDS:
         params, y0, task = network(seed)
-        proximal, standard = (residual(params, step(params, y0, task, 0.5), y0, task, 0.5)
-                              for step in (prox, converged_il))
+        proximal, standard, cut_off = (residual(params, after, y0, task, 0.5) for after in (
+            prox(params, y0, task, 0.5), converged_il(params, y0, task, 0.5), prox(params, y0, task, 0.5, steps=25)))
         seen.case(proximal < standard)
+        seen.case(cut_off < standard, condition=False)
 
 
 @claim(paper="ours", place="docs/proofs.md, IL-prox", verdict="holds if", proof="il-prox",

@@ -1,5 +1,6 @@
 """What the running text of COPI's paper states, abstract to §2: in exact arithmetic, but for convergence."""
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import product
 
@@ -125,6 +126,11 @@ def test_text_methods_differ_by_their_perturbation_alone(seen):
             for x, a, W, one, two in zip(trace.x, trace.a, params.W, bp, other, strict=True):
                 apart = copi.copi_update(x, a + one, W) - copi.copi_update(x, a + two, W)
                 seen.case(same(apart, copi.sgd_update(x, one - two)))
+            recipe = copi.Recipe(eta_w=ONE / 3, eta_r=ONE / 7, lateral_rule="right")
+            state = copi.State(params, (None, None), B, dict(np.random.default_rng(0).bit_generator.state))
+            after = [copi.step(replace(recipe, credit=one), state, y0, target).params for one in ("bp", name)]
+            seen.case(all(same(*pair) for pair in zip(after[0].R, after[1].R, strict=True)))
+            assert not same(after[0].W[0], after[1].W[0])
 
 
 @claim(paper="COPI", place="§2.3", verdict="holds if",
@@ -233,10 +239,12 @@ def size_of_off(R, y):
        quote="We converge to the optimal decorrelating matrix R_l^* using an update … hence we may equivalently "
              "write this as",
        says="Line 15, −R C_off, iterated from R = I, decorrelates: ‖C_off‖ → 0.",
-       why="It has no safe rate: its flow leaves every bound in finite time. With the two samples (−2, −3, −3) and "
-           "(1, −2, −2) ‖C_off‖ falls to .008 of its start, and is 100 times as large as there at η n tr C₀ = 203, "
-           "215 and 216.0 for 1, 1/10 and 1/100 of 2/(3 tr C₀), at 216.1 in three solvers of Ṙ = −R C_off. The other "
-           "line and the symmetric rule decorrelate them.")
+       why="An inference: \"converge\" is said of the first line, the last is called equivalent, and is what "
+           "Algorithm 1 has. It has no safe rate. With the two samples (−2, −3, −3) and (1, −2, −2) ‖C_off‖ falls to "
+           ".008 of its start, and is 100 times as large as there at η n tr C₀ = 203, 215 and 216.0 for 1, 1/10 and "
+           "1/100 of 2/(3 tr C₀), at 216.1 in three solvers of Ṙ = −R C_off. That the flow leaves every bound is "
+           "proved for some R, and computed from R = I. The other line and the symmetric rule decorrelate these "
+           "samples.")
 def test_text_the_printed_rule_decorrelates(seen):
     y, start, trace = BLOWS_UP, np.eye(3), np.trace(moment(BLOWS_UP))
 
@@ -278,27 +286,6 @@ def test_text_the_printed_rule_decorrelates(seen):
         assert size_of_off(R, y) < 0.01
 
 
-@claim(paper="COPI", place="§2.4, Eq. 4, on convergence", verdict="false",
-       quote="hence we may equivalently write this as",
-       says="The last line of Eq. 4 (Algorithm 1, line 15) converges where the first line does.",
-       why="The first line does at every rate up to 2/(3 tr C₀), and this one has inputs for which no rate is small "
-           "enough (above). For three samples of six inputs (normal, seeds 40 and 48) at η = 2/(3 λmax(C₀)), `left` "
-           "halves ‖C_off‖ and more in 150 steps, and `right` leaves it larger than at the start. Of 200 seeds "
-           "`right` did so for 16.")
-def test_text_the_last_line_converges_as_the_first(seen):
-    for seed in (0, 40, 48):
-        y = np.random.default_rng(seed).normal(size=(3, 6))
-        eta, ends = 2 / (3 * np.linalg.eigvalsh(moment(y))[-1]), {}
-        for rule in ("left", "right"):
-            R = np.eye(6)
-            with np.errstate(over="ignore", invalid="ignore"):
-                for _ in range(150):
-                    R = R + eta * copi.decorrelation_update(y @ R.T, R, rule)
-                ends[rule] = energy(moment(y @ R.T)) / energy(moment(y))
-        assert ends["left"] < 0.25
-        seen.case(ends["right"] < 1)
-
-
 @claim(paper="COPI", place="§2.4", verdict="holds if",
        quote="We converge to the optimal decorrelating matrix R_l^*",
        says="Where the rule rests, inputs are decorrelated.",
@@ -328,13 +315,12 @@ def test_text_a_rest_decorrelates(seen):
             assert not copi.decorrelation_update(x * scale, identity(3), "left").any()
 
 
-@claim(paper="COPI", place="App. A, Algorithm 1, header; §2.4", verdict="false",
-       quote="randomly initialized forward weight matrices W_l and lateral weight matrices R_l",
-       says="Line 15 decorrelates from a random R.",
-       why="§2.4 asks for a symmetric start, \"for example with the identity matrix\", and the two lines of Eq. 4 "
-           "differ at once where R is not symmetric. With 20 normal samples of 3 inputs and 100 normal R line 15 "
-           "ends above its start for 99, at 2/(3 tr C), C of R y; the first line decorrelates from all of them, as "
-           "the theorem says.")
+@claim(paper="ours", place="docs/choosing.md, lateral rule", verdict="holds",
+       says="From an R with normal entries line 15 ends above its start, in 90 of 100 draws or more; the first line "
+            "of Eq. 4 decorrelates from all of them.",
+       why="20 normal samples of 3 inputs, η = 2/(3 tr C), C of R y. That of the first line is the theorem. "
+           "(\"Randomly initialized\" in Algorithm 1's header may be read of R too; §2.4 asks for a symmetric start, "
+           "\"for example with the identity matrix\".)")
 def test_text_r_may_start_at_random(seen):
     rng, worse = np.random.default_rng(0), {"left": 0, "right": 0}
     for _ in range(100):
@@ -344,8 +330,8 @@ def test_text_r_may_start_at_random(seen):
             while n < 500 and energy(moment(y @ R.T)) < 10**4 * energy(moment(y @ start.T)):
                 R, n = R + eta * copi.decorrelation_update(y @ R.T, R, rule), n + 1
             worse[rule] += energy(moment(y @ R.T)) > energy(moment(y @ start.T))
-    assert worse["left"] == 0
-    seen.case(worse["right"] <= 10)
+    seen.case(worse["left"] == 0)
+    seen.case(worse["right"] >= 90)
 
 
 @claim(paper="COPI", place="§2.4; §4", verdict="holds",
@@ -366,17 +352,21 @@ def test_text_the_lateral_rule_has_copis_form(seen):
         assert same(R + minus / 10 - star, (R - star) * (1 + np.diag(moment(x)) / 10))
 
 
-@claim(paper="COPI", place="§2.4", verdict="holds",
+@claim(paper="COPI", place="§2.4", verdict="holds if",
        quote="act to reduce correlation by providing either positive or negative feedback",
-       says="Lateral weights take either sign, against the correlation that they meet.",
-       why="From R = I, R_ij = −η E[x_i x_j] after a step, whichever sign that has.")
+       says="A lateral weight moves against the correlation that it meets, whichever sign that has.",
+       why="Holds if R = I, where ΔR_ij = −E[x_i x_j]; not for R = diag(1, −1), where −C_off R has the sign of "
+           "E[x₁x₂].")
 def test_text_lateral_weights_have_either_sign(seen):
     y = exact([[1, 2, -1], [1, -1, -2], [0, 1, 1]])
     C = moment(y)
     assert C[0, 1] > 0 > C[0, 2]
     for rule in ("left", "right", "symmetric"):
-        R = identity(3) + copi.decorrelation_update(y, identity(3), rule) / 10
-        seen.case(R[0, 1] < 0 < R[0, 2])
+        dR = copi.decorrelation_update(y, identity(3), rule)
+        seen.case(dR[0, 1] < 0 < dR[0, 2])
+    R = exact([[1, 0], [0, -1]])
+    x = y[:, :2] @ R.T
+    seen.case(copi.decorrelation_update(x, R, "left")[0, 1] * off(x)[0, 1] < 0, condition=False)
 
 
 # Of three units the first two have E[x₁x₂] = 0, and means are 0.
@@ -386,9 +376,10 @@ THREE = exact([[1, 1, 1], [-1, -1, -1], [1, -1, 0], [-1, 1, 0]])
 @claim(paper="COPI", place="§2.4", verdict="holds if",
        quote="act to reduce correlation by providing either positive or negative feedback",
        says="Lateral weights bring E[x_i x_j] of two units nearer to 0 (which §2.3 calls their correlation).",
-       why="If these are all units there are (and η is small). Of three, a pair with E[x₁x₂] = 0 is given one by its "
-           "third: what falls is the sum of squares, ‖C_off‖², under `left`. It can fall by falling activities "
-           "alone: two identical inputs stay identical under every rule, with a coefficient of 1.")
+       why="If R = I, η is small, and these are all units there are. Of three, a pair with E[x₁x₂] = 0 is given one "
+           "by its third: what falls is the sum of squares, ‖C_off‖². Line 15 raises it also for two, from R = ⅓ "
+           "((1, −1), (2, −2)). It can fall by falling activities alone: two identical inputs stay identical under "
+           "every rule, with a coefficient of 1.")
 def test_text_lateral_weights_reduce_correlation(seen):
     for y in (exact([[1, 1], [1, 0], [1, -1], [2, 1]]), exact([[1, 1], [-2, -2]]), THREE):
         for rule in ("left", "right", "symmetric"):
@@ -396,21 +387,30 @@ def test_text_lateral_weights_reduce_correlation(seen):
             before, after = moment(y), moment(y @ R.T)
             seen.case(after[0, 1] ** 2 < before[0, 1] ** 2, condition=len(R) == 2)
             assert energy(after) < energy(before)
+    before, after = moments_of_a_step(CENTRED, GROWS, "right")
+    seen.case(after[0, 1] ** 2 < before[0, 1] ** 2, condition=False)
     x = exact([[1, 1], [-2, -2]])
     for rule in ("left", "right", "symmetric"):
         R = identity(2) + copi.decorrelation_update(x, identity(2), rule) / 100
         assert same((x @ R.T)[:, 0], (x @ R.T)[:, 1])
 
 
-@claim(paper="COPI", place="§2.3, with §2.4; §4, of rules such as this", verdict="holds if",
-       quote="which in turn reduce the inter-unit covariance",
+CENTRED = exact([[1, 1], [-1, -1], [1, -1], [-1, 1], [2, 1], [-2, -1]])
+GROWS = exact([[1, -1], [2, -2]]) / 3  # what line 15 makes larger at every rate (docs/proofs.md)
+
+
+def moments_of_a_step(y, R, rule):
+    after = R + copi.decorrelation_update(y @ R.T, R, rule) / 100
+    return moment(y @ R.T), moment(y @ after.T)
+
+
+@claim(paper="ours", place="docs/equations.md, E is not centred", verdict="holds if",
        says="Decorrelation lowers the covariance of two units.",
-       why="Holds for two units whose means are 0 (and η is small). Two independent units with means of 2 have no "
-           "covariance, and are given a negative one, since E[x₁x₂] = 4 is what R works against. Of three units with "
-           "means of 0, two without a covariance are given one of −399/80000 at η = 1/100.")
+       why="Holds from R = I for two units whose means are 0 (and η is small). Two independent units with means of 2 "
+           "have no covariance, and are given a negative one, since E[x₁x₂] = 4 is what R works against. Of three "
+           "units with means of 0, two without a covariance are given one of −399/80000 at η = 1/100.")
 def test_text_decorrelation_lowers_covariances(seen):
-    centred = exact([[1, 1], [-1, -1], [1, -1], [-1, 1], [2, 1], [-2, -1]])
-    for y in (centred, decorrelated(exact([1, 1])) + 2, THREE):
+    for y in (CENTRED, decorrelated(exact([1, 1])) + 2, THREE):
         for rule in ("left", "right", "symmetric"):
             R = identity(len(y.T)) + copi.decorrelation_update(y, identity(len(y.T)), rule) / 100
             less = covariance(y @ R.T)[0, 1] ** 2 < covariance(y)[0, 1] ** 2
@@ -503,9 +503,10 @@ def test_text_feedback_alignment_uses_no_gradients(seen):
 @claim(paper="COPI", place="§2.5", verdict="holds if",
        quote="Supposing a top-down (approximate) inverse model … exists for every layer",
        says="Every layer has an inverse model, f(B y_{l+1}) = y_l.",
-       why="Holds for one that is regular, and not for one with fewer units than the states below it span: two y_l "
-           "may then give the same y_{l+1}. From 10 outputs no map leads back to the states of 500 units. (It is "
-           "supposed, and \"approximate\"; docs/credit.md has what it costs.)")
+       why="Holds for a linear f and a regular W, and not for fewer units than the states below them span: two y_l "
+           "may then give the same y_{l+1}, as from 10 outputs to 500 units. Leaky ReLU has none even for one unit: "
+           "y = 1 needs B = 1, and y = −1 B = 100. (It is supposed, and \"approximate\"; docs/credit.md has what it "
+           "costs.)")
 def test_text_every_layer_has_an_inverse(seen):
     for seed in SEEDS:
         (y,) = drawn(seed, (4, 2))
@@ -515,6 +516,12 @@ def test_text_every_layer_has_an_inverse(seen):
         below, above = (y, y + same_above), (y @ narrow.T, (y + same_above) @ narrow.T)
         assert same(*above)
         seen.case(same(*below), condition=False)
+    y = exact([[1], [-1]])
+    above = copi.leaky_relu(y)  # W = 1
+    needed = [B for B in (ONE, 100 * ONE) if copi.leaky_relu(B * above)[0, 0] == 1]
+    assert needed == [1]
+    assert copi.leaky_relu(100 * above)[1, 0] == -1
+    seen.case(same(copi.leaky_relu(needed[0] * above), y), condition=False)
 
 
 @claim(paper="COPI", place="§2.5", verdict="holds if",
@@ -560,8 +567,8 @@ def test_text_sample_correlations_average_out(seen):
 
 
 @claim(paper="COPI", place="§2.7; §3.1", verdict="holds if",
-       quote="the weight decay term is unaffected by sample-wise input cross-correlations, whereas SGD’s weight "
-             "decay is modified",
+       quote="BP updates are computed without this explicit knowledge and are therefore negatively affected by "
+             "sample/mini-batch correlations",
        says="Correlations of the samples at hand enter SGD's update and not COPI's.",
        why="Holds if z is what is given, as in a linear layer with ½‖y − y*‖², where z = y*: COPI's is E[z xᵀ] − W "
            "diag(E[x²]), SGD's E[z xᵀ] − W E[x xᵀ]. With δ given, as by the layers above, it is the other way round: "

@@ -29,6 +29,7 @@ from copi_ref.analysis.whitening import distance_from_zca, distance_of_units_fro
 from copi_ref.arrays.backend import to_numpy
 from copi_ref.training.batches import move
 
+PAPER = "MNIST, `paper`: the text's rates, and line 15 in training"
 TMLR, FIGURE_3A = "MNIST, `tmlr`, 10 epochs", "Figure 3A: decorrelated and whitened inputs"
 CORRELATED = exact([[1, 1], [1, 0]])
 
@@ -104,17 +105,34 @@ def test_text_letting_decorrelation_set_in_helps(seen):
        quote="during training, COPI is more successful as a learning rule compared to BP in the presence of "
              "decorrelation",
        says="While training, COPI's train accuracy is above that of BP with decorrelation, at equal rates.",
-       why="WHY_TRAINING")
+       why="Digits, demo recipe, seeds 0 to 9: mean train accuracy over the 27 epochs in which W learns, difference "
+           "+.0002 [.0001, .0003]: for certain, and tiny. MNIST, the paper's network and rates with the first line "
+           "of Eq. 4, mean over ten epochs, 3 seeds (docs/results.md): +.049 [.041, .057]. With `tmlr`'s rates it is "
+           "gone by the last epoch.")
 def test_text_copi_beats_bp_while_training(seen):
     copi_bp, bp = (column(trained(method)[1], "train_accuracy")[3:].mean(axis=0)
                    for method in ("copi-bp", "bp-decorrelated"))
     seen.measurement("digits", above(interval(copi_bp, bp), 0))
-    row = table("MNIST, `paper`: while training")["copi-bp less bp-decorrelated"]
+    row = table(PAPER)["copi-bp less bp-decorrelated"]
     seen.measurement("MNIST", above(numbers(row["train accuracy, mean over epochs"])[1:], 0))
 
 
+@claim(paper="COPI", place="§3.1", verdict="measured", supported={"MNIST": "not borne out"},
+       quote="after an initial epoch of training which stabilised the decorrelation",
+       says="After the first epoch decorrelation has come to its end, or nearly: ‖C_off‖/‖diag C‖ falls by less than "
+            "half after it.",
+       why="MNIST, preset `paper`, COPI-BP, seed 0 (docs/results.md): from about 8 to .6, .8, 1.1 and 1.5 in layers "
+           "1 to 4 in the first epoch, which is most of the way, and to .24 or less in ten more. With `tmlr` the "
+           "second layer's takes a hundred epochs to .09.")
+def test_text_one_epoch_stabilises_decorrelation(seen):
+    for row in table(PAPER, 2).values():
+        ratios = {epochs: numbers(row[f"‖C_off‖/‖diag C‖ after {epochs}"])[0] for epochs in (0, 1, 10)}
+        assert ratios[1] < ratios[0] / 4
+        seen.measurement("MNIST", ratios[10] > ratios[1] / 2)
+
+
 @claim(paper="COPI", place="§3.1; §4", verdict="measured", supported={"digits": "borne out", "MNIST": "borne out"},
-       quote="test performance of COPI is on par with BP … performance is competitive with that of backpropagation",
+       quote="test performance of COPI is on par with BP",
        says="COPI makes at most a quarter more test errors than BP with decorrelation.",
        why="Digits, demo recipe, seeds 0 to 9, last epoch: difference of the accuracies +.0006 [−.0027, +.0038], a "
            "quarter of the errors is .004. MNIST (docs/results.md, `tmlr`, 10 epochs, 3 seeds): COPI's accuracy is "
@@ -139,55 +157,62 @@ def test_text_copi_is_on_par_with_adam(seen):
     seen.measurement("MNIST", above((-high, -low), -errors / 4))
 
 
-@claim(paper="COPI", place="§1", verdict="measured", supported={"digits": "borne out"},
+@claim(paper="COPI", place="§1", verdict="measured", supported={"digits": "undecided"},
        quote="a powerful framework for learning which is at least as effective as backpropagation of error",
-       says="COPI makes at most a quarter more test errors than plain BP at its best rate.",
+       says="COPI's test accuracy is that of plain BP at its best rate, or better.",
        why="Digits, seeds 0 to 9, 30 epochs, last epoch, plain BP at its best rate of .2, .4, .6 and 1: difference "
-           "of the accuracies +.0006 [−.0019, +.0030], a quarter of the errors is .004. Plain BP was not run on "
-           "MNIST.")
+           "+.0006 [−.0019, +.0030]. It excludes a quarter more errors, and does not decide the rest. Plain BP was "
+           "not run on MNIST.")
 def test_text_copi_is_as_effective_as_plain_bp(seen):
     ends = [last("bp-plain", eta_w=rate, lateral_only_epochs=0) for rate in PLAIN_RATES
             if not trained("bp-plain", eta_w=rate, lateral_only_epochs=0)[1].stopped]
-    seen.measurement("digits", on_par(last("copi-bp"), max(ends, key=np.mean)))
+    best = max(ends, key=np.mean)
+    assert on_par(last("copi-bp"), best) == "borne out"
+    seen.measurement("digits", above(interval(last("copi-bp"), best), 0))
 
 
 PLAIN_RATES = (0.2, 0.4, 0.6, 1.0)
 
 
-@claim(paper="COPI", place="Abstract of v5", verdict="measured", supported={"digits": "borne out"},
+@claim(paper="COPI", place="Abstract of v5", verdict="measured", supported={"digits": "undecided"},
        quote="the decorrelation required for COPI allows learning at extremely high learning rates",
        says="With decorrelation W learns at higher rates than plain BP does.",
-       why="Digits, seeds 0 to 9, rates of δ (η_W times its scale): at 1 plain BP diverges for every seed, at 1.2 "
-           "COPI and BP with decorrelation end above .98. \"Competitive with that of adaptive optimizers\" is "
-           "another matter: rates of Adam are in other units.")
+       why="Digits, seeds 0 to 9, rates of δ (η_W times its scale). As numbers yes: at 1 plain BP diverges for every "
+           "seed, at 1.2 COPI and BP with decorrelation end above .95. In units of the inputs' power no: R takes "
+           "E‖x‖² from 15.0 to 2.4, and 1.2 · 2.4 is below the .6 · 15 at which plain BP learns. Which is meant is "
+           "not said.")
 def test_text_decorrelation_allows_high_rates(seen):
-    seen.measurement("digits", len(trained("bp-plain", eta_w=1.0, lateral_only_epochs=0)[1].stopped) == 10)
+    assert len(trained("bp-plain", eta_w=1.0, lateral_only_epochs=0)[1].stopped) == 10
+    assert (last("bp-plain", eta_w=0.6, lateral_only_epochs=0) > 0.95).all()
     for method in ("copi-bp", "bp-decorrelated"):
-        seen.measurement("digits", (last(method, eta_w=0.06) > 0.95).all())  # times 20
+        assert (last(method, eta_w=0.06) > 0.95).all()  # times 20
+    x = digits().x_train @ to_numpy(trained("copi-bp", eta_w=0.06)[1].state.params.R[0]).mT
+    power, raw = np.sum(x**2, axis=-1).mean(), np.sum(digits().x_train ** 2, axis=-1).mean()
+    as_numbers, as_steps = 1.2 > 1.0, 1.2 * power > 0.6 * raw
+    seen.measurement("digits", "undecided" if as_numbers != as_steps else as_numbers)
 
 
-@claim(paper="COPI", place="§1; §4", verdict="measured",
-       supported={"digits": "not borne out", "MNIST": "not borne out"},
-       quote="COPI can be used as a plug-in replacement of backpropagation in a range of settings",
-       says="COPI learns at every rate at which BP with decorrelation does.",
-       why="On one layer see above. Digits, seeds 0 to 9: at a rate of 2 COPI diverges for every seed, where BP with "
-           "decorrelation ends at .989; MNIST likewise at 3, two seeds (docs/results.md). W C_off feeds W back on "
-           "itself.")
-def test_text_copi_is_a_plug_in_replacement(seen):
+@claim(paper="ours", place="docs/equations.md, COPI and SGD", verdict="measured",
+       supported={"digits": "borne out", "MNIST": "borne out"},
+       says="There are rates at which BP with decorrelation learns and COPI diverges.",
+       why="Digits, seeds 0 to 9: at a rate of 2 COPI diverges for every seed, where BP with decorrelation ends at "
+           ".989; MNIST, `tmlr`, likewise at 3, two seeds (docs/results.md). W C_off feeds W back on itself: "
+           "\"plug-in replacement\" is not for every rate.")
+def test_text_copi_diverges_where_bp_learns(seen):
     assert (last("bp-decorrelated", eta_w=0.1) > 0.95).all()
-    seen.measurement("digits", len(trained("copi-bp", eta_w=0.1)[1].stopped) < 10)
+    seen.measurement("digits", len(trained("copi-bp", eta_w=0.1)[1].stopped) == 10)
     learns = [row for row in table("Learning rates").values() if "diverged" not in row["BP with decorrelation"]]
     assert len(learns) >= 3
-    seen.measurement("MNIST", not any("diverged" in row["COPI-BP"] for row in learns))
+    seen.measurement("MNIST", any("diverged" in row["COPI-BP"] for row in learns))
 
 
 @claim(paper="COPI", place="§3.1; Abstract", verdict="measured",
        supported={"digits": "borne out", "MNIST": "borne out"},
        quote="Not only in terms of accuracy, but also in terms of speed, COPI shows rapidly convergence",
        says="COPI reaches 99 % of its peak train accuracy sooner than BP with Adam.",
-       why="Digits, demo recipe, seeds 0 to 9: 6 epochs, 3 of them without learning in W, against 11; difference "
-           "−5.1 [−5.8, −4.4]. MNIST: 3 against 5 (docs/results.md). The rates of both are the presets', not tuned "
-           "against each other; BP with decorrelation is as fast (6 epochs).")
+       why="Digits, demo recipe, seeds 0 to 9: 6 (the epoch, from 0; in 3 of them W does not learn) against 11; "
+           "difference −5.1 [−5.8, −4.4]. MNIST: 2 against 4 (docs/results.md). The rates of both are the presets', "
+           "not tuned against each other; BP with decorrelation is as fast (epoch 6).")
 def test_text_copi_is_faster_than_adam(seen):
     seen.measurement("digits", interval(epochs_of_99_percent("copi-bp"), epochs_of_99_percent("bp-adam"))[1] < 0)
     low = numbers(table(TMLR, 1)["bp-adam"]["epoch, from 0, of 99 % of peak train accuracy"])[1]
@@ -198,30 +223,30 @@ def test_text_copi_is_faster_than_adam(seen):
        quote="BP with momentum does converge faster in general and reaches peak performance quickly",
        says="Momentum makes plain BP converge faster.",
        why="Digits, demo recipe without R, seeds 0 to 4, the same rate with and without momentum of 0.9: 99 % of "
-           "peak train accuracy after 12 and 22 epochs. Momentum's steps are up to ten times as long, which is not "
-           "taken out.")
+           "peak train accuracy in epochs 12 and 22, from 0. Momentum's steps are up to ten times as long, which is "
+           "not taken out.")
 def test_text_momentum_is_faster(seen):
     with_momentum = epochs_of_99_percent("bp-plain", seeds=5, optimizer=copi.momentum)
     seen.measurement("digits", interval(with_momentum, epochs_of_99_percent("bp-plain", seeds=5))[1] < 0)
 
 
-@claim(paper="COPI", place="§3.1", verdict="measured", supported={"digits": "not borne out"},
-       quote="no other simulations made use of momentum (a stable approach for this is unclear in the face of "
-             "decorrelation)",
-       says="Momentum on W is unstable where inputs are decorrelated.",
-       why="Digits, demo recipe, seeds 0 to 9, momentum 0.9 at the same rates: COPI diverges for every seed, but BP "
-           "with the same decorrelation for none. So it is not decorrelation that momentum can't face; COPI's rule "
-           "can't, with these settings. (The paper says \"unclear\".)")
-def test_text_momentum_is_unstable_with_decorrelation(seen):
-    for method in ("copi-bp", "bp-decorrelated"):
-        _, result = trained(method, optimizer=copi.momentum)
-        seen.measurement("digits", len(result.stopped) == 10)
+@claim(paper="ours", place="docs/equations.md, COPI and SGD", verdict="measured", supported={"digits": "borne out"},
+       says="With momentum on W COPI diverges where BP with the same decorrelation learns.",
+       why="Digits, demo recipe, seeds 0 to 9, momentum 0.9 at the same rates: COPI diverges for every seed, BP for "
+           "none. §3.1 has \"a stable approach for this is unclear in the face of decorrelation\": it is not "
+           "decorrelation that momentum can't face, but COPI's rule, with these settings.")
+def test_text_momentum_is_unstable_for_copi(seen):
+    seen.measurement("digits", len(trained("copi-bp", optimizer=copi.momentum)[1].stopped) == 10)
+    seen.measurement("digits", not trained("bp-decorrelated", optimizer=copi.momentum)[1].stopped)
 
 
 @claim(paper="COPI", place="§3.1", verdict="measured", supported={"digits": "not borne out", "MNIST": "undecided"},
        quote="multiple methods begin to show signs of overfitting in this network setup",
        says="The test loss of two or more methods rises again before training ends.",
-       why="WHY_OVERFIT")
+       why="Digits, demo recipe, seeds 0 to 9, 30 epochs: in the last ten the mean test loss of COPI, COPI-FA, BP "
+           "with decorrelation and Adam falls. MNIST, the paper's network and rates, 30 of its 100 epochs, one seed "
+           "(docs/results.md): no method's has risen by 2 % yet. (Under line 15 COPI's does from epoch 11 on; twelve "
+           "epochs later it has left the numbers.)")
 def test_text_methods_overfit(seen):
     rising = 0
     for method in ("copi-bp", "copi-fa", "bp-decorrelated", "bp-adam"):
@@ -229,25 +254,24 @@ def test_text_methods_overfit(seen):
         rising += interval(loss[-1], loss[-11])[0] > 0
     seen.measurement("digits", rising >= 2)
     ends = [[numbers(row[f"test loss, {when}"])[0] for when in ("lowest", "last epoch")]
-            for row in table("MNIST, `paper`: overfitting").values()]
-    seen.measurement("MNIST", "borne out" if sum(last > 1.02 * lowest for lowest, last in ends) >= 2 else "undecided")
+            for row in table(PAPER, 3).values()]
+    rising = sum(last > 1.02 * lowest for lowest, last in ends)
+    seen.measurement("MNIST", "borne out" if rising >= 2 else "undecided")  # 30 of 100 epochs can't say no
 
 
-@claim(paper="COPI", place="§3.1; §4", verdict="measured",
-       supported={"digits": "borne out", "MNIST": "borne out", "CIFAR-10": "borne out"},
+@claim(paper="COPI", place="§3.1; §4", verdict="measured", supported={"digits": "borne out", "MNIST": "borne out"},
        quote="competitive performance is even obtainable using feedback alignment",
        says="COPI with feedback alignment makes at most half as many test errors again as BP with Adam.",
        why="Digits, demo recipe, seeds 0 to 9, last epoch: difference of the accuracies −.0033 [−.0059, −.0007], "
-           "half of the errors is .009. MNIST: .9741 and .9805, 1.3 times the errors. CIFAR-10, one seed, ten "
-           "epochs: .5109 and .5101 (published, peaks of 100: .5207 and .5619).")
+           "half of the errors is .009; by a quarter, as \"on par\" is read, it would be undecided. MNIST, means of "
+           "three seeds: .9741 and .9805, 1.3 times the errors. CIFAR-10, one seed, ten epochs: .5109 and .5101 "
+           "(published, peaks of 100: .5207 and .5619).")
 def test_text_feedback_alignment_is_competitive(seen):
     adam = last("bp-adam")
     seen.measurement("digits", above(interval(last("copi-fa"), adam), -(1 - adam.mean()) / 2))
-    of_mnist, of_cifar = table(TMLR), table("CIFAR-10, `tmlr`, 10 epochs, 1 seed")
+    of_mnist = table(TMLR)
     errors = [1 - numbers(of_mnist[method]["test accuracy, last epoch"])[0] for method in ("copi-fa", "bp-adam")]
     seen.measurement("MNIST", errors[0] <= 1.5 * errors[1])
-    errors = [1 - numbers(of_cifar[method]["here, last"])[0] for method in ("COPI-FA", "BP-Adam")]
-    seen.measurement("CIFAR-10", errors[0] <= 1.5 * errors[1])
 
 
 @claim(paper="COPI", place="§3.1", verdict="measured", supported={"digits": "borne out"},
@@ -298,9 +322,9 @@ def test_text_scales_are_all_that_separates_from_zca(seen):
 @claim(paper="COPI", place="§3.2, where it is the same", verdict="holds if",
        quote="produces a representation similar to existing whitening methods, such as ZCA",
        says="From R = I, decorrelation under `left` ends at ZCA up to one scale.",
-       why="Holds if E[y yᵀ] is circulant: then all matrices commute, R is a positive definite root of its inverse, "
-           "and the distance is at most ‖C_off‖/(s√K) where C = s I + C_off. Where the powers of the decorrelated "
-           "inputs d_i differ, its square is at least 1 − (Σ√d_i)²/(K Σ d_i) > 0.")
+       why="Holds if E[y yᵀ] is circulant and regular: then all matrices commute, R is a positive definite root of "
+           "its inverse up to a scale, and the distance is at most ‖C_off‖/(s√K) where C = s I + C_off. Where the "
+           "powers of the decorrelated inputs d_i differ, its square is at least 1 − (Σ√d_i)²/(K Σ d_i) > 0.")
 def test_text_decorrelation_ends_at_zca(seen):
     circulant = np.array([np.roll([2.0, 1, 0, 0.5], shift) for shift in range(4)])
     for y, condition in ((circulant, True), (circulant * [1, 2, 3, 4], False)):
@@ -319,9 +343,9 @@ def test_text_decorrelation_ends_at_zca(seen):
 @claim(paper="COPI", place="§3.2; Fig. 3B", verdict="holds if",
        quote="form a linear approximation of the receptive field of units deep in the network",
        says="The activity of a linear unit against each input, over E[x²], is its weights.",
-       why="Holds if E[x xᵀ] is diagonal; with correlated inputs a field is W E[x xᵀ] diag(E[x²])⁻¹. It is the "
-           "closest linear map for other units too (App. B), and only in units of the inputs' power the same as a "
-           "correlation.")
+       why="Holds if E[x xᵀ] is diagonal and every input alive; with correlated inputs a field is W E[x xᵀ] "
+           "diag(E[x²])⁻¹. It is the closest linear map for other units too (App. B), and only in units of the "
+           "inputs' power the same as a correlation.")
 def test_text_receptive_fields_are_weights(seen):
     for seed in SEEDS:
         (W,) = drawn(seed, (3, 2))
@@ -359,17 +383,17 @@ def test_text_fields_are_more_digit_like_deeper_down(seen):
     seen.measurement("digits", (first < second).all() and (second < third).all())
 
 
-@claim(paper="COPI", place="§3.2", verdict="measured", supported={"digits": "borne out"},
+@claim(paper="COPI", place="§3.2", verdict="measured", supported={"digits": "not borne out"},
        quote="the presence of digit selective and ‘anti-digit’ selective units",
-       says="Hidden layers have units whose field is most like a digit's, and others most like its negative.",
-       why="Digits, demo recipe, seeds 0 to 9, correlations as above: the largest in size is negative for 7 to 14 of "
-           "100 units in layer 1, and 5 to 7 in layer 2. They are faint: none is below −.5, where a third to half of "
-           "the units are above .5.")
+       says="Hidden layers have units whose field is like a digit's (a correlation above ½), and others like the "
+            "negative of one (below −½).",
+       why="Digits, demo recipe, seeds 0 to 9, correlations as above: in both layers a quarter of the units and more "
+           "are above ½, in every seed, and none is below −½. Where a unit is most like a negative, in some ten of a "
+           "hundred, that is faint, and rarer than in an untrained network. MNIST's were not counted.")
 def test_text_there_are_anti_digit_units(seen):
     for likeness in likeness_to_digits()[:2]:
-        signs = np.take_along_axis(likeness, np.abs(likeness).argmax(axis=-1)[..., None], axis=-1)[..., 0]
-        seen.measurement("digits", ((signs < 0).any(axis=-1) & (signs > 0).any(axis=-1)).all())
-        assert likeness.min() > -0.5
+        assert ((likeness > 0.5).any(axis=-1).mean(axis=-1) > 0.2).all()
+        seen.measurement("digits", (likeness < -0.5).any())
 
 
 def accuracy_without_a_layer(method, formula):
@@ -386,7 +410,7 @@ def accuracy_without_a_layer(method, formula):
        says="Hidden layers can be replaced by a linear map at a loss of less than .05 test accuracy.",
        why="Digits, demo recipe, seeds 0 to 9, one of two hidden layers, the diagonal formula: .985 comes down by "
            ".025, by .042 at most. MNIST, three seeds, one to five of six (docs/results.md): .028 at most after 100 "
-           "epochs; after ten, when R has not yet decorrelated, four or five take .058.")
+           "epochs; after ten, when R has not yet decorrelated, four take .058, five .053.")
 def test_text_layers_can_be_removed_without_retraining(seen):
     _, high = interval(last("copi-bp"), accuracy_without_a_layer("copi-bp", "diagonal"))
     seen.measurement("digits", high < 0.05)
@@ -414,8 +438,8 @@ def test_text_the_diagonal_formula_needs_decorrelation(seen):
        says="Without an inverse the closest linear map is found for decorrelated activities, and not for others.",
        why="Holds unless the closest map M has M C_off = 0, as for a z that has nothing to do with x. For K inputs, "
            "M outputs and N samples it saves N K² + K³ of N K M + N K² + K³ multiplications. Efficiently is the "
-           "word: with an inverse other networks are compressed too, on digits at a smaller loss (BP with Adam .005, "
-           "COPI and the diagonal formula .025, seeds 0 to 9).")
+           "word: with an inverse both kinds of networks are compressed, on digits at a loss of .003 (COPI) and .005 "
+           "(BP with Adam, seeds 0 to 9).")
 def test_text_compression_is_a_unique_benefit(seen):
     (a, b), (_, d) = moment(CORRELATED)
     inverse = exact([[d, -b], [-b, a]]) / (a * d - b * b)
@@ -430,8 +454,8 @@ def test_text_compression_is_a_unique_benefit(seen):
             assert same(z.T @ CORRELATED / len(z) @ inverse, M)  # the closest map is M
             differs = not same(copi.fixed_point(CORRELATED, z), M)
             seen.case(differs, condition=bool((M @ off(CORRELATED)).any()))
-    low, _ = interval(accuracy_without_a_layer("bp-adam", "inverse"), accuracy_without_a_layer("copi-bp", "diagonal"))
-    assert low > 0
+    for method in ("copi-bp", "bp-adam"):
+        assert interval(last(method), accuracy_without_a_layer(method, "inverse"))[1] < 0.015
 
 
 @claim(paper="COPI", place="§3.2; Fig. 3C", verdict="holds",

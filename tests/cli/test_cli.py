@@ -17,7 +17,7 @@ from copi_ref.arrays.backend import to_numpy
 from copi_ref.cli import train as training_commands
 from copi_ref.cli.main import main
 from copi_ref.experiments import runner
-from copi_ref.experiments.presets import METHODS, PAPER_METHODS, Experiment, experiment
+from copi_ref.experiments.presets import LATERAL, METHODS, PAPER_METHODS, Experiment, experiment
 from copi_ref.files import write_atomically
 
 pytest.importorskip("rich")
@@ -197,6 +197,19 @@ def test_train_records_rates_that_were_given_and_those_that_change(own_npz, tmp_
     assert config["overrides"] == {"eta_r": 0.001}
 
 
+@pytest.mark.parametrize("rule", LATERAL)
+def test_every_lateral_rule_trains(rule, own_npz, tmp_path):
+    """And is on record, so that --resume knows the run again; what draws a part of the batch draws the same again."""
+    arguments = ["train", own_npz, "--epochs", 2, "--hidden", 5, "--eta-r", 0.001, "--lateral", rule]
+    assert run(*arguments, "--out", tmp_path / "out") == 0
+    assert run(*arguments, "--out", tmp_path / "again") == 0
+    config = config_of(tmp_path / "out")
+    assert config["overrides"]["lateral_rule"] == rule
+    assert rule.removesuffix("-subsampled") in config["recipe"]["lateral_rule"]
+    one, other = (table(tmp_path / out / "copi-bp" / "seed-0" / "metrics.csv") for out in ("out", "again"))
+    assert [row["train_loss"] for row in one] == [row["train_loss"] for row in other]
+
+
 def test_a_run_that_explodes_is_reported_and_does_not_stop_the_others(own_npz, tmp_path, capsys):
     out = tmp_path / "out"
     code = run("train", own_npz, "--method", "copi-bp", "bp-adam", "--epochs", 5, "--eta-r", 1e20, "--out", out)
@@ -289,6 +302,7 @@ def test_an_interrupted_demo_says_what_a_demo_can(tmp_path, monkeypatch, capsys)
     [
         (["--method", "il-prox-plain", "--eta-w", "0"], "eta_w, here α of IL-prox, is 0: needs a number above 0"),
         (["--method", "bp-adam", "il", "--eta-r", "1"], "eta_r is given, but there is no R in bp-adam, il"),
+        (["--method", "bp-adam", "--lateral", "left"], "lateral_rule is given, but there is no R in bp-adam"),
     ],
 )
 def test_settings_that_can_not_be_are_an_error_message(arguments, message, own_npz, tmp_path, capsys):

@@ -24,10 +24,15 @@ EQUATIONS = {
         for rule in copi.LATERAL_RULES
     },
     **{
-        f"Whitening({kappa})": (
-            copi.Whitening(kappa),
-            lambda x, R, kappa=kappa: naive.whitening_update(x, R, kappa),
+        f"{rule.__name__}({kappa})": (
+            rule(kappa),
+            lambda x, R, kappa=kappa, slow=slow: slow(x, R, kappa),
             [(N, K), (K, K)],
+        )
+        for rule, slow in (
+            (copi.Whitening, naive.whitening_update),
+            (copi.NormalizedWhitening, naive.normalized_whitening_update),
+            (copi.RowWhitening, naive.row_whitening_update),
         )
         for kappa in (0, Fraction(1, 10), Fraction(3, 4), 1)
     },
@@ -49,7 +54,8 @@ EQUATIONS = {
     "safe_eta_r": (copi.safe_eta_r, naive.safe_eta_r, [(N, K)]),
     "preserving_gain": (copi.preserving_gain, naive.preserving_gain, [(N, K), (K, K)]),
 }
-RATIONAL = [name for name in EQUATIONS if name not in ("full_update", "preserving_gain")]
+IRRATIONAL = ("full_update", "preserving_gain", "decorrelation_update whitening-triangular")
+RATIONAL = [name for name in EQUATIONS if name not in IRRATIONAL]
 
 # What an equation divides by, and the least that it has to be for ALLOWED to cover the division. By d ≥ 1/4: errors
 # and sizes of the numerator grow at most fourfold. Numerators here are at most 2⁴ in size (E[z x] + W E[x²] ≤ 4 + 8),

@@ -99,32 +99,60 @@ def test_the_volume_can_grow_under_symmetric():
 # --- whitening -------------------------------------------------------------------------------------------------------
 
 
+RATIONAL = (copi.Whitening, copi.NormalizedWhitening, copi.RowWhitening)
+
+
 @given(exact_arrays(4, 3), exact_arrays(3, 3))
 def test_whitening_with_kappa_0_is_left(x, R):
-    assert (copi.Whitening(kappa=0)(x, R) == copi.decorrelation_update(x, R, "left")).all()
+    left = copi.decorrelation_update(x, R, "left")
+    assert (copi.Whitening(kappa=0)(x, R) == left).all()
+    assert (copi.RowWhitening(kappa=0)(x, R) == left).all()
+    assert (copi.NormalizedWhitening(kappa=0)(x, R) == left / 2).all()  # K − 1 = 2
 
 
 @given(exact_arrays(4, 3), exact_arrays(3, 3))
-def test_whitening_with_kappa_one_half_is_the_rule_of_that_name(x, R):
-    """ΔR = −½ (C − I) R; and it is the default of `Whitening`."""
-    by_name = copi.decorrelation_update(x, R, "whitening")
+def test_row_whitening_with_kappa_one_half_is_the_rule_of_that_name(x, R):
+    """ΔR = −½ (C − I) R; and it is the default of `RowWhitening`."""
+    by_name = copi.decorrelation_update(x, R, "whitening-rows")
     assert (by_name == -(second_moment(x) - IDENTITY[3]) @ R / 2).all()
-    assert (copi.Whitening()(x, R) == by_name).all()
+    assert (copi.RowWhitening()(x, R) == by_name).all()
 
 
-@given(exact_arrays(3, 3), st.fractions(0, 1, max_denominator=12))
-def test_whitened_inputs_are_a_rest(R, kappa):
+@given(exact_arrays(4, 3), exact_arrays(3, 3), st.fractions(0, 1, max_denominator=12))
+def test_rows_and_columns_of_whitening_differ_by_the_commutator(x, R, kappa):
+    """κ (diag(v) R − R diag(v)): 0 for a diagonal R, as at the start, and from the second step on not."""
+    v = np.diag(np.diag(second_moment(x)) - 1)
+    assert (copi.Whitening(kappa)(x, R) - copi.RowWhitening(kappa)(x, R) == kappa * (v @ R - R @ v)).all()
+
+
+@given(exact_arrays(3, 3), st.fractions(0, 1, max_denominator=12), st.sampled_from(RATIONAL))
+def test_whitened_inputs_are_a_rest(R, kappa, rule):
     """E[x xᵀ] = I gives ΔR = 0, for every κ and R."""
-    assert (copi.Whitening(kappa)(signs(3), R) == 0).all()
+    assert (rule(kappa)(signs(3), R) == 0).all()
+
+
+def test_whitened_inputs_are_a_rest_of_the_triangular_rule(rng):
+    assert (copi.TriangularWhitening(0.5)(signs(3).astype(float), rng.normal(size=(3, 3))) == 0).all()
+
+
+def test_columns_rest_elsewhere_too():
+    """R's columns are eigenvectors of C_off, with −κ/(1 − κ) v as eigenvalues: at κ = ½ with C = ½ (1, 1; 1, 3)."""
+    x = np.array([[s, s + t] for s in (ONE, 0 * ONE) for t in (1, -1)])  # E[s²] = ½, E[t²] = 1
+    assert (second_moment(x) == np.array([[1, 1], [1, 3]]) * ONE / 2).all()
+    R = np.array([[1, 1], [1, -1]]) * ONE
+    assert (copi.Whitening(ONE / 2)(x, R) == 0).all()
+    assert (copi.RowWhitening(ONE / 2)(x, R) != 0).any()
 
 
 @given(exact_arrays(4, 3), st.fractions(0, 1, max_denominator=12))
 def test_whitened_inputs_are_the_only_rest_of_a_regular_R(x, kappa):
-    """ΔR = −G R with G_ij = (1 − κ) C_ij, G_ii = κ (C_ii − 1): 0 for R = I only where G is: at 0 < κ < 1 where C = I.
+    """By rows ΔR = −G R, G_ij = (1 − κ) C_ij, G_ii = κ (C_ii − 1): 0 only where G is, at 0 < κ < 1 where C = I.
 
-    At the ends it is not the only one: κ = 0 asks for C_off = 0 only, κ = 1 for E[x²] = 1 only.
+    At the ends it is not the only one: κ = 0 asks for C_off = 0 only, κ = 1 for E[x²] = 1 only. By columns it is the
+    same for R = I, and not for every regular R.
     """
-    rests = (copi.Whitening(kappa)(x, IDENTITY[3]) == 0).all()
+    rests = (copi.RowWhitening(kappa)(x, IDENTITY[3]) == 0).all()
+    assert rests == (copi.Whitening(kappa)(x, IDENTITY[3]) == 0).all()
     C = second_moment(x)
     assert rests == ((kappa == 1 or (off(C) == 0).all()) and (kappa == 0 or (np.diag(C) == 1).all()))
 
@@ -154,7 +182,7 @@ def test_whitening_converges_near_the_identity(seed, r, kappa):
     eta, R = small / (10 * large**2), np.eye(5)
     E = rng.normal(size=(5, 5))
     E = r * small / large * (E + E.T) / np.linalg.norm(E + E.T)
-    y, rule = inputs_with(np.eye(5) + E, rng), copi.Whitening(kappa)
+    y, rule = inputs_with(np.eye(5) + E, rng), copi.RowWhitening(kappa)
 
     def error_of(R):
         return np.sum((second_moment(y @ R.T) - np.eye(5)) ** 2)
@@ -177,14 +205,19 @@ def test_whitening_converges_near_the_identity(seed, r, kappa):
     assert error_of(R) <= 1e-4 * start * (1 + 1e-6) + 1e-24
 
 
-@pytest.mark.parametrize("kappa", [0.1, 0.5, 0.9])
-def test_strongly_correlated_inputs_of_full_rank_are_whitened(kappa, rng):
+@pytest.mark.parametrize(
+    "rule",
+    [copi.RowWhitening(0.1), copi.RowWhitening(0.5), copi.RowWhitening(0.9), copi.Whitening(0.1), copi.Whitening(0.5),
+     copi.Whitening(0.9), copi.NormalizedWhitening(0.1), copi.NormalizedWhitening(0.5), copi.TriangularWhitening(0.1)],
+    ids=str,
+)  # fmt: skip
+def test_strongly_correlated_inputs_of_full_rank_are_whitened(rule, rng):
     mixing = rng.normal(size=(5, 5)) + 2 * np.ones((5, 5))
     y = rng.normal(size=(200, 5)) @ mixing.T / 5
     assert np.linalg.cond(second_moment(y)) > 100
     R = np.eye(5)
     for _ in range(5000):
-        R = R + 0.05 * copi.Whitening(kappa)(y @ R.T, R)
+        R = R + 0.05 * rule(y @ R.T, R)
     np.testing.assert_allclose(second_moment(y @ R.T), np.eye(5), rtol=0, atol=1e-6)
 
 
@@ -199,7 +232,7 @@ def test_inputs_of_deficient_rank_cannot_be_whitened():
     y = np.array([[1, 1], [-1, -1]]) * Fraction(1, 2)  # E[t²] = 1/4
     R, q = IDENTITY[2], ONE
     for _ in range(30):
-        R, q = R + eta * copi.Whitening(kappa)(y @ R.T, R), q * (1 + 2 * eta * kappa * (1 - kappa))
+        R, q = R + eta * copi.RowWhitening(kappa)(y @ R.T, R), q * (1 + 2 * eta * kappa * (1 - kappa))
         assert (second_moment(y @ R.T) == kappa).all()
         assert (np.array([[1 + q, 1 - q], [1 - q, 1 + q]]) / 2 == R).all()
     assert q > 30
@@ -215,7 +248,7 @@ def test_R_grows_along_what_deficient_inputs_lack(others, weights, eta):
     y = np.concatenate((others, (others @ weights)[:, None]), axis=1)
     v, R = np.array([*weights, -ONE]), IDENTITY[3]
     for k in range(1, 4):
-        R = R + eta * copi.Whitening(Fraction(1, 2))(y @ R.T, R)
+        R = R + eta * copi.RowWhitening(Fraction(1, 2))(y @ R.T, R)
         assert (v @ R == (1 + eta / 2) ** k * v).all()
         assert (y @ R.T @ v == 0).all()
 

@@ -13,7 +13,7 @@ import copi_ref as copi
 from copi_ref.credit.inverse_model import learn_inverse
 
 TINY = {"float64": 2.0**-540, "float32": 2.0**-80, "float16": 2.0**-13}  # whose squares are 0 in their format
-X = np.array([[1, -2, 3], [2, 1, -1], [-3, 1, 1], [1, 2, 2]]) / 2
+X = np.array([[1, -2, 4], [2, 1, -1], [-2, 1, 1], [1, 2, 2]]) / 2  # the largest of each row and column is such a power
 Z = np.array([[1, 2], [-1, 1], [2, -2], [1, 1]]) / 2
 
 
@@ -50,6 +50,30 @@ def test_scaled_copi_of_tiny_inputs(formats):
         ours, expected = (read(copi.scaled_copi_update(made(f * X), made(Z), made(W / f), 0)) for f in (s, 1))
         assert (ours == expected / s).all()
         assert (expected != 0).all()
+
+
+def test_scaled_copi_keeps_its_epsilon(formats):
+    """With ε it is E[z x]/ε where E[x²] is nothing beside it: no factor is taken out of it, nor put in."""
+    for made, read, s in formats:
+        x, z = made([[s], [s]]), made([[1.0], [1.0]])
+        with np.errstate(over="ignore"):
+            ours = read(copi.scaled_copi_update(x, z, made([[0.0]]), 2.0**-10)).astype(float)
+        np.testing.assert_allclose(ours.item(), s * 2**10 / (1 + s**2 * 2**10), rtol=2.0**-10)
+
+
+def test_inputs_whose_squares_overflow():
+    x, z, W = np.array([[2.0**600], [-(2.0**600)]]), np.array([[3.0], [-3.0]]), np.array([[10.0]])
+    assert copi.fixed_point(x, z).item() == 3 * 2.0**-600
+    assert copi.nlms_update(x[:1], z[:1]).item() == 3 * 2.0**-600
+    assert copi.scaled_copi_update(x, z, W, 0).item() == -10
+    assert copi.safe_eta_r(x) == 0
+
+
+def test_whole_numbers_have_whole_answers(rng):
+    """Nothing is divided by a size where squares are in range: z = 3 x gives 3, to the last bit."""
+    for _ in range(100):
+        x = rng.integers(1, 100, (8, 3)).astype(float)
+        assert copi.fixed_point(x, 3 * x[:, :1])[0, 0] == 3
 
 
 def test_nlms_of_tiny_inputs(formats):
@@ -148,6 +172,25 @@ def test_z_keeps_of_delta_what_a_leaves_room_for():
         bound = 12 * 2.0**-24 * np.abs(W).sum()  # a, z, the sum of 8 and W E[x²]
         assert 2.0**-26 < lost <= bound
         assert np.abs((fractions_of(by_delta) - exactly).astype(float)).max() <= 8 * 2.0**-24 * np.abs(delta).max()
+
+
+def test_an_implicit_step_on_many_samples_that_nearly_agree():
+    """Each direction counts however many samples there are: x = 1 + noise/1000, 20,000 samples, in float32."""
+    noise = np.random.default_rng(0).normal(size=(20_000, 4))
+    x, W, target = 1 + noise / 1000, np.array([[1.0, 2, -1, 0]]), noise[:, :1] / 10
+    exactly = copi.implicit_sgd_layer(x, W, target, 1e7) - W
+    ours = copi.implicit_sgd_layer(*(one.astype(np.float32) for one in (x, W, target)), 1e7) - W
+    # condition: singular values are in the ratio of about 2000; rounding of x and an SVD's own error, 4 ε each
+    assert np.linalg.cond(x) < 3000
+    assert np.abs(ours - exactly).max() <= 8 * 2.0**-23 * 3000 * np.abs(exactly).max()
+
+
+def test_half_formats_are_solved_in_float32(xp):
+    for name in ("float16", "bfloat16"):
+        if hasattr(xp.xp, name):
+            ours = copi.implicit_sgd_layer(*(xp.asarray(host, name) for host in ([[2.0]], [[1.0]], [[4.0]])), 0.5)
+            assert abs(float(ours[0, 0]) - 5 / 3) <= 2.0**-7  # W + α/(1 + α x²) (y* − W x) x, α = ½
+            assert ours.dtype == getattr(xp.xp, name)
 
 
 def fractions_of(array):

@@ -21,10 +21,11 @@ PACKAGE = ROOT / "copi_ref"
 # ends with `algorithm`: it knows nothing of training, the oracle, experiments, figures and the command.
 FLOORS = """
     arrays files
-    activations
+    activations whitening
     losses decorrelation learning_rules optimizers
     network
     task
+    subsampling
     inference_learning
     credit
     to_convergence
@@ -122,7 +123,7 @@ def test_the_top_is_the_mathematics():
     files = {path.name for path in PACKAGE.iterdir() if path.is_file()}
     assert files == {
         *(f"{name}.py" for name in MATHEMATICS),
-        *("network.py", "task.py", "recipe.py", "state.py", "algorithm.py"),
+        *("network.py", "task.py", "subsampling.py", "recipe.py", "state.py", "algorithm.py"),
         *("__init__.py", "__main__.py", "files.py", "py.typed"),
     }
 
@@ -138,7 +139,7 @@ def test_only_backend_knows_array_libraries_and_only_figures_matplotlib(path):
         assert "matplotlib" not in tops
 
 
-MATHEMATICS = ["activations", "losses", "decorrelation", "learning_rules", "optimizers"]
+MATHEMATICS = ["activations", "losses", "decorrelation", "whitening", "learning_rules", "optimizers"]
 
 
 @pytest.mark.parametrize("name", [*MATHEMATICS, "arrays/moments", "arrays/products"])
@@ -157,7 +158,8 @@ def test_import_loads_nothing_heavy():
 
 PUBLIC = """
     Params Trace init_params forward fuse fused_forward Fused ACTIVATIONS Activation identity relu leaky_relu
-    leaky_relu_with tanh sigmoid LATERAL_RULES decorrelation_update Whitening safe_eta_r LATERAL_GAINS
+    leaky_relu_with tanh sigmoid LATERAL_RULES decorrelation_update Whitening
+    NormalizedWhitening TriangularWhitening RowWhitening Subsampled safe_eta_r LATERAL_GAINS
     preserving_gain WEIGHT_RULES copi_update full_update scaled_copi_update sgd_update nlms_update oja_update
     fixed_point LOSSES Loss quadratic half_quadratic softmax_cross_entropy CREDIT Task backpropagation
     feedback_alignment direct_feedback_alignment target_propagation_as_printed TargetPropagation

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from compare import assert_close, assert_exact, draw, fractions
 from networks import SIZES, lists, network, scaled
-from small_training import RECIPE, arrays_of, assert_same_bits, blobs, fresh, state_of
+from small_training import RATIONAL_LATERAL_RULES, RECIPE, arrays_of, assert_same_bits, blobs, fresh, state_of
 
 import copi_ref as copi
 
 # --- one step ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("rule", copi.LATERAL_RULES)
+@pytest.mark.parametrize("rule", RATIONAL_LATERAL_RULES)
 @pytest.mark.parametrize("activation", ["identity", "relu", "leaky_relu"])
 @pytest.mark.parametrize("loss", ["quadratic", "half_quadratic"])
 @pytest.mark.parametrize("output", ["activation", "pre-activation"])
@@ -325,7 +325,7 @@ class CountingArray(np.ndarray):
         return result.view(CountingArray) if isinstance(result, np.ndarray) else result
 
 
-@pytest.mark.parametrize("rule", copi.LATERAL_RULES)
+@pytest.mark.parametrize("rule", RATIONAL_LATERAL_RULES)
 def test_a_step_costs_N_K_squared(rule, rng):
     """No product of a step is K×K by K×K: each takes N K² multiply-adds, for every lateral rule."""
     N, K = 4, 32
