@@ -115,6 +115,23 @@ def learn_inverse(B, a, y, eta):
 
 
 def gait_prop(B, a, y, delta_L, f, gamma):
+    """t_{l−1} = B f⁻¹(y_l + γ D_l p_l), p_l = D_l (t_l − y_l), δ_l = p_l/γ^{L−l}; B f⁻¹(y_l) for y_{l−1} if wide."""
+
+    def one(a, y, delta_L):
+        pulls = [delta_L[0]]
+        for layer in reversed(range(len(a) - 1)):
+            slopes = each(F_PRIME[f], a[layer + 1])
+            point = [y_i + gamma * s_i * p_i for y_i, s_i, p_i in zip(y[layer + 1], slopes, pulls[0], strict=True)]
+            target, unmoved = (times(B[layer], each(F_INVERSE[f], one)) for one in (point, y[layer + 1]))
+            square = len(B[layer]) == len(B[layer][0])
+            pulls.insert(0, both(each(F_PRIME[f], a[layer]), minus(target, y[layer] if square else unmoved)))
+        depth = len(pulls) - 1
+        return [[p_i / gamma ** (depth - layer) for p_i in pull] for layer, pull in enumerate(pulls)]
+
+    return by_sample(one, a, y, [delta_L])
+
+
+def renormalized_gait_prop(B, a, y, delta_L, f, gamma):
     """δ = D ε; the target y + γ D² ε and y go through the inverse B f⁻¹; between them is γ ε of the layer below."""
 
     def one(a, y, delta_L):

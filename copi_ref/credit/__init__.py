@@ -12,7 +12,7 @@ from copi_ref.credit.backpropagation import backpropagation
 from copi_ref.credit.difference_target_propagation import DifferenceTargetPropagation
 from copi_ref.credit.direct_feedback_alignment import direct_feedback_alignment
 from copi_ref.credit.feedback_alignment import feedback_alignment
-from copi_ref.credit.gait_prop import GaitProp
+from copi_ref.credit.gait_prop import GaitProp, RenormalizedGaitProp
 from copi_ref.credit.inference_learning import InferenceLearning, ProximalInferenceLearning
 from copi_ref.credit.inverse_model import LearnsInverse
 from copi_ref.credit.node_perturbation import NodePerturbation
@@ -28,6 +28,7 @@ __all__ = [
     "InferenceLearning",
     "NodePerturbation",
     "ProximalInferenceLearning",
+    "RenormalizedGaitProp",
     "TargetPropagation",
     "backpropagation",
     "direct_feedback_alignment",
@@ -37,7 +38,7 @@ __all__ = [
     "target_propagation_as_printed",
 ]
 
-CreditName = Literal["bp", "fa", "dfa", "tp-printed", "tp", "dtp", "gait", "node", "il", "il-prox"]
+CreditName = Literal["bp", "fa", "dfa", "tp-printed", "tp", "dtp", "gait", "gait-renormalized", "node", "il", "il-prox"]
 
 CREDIT: dict[str, CreditMethod] = {
     "bp": backpropagation,
@@ -47,6 +48,7 @@ CREDIT: dict[str, CreditMethod] = {
     "tp": TargetPropagation(),
     "dtp": DifferenceTargetPropagation(),
     "gait": GaitProp(),
+    "gait-renormalized": RenormalizedGaitProp(),
     "node": NodePerturbation(),
     "il": InferenceLearning(),
     "il-prox": ProximalInferenceLearning(),
