@@ -81,7 +81,44 @@ def target_propagation(B, a, delta_L, f):
     return by_sample(one, a, [delta_L])
 
 
-def difference_target_propagation(B, a, delta_L, f):
+def difference_target_propagation(W, R, B, a, y, delta_L, f, rate):
+    """t_{L−1} = y_{L−1} + r (W_L R_L)ᵀ δ_L, t_l = y_l − f(B y_{l+1}) + f(B t_{l+1}), δ_l = f′(a_l) (t_l − y_l)."""
+
+    def one(a, y, delta_L):
+        deltas, target = [delta_L[0]], None
+        for layer in reversed(range(len(a) - 1)):
+            if target is None:
+                back = transposed_times(R[-1], transposed_times(W[-1], delta_L[0]))
+                target = plus(y[layer], [rate * b for b in back])
+            else:
+                here, there = (each(F[f], times(B[layer], state)) for state in (y[layer + 1], target))
+                target = plus(minus(y[layer], here), there)
+            deltas.insert(0, both(each(F_PRIME[f], a[layer]), minus(target, y[layer])))
+        return deltas
+
+    return by_sample(one, a, y, [delta_L])
+
+
+def learn_noisy_inverse(W, R, B, y, noise, f, eta):
+    """B ← B + η E[(f′(B u) ∘ (ỹ − f(B u))) uᵀ], u = f(W R ỹ), ỹ = y + ξ: of all but the last."""
+    learnt = []
+    for layer, B_l in enumerate(B[:-1]):
+        total = None
+        for state, xi in zip(y[layer], noise[layer], strict=True):
+            noisy = plus(state, xi)
+            u = each(F[f], times(W[layer + 1], times(R[layer + 1], noisy)))
+            found = times(B_l, u)
+            error = both(each(F_PRIME[f], found), minus(noisy, each(F[f], found)))
+            term = [[e * u_j for u_j in u] for e in error]
+            total = term if total is None else [plus(*rows) for rows in zip(total, term, strict=True)]
+        count = len(y[layer])
+        learnt.append(
+            [[b + eta * t / count for b, t in zip(*rows, strict=True)] for rows in zip(B_l, total, strict=True)]
+        )
+    return [*learnt, B[-1]]
+
+
+def pre_activation_difference_target_propagation(B, a, delta_L, f):
     """z_L = a_L + δ_L, z_l = a_l + B_{l+1} f(z_{l+1}) − B_{l+1} f(a_{l+1}), δ_l = z_l − a_l."""
 
     def one(a, delta_L):

@@ -9,7 +9,10 @@ import numpy as np
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array, Namespace, default_namespace, from_numpy
 from copi_ref.credit.backpropagation import backpropagation
-from copi_ref.credit.difference_target_propagation import DifferenceTargetPropagation
+from copi_ref.credit.difference_target_propagation import (
+    DifferenceTargetPropagation,
+    PreActivationDifferenceTargetPropagation,
+)
 from copi_ref.credit.direct_feedback_alignment import direct_feedback_alignment
 from copi_ref.credit.feedback_alignment import feedback_alignment
 from copi_ref.credit.gait_prop import GaitProp, RenormalizedGaitProp
@@ -27,6 +30,7 @@ __all__ = [
     "GaitProp",
     "InferenceLearning",
     "NodePerturbation",
+    "PreActivationDifferenceTargetPropagation",
     "ProximalInferenceLearning",
     "RenormalizedGaitProp",
     "TargetPropagation",
@@ -38,7 +42,20 @@ __all__ = [
     "target_propagation_as_printed",
 ]
 
-CreditName = Literal["bp", "fa", "dfa", "tp-printed", "tp", "dtp", "gait", "gait-renormalized", "node", "il", "il-prox"]
+CreditName = Literal[
+    "bp",
+    "fa",
+    "dfa",
+    "tp-printed",
+    "tp",
+    "dtp",
+    "dtp-pre-activation",
+    "gait",
+    "gait-renormalized",
+    "node",
+    "il",
+    "il-prox",
+]
 
 CREDIT: dict[str, CreditMethod] = {
     "bp": backpropagation,
@@ -47,6 +64,7 @@ CREDIT: dict[str, CreditMethod] = {
     "tp-printed": target_propagation_as_printed,
     "tp": TargetPropagation(),
     "dtp": DifferenceTargetPropagation(),
+    "dtp-pre-activation": PreActivationDifferenceTargetPropagation(),
     "gait": GaitProp(),
     "gait-renormalized": RenormalizedGaitProp(),
     "node": NodePerturbation(),
@@ -92,7 +110,7 @@ def _feedback_shapes(method: CreditMethod, sizes: tuple[int, ...]) -> list[tuple
     if method is direct_feedback_alignment:
         return [(units, sizes[-1]) for units in sizes[1:-1]]
     layer_by_layer = method in (feedback_alignment, target_propagation_as_printed)
-    if layer_by_layer or isinstance(method, LearnsInverse):
+    if layer_by_layer or isinstance(method, LearnsInverse | DifferenceTargetPropagation):
         return list(itertools.pairwise(sizes[1:]))
     return None
 

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from copi_ref.arrays import checks
-from copi_ref.arrays.backend import Array, device_of, from_numpy, namespace
+from copi_ref.arrays.backend import Array
 from copi_ref.arrays.products import apply
+from copi_ref.credit.noise import check_generators, normal_noise
 from copi_ref.network import Params, Trace, decorrelated
 from copi_ref.task import OUTPUTS, Task
 
@@ -43,23 +42,15 @@ class NodePerturbation:
             ValueError: the target doesn't fit the trace.
         """
         checks.same_length(trace=(trace.a, len(params.W)))
-        for rng in task.rng if isinstance(task.rng, tuple) else (task.rng,):
-            checks.generator("rng", rng)
+        check_generators(task.rng)
         checks.not_exact("node perturbation", trace.a[-1])
         predict = checks.choice("output", task.output, OUTPUTS)
-        noises = [self._noise(a, task) for a in trace.a]
+        assert task.rng is not None  # checked above
+        noises = [normal_noise(a, self.sigma, task.rng) for a in trace.a]
         noisy = _forward_with(params, trace, noises, task)
         change = task.loss(predict(noisy), task.target) - task.loss(predict(trace), task.target)
         sigma = checks.coefficient("sigma", self.sigma, trace.a[-1])
         return tuple(-change[..., None] * noise / sigma**2 for noise in noises)
-
-    def _noise(self, a: Array, task: Task) -> Array:
-        assert task.rng is not None  # checked above
-        if isinstance(task.rng, tuple):  # each network of an ensemble draws what it would draw alone
-            host = np.stack([rng.normal(0.0, float(self.sigma), size=tuple(a.shape[1:])) for rng in task.rng])
-        else:
-            host = task.rng.normal(0.0, float(self.sigma), size=tuple(a.shape))
-        return from_numpy(host, namespace(a), a.dtype, device_of(a))
 
 
 def _forward_with(params: Params, trace: Trace, noises: list[Array], task: Task) -> Trace:

@@ -83,8 +83,8 @@ def _check_recordable(before: State, after: State) -> None:
     needed = f"unset {GRAPH_VARIABLE}, or choose"
     if after.rng_state != before.rng_state:
         raise ValueError(
-            f"{GRAPH_VARIABLE} is 1, but the credit method draws on the host in each step, which a recording would "
-            f"not: {needed} another method"
+            f"{GRAPH_VARIABLE} is 1, but the credit method, or the lateral rule, draws on the host in each step, "
+            f"which a recording would not: {needed} another"
         )
     try:
         same_but_for_arrays(replace(before, step=0), replace(after, step=0))

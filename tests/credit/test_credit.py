@@ -82,8 +82,16 @@ METHODS = {
         lambda W, R, B, y0, target, x, a, y, delta_L, f: naive_credit.target_propagation(B, a, delta_L, f),
     ),
     "dtp": (
-        copi.DifferenceTargetPropagation(),
-        lambda W, R, B, y0, target, x, a, y, delta_L, f: naive_credit.difference_target_propagation(B, a, delta_L, f),
+        copi.DifferenceTargetPropagation(rate=QUARTER, eta_b=0),
+        lambda W, R, B, y0, target, x, a, y, delta_L, f: naive_credit.difference_target_propagation(
+            W, R, B, a, y, delta_L, f, QUARTER
+        ),
+    ),
+    "dtp-pre-activation": (
+        copi.PreActivationDifferenceTargetPropagation(),
+        lambda W, R, B, y0, target, x, a, y, delta_L, f: naive_credit.pre_activation_difference_target_propagation(
+            B, a, delta_L, f
+        ),
     ),
     "gait": (
         copi.GaitProp(gamma=QUARTER, inverse="given"),
@@ -214,7 +222,7 @@ def test_every_method_plugs_into_the_same_step(name, xp):
 def test_feedback_has_the_shapes_that_each_method_needs():
     rng = np.random.default_rng(0)
     layer_by_layer, to_the_output = [(4, 6), (6, 3)], [(4, 3), (6, 3)]
-    needed = {"fa": layer_by_layer, "tp-printed": layer_by_layer, "tp": layer_by_layer, "dtp": layer_by_layer}
+    needed = dict.fromkeys(("fa", "tp-printed", "tp", "dtp", "dtp-pre-activation"), layer_by_layer)
     for name, method in copi.CREDIT.items():
         for given in (name, method):
             B = copi.init_feedback(given, (5, 4, 6, 3), rng, xp=np)
@@ -222,7 +230,7 @@ def test_feedback_has_the_shapes_that_each_method_needs():
             assert (None if B is None else [b.shape for b in B]) == expected
 
 
-@pytest.mark.parametrize("name", ["fa", "dfa", "tp-printed", "tp", "dtp"])
+@pytest.mark.parametrize("name", ["fa", "dfa", "tp-printed", "tp", "dtp", "dtp-pre-activation"])
 def test_missing_feedback_is_named(name, rng):
     W, R, _, y0, target = network(rng, scaled)
     with pytest.raises(ValueError, match="feedback is None: .* needs weights, as init_feedback makes them"):
@@ -231,7 +239,7 @@ def test_missing_feedback_is_named(name, rng):
         perturbations(copi.CREDIT[name], W, R, (W[0],), y0, target, copi.leaky_relu)
 
 
-@pytest.mark.parametrize("method", [copi.TargetPropagation, copi.DifferenceTargetPropagation])
+@pytest.mark.parametrize("method", [copi.TargetPropagation, copi.PreActivationDifferenceTargetPropagation])
 def test_the_inverse_model_learns_as_by_hand(method, rng):
     W, R, B, y0, target = network(rng, fractions)
     params = copi.Params(W, R)
@@ -260,13 +268,54 @@ def test_the_inverse_model_never_gets_worse_on_its_batch(eta, rng):
         assert after < before or (eta == 2 and after == before)
 
 
+def test_the_published_inverse_model_learns_as_by_hand(rng):
+    """Without noise exactly; with it the noise is what the generator gives, the lowest layer first, and B_L stays."""
+    W, R, B, y0, target = network(rng, fractions)
+    trace = copi.forward(copi.Params(W, R), y0)
+    method = copi.DifferenceTargetPropagation(eta_b=Fraction(1, 3), sigma=0)
+    learnt = method.learn_feedback(copi.Params(W, R), trace, copi.Task(target, feedback=B))
+    none = [[[0] * y.shape[1] for _ in y] for y in trace.y]
+    by_hand = naive_credit.learn_noisy_inverse(
+        lists(W), lists(R), lists(B), lists(trace.y), none, "leaky_relu", Fraction(1, 3)
+    )
+    for ours, theirs in zip(learnt, by_hand, strict=True):
+        assert_exact(ours, theirs)
+
+
+def test_the_published_inverse_model_draws_its_noise(xp, rng):
+    W, R, B, y0, target = network(rng, scaled)
+    arrays = [xp.asarray(part) for part in (W, R, B, y0, target)]
+    params = copi.Params(*arrays[:2])
+    trace = copi.forward(params, arrays[3], copi.tanh)
+    task = copi.Task(arrays[4], activation=copi.tanh, feedback=arrays[2], rng=np.random.default_rng(5))
+    learnt = copi.DifferenceTargetPropagation(eta_b=0.5, sigma=0.25).learn_feedback(params, trace, task)
+    generator = np.random.default_rng(5)
+    noise = [generator.normal(0, 0.25, size=tuple(y.shape)).tolist() for y in trace.y[:-2]]
+    by_hand = naive_credit.learn_noisy_inverse(
+        lists(W), lists(R), lists(B), [xp.numpy(y).tolist() for y in trace.y], noise, "tanh", 0.5
+    )
+    for ours, theirs in zip(learnt, by_hand, strict=True):
+        assert_close(xp.numpy(ours), theirs)
+
+
+def test_the_published_form_takes_the_gradient_for_the_last_hidden_layer(rng):
+    """r = 1 and one hidden layer: backpropagation, whatever B is; below it, only where g inverts to first order."""
+    W, R, B, _, target = network(rng, fractions)
+    params = copi.Params(W[1:], R[1:])
+    trace = copi.forward(params, fractions(rng, N, W[1].shape[1]))
+    task = copi.Task(target, feedback=B[1:])
+    ours = copi.DifferenceTargetPropagation(rate=1)(params, trace, task)
+    for one, other in zip(ours, copi.backpropagation(params, trace, task), strict=True):
+        assert_exact(one, other.tolist())
+
+
 def test_an_inverse_model_without_inputs_stays(rng):
     B = (draw(rng, 4, 3),)
     trace = copi.Trace(x=(), a=(draw(rng, N, 4), draw(rng, N, 3)), y=(draw(rng, N, 4), np.zeros((N, 3))))
     np.testing.assert_array_equal(learn_inverse(B, trace, 0.5)[0], B[0])
 
 
-@pytest.mark.parametrize("method", ["tp", "dtp"])
+@pytest.mark.parametrize("method", ["tp", "dtp-pre-activation"])
 def test_given_weights_stay_and_learnt_ones_move_while_training(method, rng):
     W, R, B, y0, target = network(rng, scaled)
     for eta_b, moves in ((0, False), (0.5, True)):
@@ -312,7 +361,7 @@ def inverses(W, R):
     return tuple((W_l @ R_l).T for W_l, R_l in zip(W[1:], R[1:], strict=True))
 
 
-@pytest.mark.parametrize("name", ["tp", "dtp"])
+@pytest.mark.parametrize("name", ["tp", "dtp-pre-activation"])
 def test_target_propagation_is_bp_in_a_linear_orthogonal_network(name, rng):
     """Exactly, with R, however far the target is."""
     W, R = square_network(rng, orthogonal=True)
@@ -343,7 +392,7 @@ curved = copi.Activation("a + a²", lambda a, xp: a + a * a, lambda a, xp: a**0 
 
 
 @pytest.mark.parametrize(("orthogonal", "order"), [(True, 2), (False, 1)])
-@pytest.mark.parametrize("name", ["tp", "dtp"])
+@pytest.mark.parametrize("name", ["tp", "dtp-pre-activation"])
 def test_target_propagation_is_bp_to_first_order_in_the_target_shift(name, orthogonal, order, rng):
     """At the origin of an orthogonal network every slope is 1, and B = (W R)ᵀ inverts it.
 
@@ -512,7 +561,9 @@ def test_target_propagation_as_printed_forgets_the_state(rng):
     assert (trace.a[1] + deltas[1] == 0).all()
     assert (deltas[1] != 0).any()
     assert (trace.a[0] + deltas[0] == copi.leaky_relu(deltas[1] @ B[0].T)).all()
-    standard = copi.DifferenceTargetPropagation()(copi.Params(W, R), trace, copi.Task(trace.y[-1], feedback=B))
+    standard = copi.PreActivationDifferenceTargetPropagation()(
+        copi.Params(W, R), trace, copi.Task(trace.y[-1], feedback=B)
+    )
     assert all((delta == 0).all() for delta in standard)
 
 
@@ -632,7 +683,7 @@ def naive_noisy(W, R, a, noise):
         (lambda: copi.GaitProp(gamma=0), ValueError, "gamma is 0: needs a number above 0"),
         (lambda: copi.GaitProp(gamma="small"), TypeError, "gamma is 'small': needs a number"),
         (lambda: copi.TargetPropagation(eta_b=-1), ValueError, "eta_b is -1: needs at least 0"),
-        (lambda: copi.DifferenceTargetPropagation(eta_b=None), TypeError, "eta_b is None: needs a number"),
+        (lambda: copi.PreActivationDifferenceTargetPropagation(eta_b=None), TypeError, "eta_b is None: needs a number"),
         (lambda: copi.InferenceLearning(steps=-1), ValueError, "steps is -1: needs at least 0"),
         (lambda: copi.InferenceLearning(steps=2.5), TypeError, "steps is 2.5: needs a whole number"),
         (lambda: copi.InferenceLearning(gamma=-0.1), ValueError, "gamma is -0.1: needs at least 0"),

@@ -163,8 +163,8 @@ PUBLIC = """
     preserving_gain WEIGHT_RULES copi_update full_update scaled_copi_update sgd_update nlms_update oja_update
     fixed_point LOSSES Loss quadratic half_quadratic softmax_cross_entropy CREDIT Task backpropagation
     feedback_alignment direct_feedback_alignment target_propagation_as_printed TargetPropagation
-    DifferenceTargetPropagation GaitProp RenormalizedGaitProp NodePerturbation InferenceLearning
-    ProximalInferenceLearning
+    DifferenceTargetPropagation PreActivationDifferenceTargetPropagation GaitProp RenormalizedGaitProp
+    NodePerturbation InferenceLearning ProximalInferenceLearning
     init_feedback infer_to_convergence infer_prox_to_convergence NotConvergedError implicit_sgd_layer
     implicit_sgd_step OPTIMIZERS Plain Momentum Adam plain momentum adam adam_tmlr Recipe State init_state step
     stack member Dataset fit FitResult evaluate Evaluation NonFiniteError use_backend BackendError __version__

@@ -47,7 +47,7 @@ CHANGES = [
     {"optimizer": copi.adam, "lateral_rule": "none", "weight_rule": "sgd"},
     {"optimizer": copi.momentum, "centring": 0.1},
     {"credit": "fa"},
-    {"credit": "dtp"},  # learns its feedback weights
+    {"credit": "dtp-pre-activation"},  # learns its feedback weights
     {"credit": "node"},  # draws from the state's generator in every step
 ]
 

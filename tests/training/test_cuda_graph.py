@@ -55,7 +55,7 @@ def eagerly(recipe, state, dataset, epochs, monkeypatch, **options):
         {"lateral_rule": "symmetric", "weight_rule": "sgd"},
         {"lateral_rule": "whitening", "weight_rule": "nlms"},
         {"credit": "fa"},
-        {"credit": "dtp"},
+        {"credit": "dtp-pre-activation"},
         {"optimizer": copi.momentum, "weight_decay": 0.1},
         {"centring": 0.1, "lateral_gain": "power", "lateral_rule": "left"},
         {"credit": "il", "states": "inferred", "weight_rule": "sgd"},
@@ -120,7 +120,7 @@ def test_what_a_recording_would_not_repeat_is_refused(change, replays, rng):
     message = {
         "optimizer": r"a step changes more than arrays, which a recording would not \(optimizer\[0\]\.t is 0 in one "
         r"state and 1 in another.*\): unset COPI_REF_CUDA_GRAPH, or choose the optimizer plain or momentum",
-        "credit": "COPI_REF_CUDA_GRAPH is 1, but the credit method draws on the host in each step",
+        "credit": "COPI_REF_CUDA_GRAPH is 1, but the credit method, or the lateral rule, draws on the host in each",
     }[next(iter(change))]
     with pytest.raises(ValueError, match=message):
         copi.fit(recipe, fresh(recipe), blobs(rng), 1)
@@ -204,7 +204,12 @@ def test_a_real_recording_is_repeated_step_up_to_rounding(lateral_rule, members,
 @on_a_gpu
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"optimizer": copi.momentum, "weight_decay": 0.1}, {"credit": "dtp", "centring": 0.1}, {"credit": "il"}],
+    [
+        {},
+        {"optimizer": copi.momentum, "weight_decay": 0.1},
+        {"credit": "dtp-pre-activation", "centring": 0.1},
+        {"credit": "il"},
+    ],
 )
 def test_a_real_recording_gives_what_pytorch_gives_without_one(changes, cupy, monkeypatch, rng):
     """To the last bit: the same launches, on the same library's arrays."""

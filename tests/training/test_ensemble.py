@@ -45,7 +45,7 @@ def assert_same_metrics(one, other, samples=45):
         {"lateral_rule": "symmetric", "weight_rule": "sgd"},
         {"credit": "fa"},
         {"credit": "dfa"},
-        {"credit": "dtp"},
+        {"credit": "dtp-pre-activation"},
         {"credit": "gait"},
         {"credit": "node"},
         {"optimizer": copi.adam, "lateral_rule": "none", "weight_rule": "sgd"},
@@ -192,7 +192,7 @@ def test_one_stops_whatever_the_optimizer_remembers(optimizer, rng):
 
 
 def test_one_stops_whatever_feedback_it_learns(rng):
-    recipe, dataset = replace(diverging(), credit="dtp"), blobs(rng)
+    recipe, dataset = replace(diverging(), credit="dtp-pre-activation"), blobs(rng)
     result = copi.fit(recipe, copi.init_state(recipe, SIZES, rngs(0, 1, 2), np), dataset, epochs=3)
     assert list(result.stopped) == [1]
     single = alone(recipe, 2, dataset, 3, index=2).state

@@ -89,7 +89,8 @@ def test_what_has_no_line_of_its_own_is_the_same_to_the_last_bit(changes, rng):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"lateral_gain": "power"}, {"centring": 0.1}, {"credit": copi.DifferenceTargetPropagation()}]
+    "changes",
+    [{"lateral_gain": "power"}, {"centring": 0.1}, {"credit": copi.PreActivationDifferenceTargetPropagation()}],
 )
 def test_gain_centring_and_learnt_feedback_are_kept(changes, rng):
     """Whitening has no line of its own, so all is the same to the last bit."""
