@@ -26,6 +26,7 @@ from copi_ref.credit import (
     RenormalizedGaitProp,
     TargetPropagation,
     backpropagation,
+    backpropagation_through_batch_means,
     direct_feedback_alignment,
     feedback_alignment,
     init_feedback,
@@ -39,6 +40,7 @@ from copi_ref.decorrelation import (
     preserving_gain,
     safe_eta_r,
 )
+from copi_ref.kept_diagonal import BatchCentring, KeptDiagonal, NormGain
 from copi_ref.learning_rules import (
     WEIGHT_RULES,
     copi_update,
@@ -96,6 +98,9 @@ __all__ = [  # in reading order  # noqa: RUF022
     "NormalizedWhitening",
     "TriangularWhitening",
     "RowWhitening",
+    "KeptDiagonal",
+    "NormGain",
+    "BatchCentring",
     "Subsampled",
     "safe_eta_r",
     "LATERAL_GAINS",
@@ -116,6 +121,7 @@ __all__ = [  # in reading order  # noqa: RUF022
     "CREDIT",
     "Task",
     "backpropagation",
+    "backpropagation_through_batch_means",
     "feedback_alignment",
     "direct_feedback_alignment",
     "target_propagation_as_printed",

@@ -11,8 +11,9 @@ from copi_ref.arrays.backend import Array, Namespace, namespace
 from copi_ref.arrays.moments import mean_sample
 from copi_ref.arrays.shown import shown
 from copi_ref.credit import find_credit, init_feedback
-from copi_ref.decorrelation import LATERAL_GAINS, find_lateral_rule
-from copi_ref.network import Params, Trace, centred, forward, init_params
+from copi_ref.decorrelation import find_lateral_gain, find_lateral_rule
+from copi_ref.kept_diagonal import BatchCentring
+from copi_ref.network import Params, Trace, centred, forward, forward_by_batch_means, init_params
 from copi_ref.recipe import Rate, Recipe, find_weight_rule
 from copi_ref.state import State, generator_of, stack, standing_of
 from copi_ref.task import Generators, Task
@@ -84,9 +85,10 @@ def step(recipe: Recipe, state: State, y0: Array, target: Array) -> State:
             d, memory[layer] = direction(recipe, layer, dW, W[layer], memory[layer])  # "plain": d = ΔW
             W[layer] = W[layer] + passed.eta_w * d  # line 14
         if passed.eta_r is not None:
+            R[layer] = gained(recipe, layer, passed, R[layer])
             dR = lateral_update(recipe, layer, passed, R[layer])  # "right": −R C_off
             R[layer] = R[layer] + passed.eta_r * dR  # line 15
-            R[layer] = rescaled(recipe, state.params, layer, passed, R[layer])
+            R[layer] = rescaled(recipe, layer, passed, R[layer])
     return after_updates(state, passed, W, R, memory)
 
 
@@ -108,6 +110,7 @@ class Passed(NamedTuple):
     """What a batch leaves that has gone up and down a network: all of it from the weights as they were.
 
     Args:
+        params: the network, with the means that were subtracted.
         trace: of the forward pass; R learns from its x.
         seen: what W learns from, layer by layer; none while W waits.
         inputs: y_{l−1}, layer by layer.
@@ -118,6 +121,7 @@ class Passed(NamedTuple):
         eta_r: η_R; None if R stays as it is.
     """
 
+    params: Params
     trace: Trace
     seen: tuple[Seen, ...]
     inputs: tuple[Array, ...]
@@ -137,15 +141,19 @@ def pass_batch(recipe: Recipe, state: State, y0: Array, target: Array) -> Passed
     task = Task(target, recipe.loss, recipe.activation, state.feedback, rng, recipe.output)
     learns_W, learns_R = state.epoch >= recipe.lateral_only_epochs, recipe.lateral_rule != "none"
 
-    trace = forward(params, y0, recipe.activation)  # lines 4 to 8
+    if isinstance(recipe.centring, BatchCentring):
+        trace, params = forward_by_batch_means(params, y0, recipe.activation)
+    else:
+        trace = forward(params, y0, recipe.activation)  # lines 4 to 8
     seen = _perturbations(recipe, params, trace, task) if learns_W else ()  # lines 9 to 12
     inputs = (y0, *trace.y[:-1])
     return Passed(
+        params,
         trace,
         seen,
         inputs,
         feedback=_feedback(recipe, params, trace, task),
-        means=_running_means(recipe, params, inputs),
+        means=_running_means(recipe, state.params, inputs),
         rng=rng,
         eta_w=rate("eta_w", recipe.eta_w, state.epoch, params.W[0]) if learns_W else None,
         eta_r=rate("eta_r", recipe.eta_r, state.epoch, params.R[0]) if learns_R else None,
@@ -179,7 +187,8 @@ def _running_means(recipe: Recipe, params: Params, inputs: tuple[Array, ...]) ->
             )
         return None
     xp = namespace(inputs[0])
-    rate = checks.coefficient("centring", recipe.centring, inputs[0])
+    rate = recipe.centring.momentum if isinstance(recipe.centring, BatchCentring) else recipe.centring
+    rate = checks.coefficient("centring", rate, inputs[0])
     return tuple(mean + rate * (mean_sample(y, xp) - mean) for mean, y in zip(params.mean, inputs, strict=True))
 
 
@@ -232,10 +241,20 @@ def lateral_update(recipe: Recipe, layer: int, passed: Passed, R: Array) -> Arra
     return dR
 
 
-def rescaled(recipe: Recipe, params: Params, layer: int, passed: Passed, R: Array) -> Array:
-    """Return g R with the recipe's gain g, or R itself where it has none; `params` hold what is subtracted from y."""
-    gain = LATERAL_GAINS[recipe.lateral_gain]
-    return R if gain is None else gain(centred(params, layer, passed.inputs[layer]), R) * R
+def gained(recipe: Recipe, layer: int, passed: Passed, R: Array) -> Array:
+    """Return g R with a gain that comes before the step, or R itself where the recipe has none."""
+    gain = find_lateral_gain(recipe.lateral_gain)
+    if gain is None or not getattr(gain, "before", False):
+        return R
+    return gain(passed.inputs[layer], passed.trace.x[layer]) * R
+
+
+def rescaled(recipe: Recipe, layer: int, passed: Passed, R: Array) -> Array:
+    """Return g R with a gain that comes after the step, or R itself where the recipe has none."""
+    gain = find_lateral_gain(recipe.lateral_gain)
+    if gain is None or getattr(gain, "before", False):
+        return R
+    return gain(centred(passed.params, layer, passed.inputs[layer]), R) * R
 
 
 def _check_update(name: str, layer: int, array: Array, update: Array, what: str = "Δ") -> None:

@@ -14,6 +14,7 @@ from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array, Namespace
 from copi_ref.arrays.moments import mean_outer, mean_square, narrow, off_diagonal_times, unit_size, wide
 from copi_ref.arrays.products import apply
+from copi_ref.kept_diagonal import KeptDiagonal, NormGain
 from copi_ref.whitening import NormalizedWhitening, RowWhitening, TriangularWhitening, Whitening
 
 LateralRuleName = Literal[
@@ -24,6 +25,7 @@ LateralRuleName = Literal[
     "whitening-normalized",
     "whitening-triangular",
     "whitening-rows",
+    "kept-diagonal",
 ]
 
 
@@ -37,6 +39,7 @@ def decorrelation_update(x: Array, R: Array, rule: LateralRuleName = "symmetric"
     - ``"symmetric"``: ΔR = −½ (C_off R + (C_off R)ᵀ)
     - ``"whitening"``, ``"whitening-normalized"``, ``"whitening-triangular"``, ``"whitening-rows"``: `Whitening` and its
       relatives, each with its default κ; see there
+    - ``"kept-diagonal"``: ΔR = −R C of the first samples, see `KeptDiagonal`
 
     Args:
         x: (…, N, K), decorrelated inputs of the layer, x = R y; rows are samples.
@@ -81,6 +84,7 @@ LATERAL_RULES: dict[str, Callable[[Array, Array, Namespace], Array]] = {
     "whitening-normalized": lambda x, R, xp: NormalizedWhitening()(x, R),
     "whitening-triangular": lambda x, R, xp: TriangularWhitening()(x, R),
     "whitening-rows": lambda x, R, xp: RowWhitening()(x, R),
+    "kept-diagonal": lambda x, R, xp: KeptDiagonal()(x, R),
 }
 """ΔR by name; each takes x, R and their namespace."""
 
@@ -165,7 +169,19 @@ def preserving_gain(y: Array, R: Array) -> Array:
     return narrow(xp.where(dead, xp.ones_like(gain), gain), y)
 
 
-LateralGainName = Literal["none", "power"]
+LateralGainName = Literal["none", "power", "norms"]
 
-LATERAL_GAINS: dict[str, Callable[[Array, Array], Array] | None] = {"none": None, "power": preserving_gain}
-"""What R is multiplied with after each of its steps."""
+LateralGain = Callable[[Array, Array], Array]
+"""``(y, R) -> g``, y centred and R after its step; with an attribute `before` that is true ``(y, x) -> g``, y raw."""
+
+LATERAL_GAINS: dict[str, LateralGain | None] = {"none": None, "power": preserving_gain, "norms": NormGain()}
+"""What R is multiplied with: after each of its steps, or with `before` ahead of it."""
+
+
+def find_lateral_gain(gain: str | LateralGain) -> LateralGain | None:
+    """Return the gain of that name, or `gain` itself if it is callable.
+
+    Raises:
+        ValueError: an unknown name.
+    """
+    return gain if callable(gain) else checks.choice("lateral_gain", gain, LATERAL_GAINS)

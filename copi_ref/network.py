@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from copi_ref.activations import Activation, leaky_relu
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array, Namespace, default_namespace, from_numpy
+from copi_ref.arrays.moments import mean_sample
 from copi_ref.arrays.products import apply
 from copi_ref.arrays.shown import shown
 
@@ -85,18 +86,35 @@ def forward(params: Params, y0: Array, activation: Activation = leaky_relu) -> T
         ValueError: shapes that don't fit; the message names the layer.
     """
     checks.same_length(R=(params.R, len(params.W)))
-    y, xs, as_, ys = y0, [], [], []
-    for layer, (R, W) in enumerate(zip(params.R, params.W, strict=True), start=1):  # lines 4 to 8
-        checks.arrays(
-            **{f"y{layer - 1}": (y, "NK"), f"R of layer {layer}": (R, "KK"), f"W of layer {layer}": (W, "MK")}
-        )
-        x = decorrelated(params, layer - 1, y)  # line 5: x_l = R_l y_{l−1}
-        a = apply(W, x)  # line 6: a_l = W_l x_l
-        y = activation(a)  # line 7: y_l = f(a_l)
-        xs.append(x)
-        as_.append(a)
-        ys.append(y)
-    return Trace(x=tuple(xs), a=tuple(as_), y=tuple(ys))
+    y, layers = y0, []
+    for index in range(len(params.W)):  # lines 4 to 8
+        layers.append(_through(params, index, y, activation))
+        y = layers[-1][2]
+    return Trace(*zip(*layers, strict=True))
+
+
+def forward_by_batch_means(params: Params, y0: Array, activation: Activation = leaky_relu) -> tuple[Trace, Params]:
+    """Run the network with every layer's input centred by its own mean over the batch, μ_{l−1} = E[y_{l−1}].
+
+    Arguments and errors as `forward`. Returns the trace, and the network with these means: with it `forward` gives the
+    same trace.
+    """
+    checks.same_length(R=(params.R, len(params.W)))
+    y, layers, means = y0, [], list(params.mean or params.R)
+    for index in range(len(params.W)):
+        means[index] = mean_sample(y, checks.floating(f"y{index}", y))
+        layers.append(_through(replace(params, mean=tuple(means)), index, y, activation))
+        y = layers[-1][2]
+    return Trace(*zip(*layers, strict=True)), replace(params, mean=tuple(means))
+
+
+def _through(params: Params, index: int, y: Array, activation: Activation) -> tuple[Array, Array, Array]:
+    """Return x, a and y of layer `index` (from 0), from the y of the layer below."""
+    R, W, layer = params.R[index], params.W[index], index + 1
+    checks.arrays(**{f"y{index}": (y, "NK"), f"R of layer {layer}": (R, "KK"), f"W of layer {layer}": (W, "MK")})
+    x = decorrelated(params, index, y)  # line 5: x_l = R_l y_{l−1}
+    a = apply(W, x)  # line 6: a_l = W_l x_l
+    return x, a, activation(a)  # line 7: y_l = f(a_l)
 
 
 def decorrelated(params: Params, index: int, y: Array) -> Array:

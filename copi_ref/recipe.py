@@ -10,13 +10,15 @@ from copi_ref.arrays.backend import Array, FloatName, float_name
 from copi_ref.arrays.shown import shown
 from copi_ref.credit import CreditName, find_credit
 from copi_ref.decorrelation import (
-    LATERAL_GAINS,
     LATERAL_RULES,
+    LateralGain,
     LateralGainName,
     LateralRule,
     LateralRuleName,
+    find_lateral_gain,
     find_lateral_rule,
 )
+from copi_ref.kept_diagonal import BatchCentring
 from copi_ref.learning_rules import WEIGHT_RULES, WeightRuleName
 from copi_ref.losses import Loss, quadratic
 from copi_ref.optimizers import Optimizer, plain
@@ -48,10 +50,11 @@ class Recipe:
             ``(x, a, delta, W) -> ΔW``.
         lateral_rule: a name in `LATERAL_RULES` (see `decorrelation_update`), or "none": R stays as it is; or a callable
             ``(x, R) -> ΔR`` such as ``Whitening(kappa=0.1)`` or ``Subsampled("left", share=0.1)``.
-        lateral_gain: "none", or "power": R is scaled after each step so that x keeps the power of y, see
-            `preserving_gain`.
+        lateral_gain: "none"; "power": R is scaled after each step so that x keeps the power of y, see
+            `preserving_gain`; "norms": before each step, see `NormGain`; or a callable such as ``NormGain(share=1)``.
         centring: rate at which a running mean μ of each layer's input follows the batches, μ ← μ + rate (E[y] − μ);
             it is subtracted before R. 0: nothing is, as in the paper (a state that has means keeps them as they are).
+            Or a `BatchCentring`: the batch's own mean while training.
         states: "forward": weights learn from the x and a of the forward pass; "inferred": from those that the credit
             method settled on, for methods that infer states (Inference Learning).
         optimizer: how ΔW becomes a step. R always takes the plain one.
@@ -74,8 +77,8 @@ class Recipe:
     credit: CreditName | CreditMethod = "bp"
     weight_rule: WeightRuleName | WeightRule = "copi"
     lateral_rule: LateralRuleName | Literal["none"] | LateralRule = "symmetric"
-    lateral_gain: LateralGainName = "none"
-    centring: float = 0
+    lateral_gain: LateralGainName | LateralGain = "none"
+    centring: float | BatchCentring = 0
     states: StatesName = "forward"
     optimizer: Optimizer = plain
     weight_decay: float = 0
@@ -101,7 +104,7 @@ class Recipe:
             find_lateral_rule(self.lateral_rule)
         else:
             checks.choice("lateral_rule", self.lateral_rule, {**LATERAL_RULES, "none": None})
-        checks.choice("lateral_gain", self.lateral_gain, LATERAL_GAINS)
+        find_lateral_gain(self.lateral_gain)
         checks.choice("states", self.states, STATES)
         if self.states == "inferred" and not hasattr(find_credit(self.credit), "infer"):
             raise ValueError(f"states is 'inferred', but credit {self.credit!r} infers none: choose 'forward'")
@@ -109,7 +112,8 @@ class Recipe:
         checks.choice("output", self.output, OUTPUTS)
         checks.one_number("error_scale", self.error_scale)
         checks.one_number("weight_decay", self.weight_decay, minimum=0)
-        checks.one_number("centring", self.centring, minimum=0, maximum=1)
+        if not isinstance(self.centring, BatchCentring):
+            checks.one_number("centring", self.centring, minimum=0, maximum=1)
         checks.whole_number("lateral_only_epochs", self.lateral_only_epochs, minimum=0)
         checks.whole_number("batch_size", self.batch_size, minimum=1)
         float_name(self.dtype)

@@ -125,6 +125,8 @@ def decorrelation_update(x, R, rule):
     def symmetric(i, j):
         return (left(i, j) + left(j, i)) / 2
 
+    if rule == "kept-diagonal":
+        return kept_diagonal_update(x, R, Fraction(1, 10))
     if rule.startswith("whitening"):
         kappa = Fraction(1, 2) if rule == "whitening-rows" else Fraction(1, 1000)
         return WHITENING[rule](x, R, kappa)
@@ -170,6 +172,13 @@ def row_whitening_update(x, R, kappa):
         return (1 - kappa) * mean(x[n][i] * x[n][k] for n in samples(x))
 
     return matrix(len(R), len(R), lambda i, j: -sum(entry(i, k) * R[k][j] for k in range(len(R))))
+
+
+def kept_diagonal_update(x, R, share):
+    """Ahmad 2024: −Σ_k r_ik E[x_k x_j] over the first ⌊N s⌋ + 1 samples."""
+    used = x[: int(len(x) * share) + 1]
+    return matrix(len(R), len(R), lambda i, j: -sum(
+        R[i][k] * mean(used[n][k] * used[n][j] for n in samples(used)) for k in range(len(R))))  # fmt: skip
 
 
 WHITENING = {

@@ -8,7 +8,7 @@ import numpy as np
 
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array, Namespace, default_namespace, from_numpy
-from copi_ref.credit.backpropagation import backpropagation
+from copi_ref.credit.backpropagation import backpropagation, backpropagation_through_batch_means
 from copi_ref.credit.difference_target_propagation import (
     DifferenceTargetPropagation,
     PreActivationDifferenceTargetPropagation,
@@ -35,6 +35,7 @@ __all__ = [
     "RenormalizedGaitProp",
     "TargetPropagation",
     "backpropagation",
+    "backpropagation_through_batch_means",
     "direct_feedback_alignment",
     "feedback_alignment",
     "find_credit",
@@ -55,6 +56,7 @@ CreditName = Literal[
     "node",
     "il",
     "il-prox",
+    "bp-batch-mean",
 ]
 
 CREDIT: dict[str, CreditMethod] = {
@@ -70,6 +72,7 @@ CREDIT: dict[str, CreditMethod] = {
     "node": NodePerturbation(),
     "il": InferenceLearning(),
     "il-prox": ProximalInferenceLearning(),
+    "bp-batch-mean": backpropagation_through_batch_means,
 }
 """Credit methods by name."""
 

@@ -8,6 +8,7 @@ from copi_ref.arrays import checks
 from copi_ref.credit import CREDIT, ProximalInferenceLearning
 from copi_ref.data.dataset import Dataset
 from copi_ref.decorrelation import LATERAL_RULES
+from copi_ref.kept_diagonal import BatchCentring
 from copi_ref.losses import half_quadratic, quadratic
 from copi_ref.optimizers import Adam, adam, adam_tmlr, plain
 from copi_ref.recipe import Recipe
@@ -27,15 +28,21 @@ _NO_LATERAL: dict[str, Any] = {"lateral_rule": "none", "eta_r": 0, "error_scale"
 
 _INFERENCE_LEARNING = {"states": "inferred", "optimizer": adam, "eta_w": 1e-3, **_NO_LATERAL}
 
+_OTHERS = [credit for credit in CREDIT if not credit.startswith("bp")]
+
 METHODS: dict[str, dict[str, Any]] = {
     "copi-bp": {"credit": "bp", "weight_rule": "copi"},
     "copi-fa": {"credit": "fa", "weight_rule": "copi"},
     "bp-decorrelated": {"credit": "bp", "weight_rule": "sgd"},
     "bp-adam": {"credit": "bp", "weight_rule": "sgd", **_NO_LATERAL},
-    **{f"copi-{credit}": {"credit": credit, "weight_rule": "copi"} for credit in CREDIT if credit not in ("bp", "fa")},
-    **{f"sgd-{credit}": {"credit": credit, "weight_rule": "sgd"} for credit in CREDIT if credit != "bp"},
+    **{f"copi-{credit}": {"credit": credit, "weight_rule": "copi"} for credit in _OTHERS if credit != "fa"},
+    **{f"sgd-{credit}": {"credit": credit, "weight_rule": "sgd"} for credit in _OTHERS},
     "il": {"credit": "il", "weight_rule": "sgd", **_INFERENCE_LEARNING},
     "il-prox": {"credit": "il-prox", "weight_rule": "nlms", **_INFERENCE_LEARNING},
+    "bp-kept-diagonal": {
+        "credit": "bp-batch-mean", "weight_rule": "sgd", "lateral_rule": "kept-diagonal", "lateral_gain": "norms",
+        "centring": BatchCentring(), "eta_r": 1e-5,
+    },
     "bp-plain": {"credit": "bp", "weight_rule": "sgd", **_NO_LATERAL},
     "il-plain": {"credit": "il", "weight_rule": "sgd", "states": "inferred", "optimizer": plain, **_NO_LATERAL},
     "il-prox-plain": {
@@ -48,7 +55,8 @@ METHODS: dict[str, dict[str, Any]] = {
 `copi-X` and `sgd-X` take δ from the credit method X, and learn with COPI's rule or gradient descent on decorrelated
 inputs (`sgd-bp` is called `bp-decorrelated`). `il` and `il-prox` are Inference Learning by itself: its own update, from
 the inferred states, without R, and with Adam, as its paper does for batches of more than one sample. Like `bp-adam`
-they wait while in other methods only R learns, so that W learns equally long in all. The three
+they wait while in other methods only R learns, so that W learns equally long in all. `bp-kept-diagonal` is the rule of
+Ahmad 2024 with its gain, its centring and its own η_R (`copi_ref.KeptDiagonal`). The three
 `…-plain` take plain steps without R: the explicit one of gradient descent, IL's, and the implicit one, to which IL-prox
 comes close; the learning rate of `il-prox-plain` is α (see `changed`).
 """

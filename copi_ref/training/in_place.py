@@ -20,6 +20,7 @@ from copi_ref.algorithm import (
     Seen,
     after_updates,
     direction,
+    gained,
     lateral_update,
     pass_batch,
     rescaled,
@@ -86,8 +87,9 @@ def step_in_place(recipe: Recipe, state: State, y0: Array, target: Array, scratc
         if passed.eta_w is not None:
             memory[layer] = _add_to_W(recipe, layer, passed, W[layer], memory[layer], scratch)
         if passed.eta_r is not None:
+            R[layer] = gained(recipe, layer, passed, R[layer])
             _add_to_R(recipe, layer, passed, R[layer], scratch)
-            R[layer] = rescaled(recipe, state.params, layer, passed, R[layer])
+            R[layer] = rescaled(recipe, layer, passed, R[layer])
     return after_updates(state, passed, W, R, memory)
 
 

@@ -21,7 +21,7 @@ PACKAGE = ROOT / "copi_ref"
 # ends with `algorithm`: it knows nothing of training, the oracle, experiments, figures and the command.
 FLOORS = """
     arrays files
-    activations whitening
+    activations whitening kept_diagonal
     losses decorrelation learning_rules optimizers
     network
     task
@@ -139,7 +139,7 @@ def test_only_backend_knows_array_libraries_and_only_figures_matplotlib(path):
         assert "matplotlib" not in tops
 
 
-MATHEMATICS = ["activations", "losses", "decorrelation", "whitening", "learning_rules", "optimizers"]
+MATHEMATICS = ["activations", "losses", "decorrelation", "whitening", "kept_diagonal", "learning_rules", "optimizers"]
 
 
 @pytest.mark.parametrize("name", [*MATHEMATICS, "arrays/moments", "arrays/products"])
@@ -159,9 +159,11 @@ def test_import_loads_nothing_heavy():
 PUBLIC = """
     Params Trace init_params forward fuse fused_forward Fused ACTIVATIONS Activation identity relu leaky_relu
     leaky_relu_with tanh sigmoid LATERAL_RULES decorrelation_update Whitening
-    NormalizedWhitening TriangularWhitening RowWhitening Subsampled safe_eta_r LATERAL_GAINS
+    NormalizedWhitening TriangularWhitening RowWhitening KeptDiagonal NormGain BatchCentring Subsampled safe_eta_r
+    LATERAL_GAINS
     preserving_gain WEIGHT_RULES copi_update full_update scaled_copi_update sgd_update nlms_update oja_update
     fixed_point LOSSES Loss quadratic half_quadratic softmax_cross_entropy CREDIT Task backpropagation
+    backpropagation_through_batch_means
     feedback_alignment direct_feedback_alignment target_propagation_as_printed TargetPropagation
     DifferenceTargetPropagation PreActivationDifferenceTargetPropagation GaitProp RenormalizedGaitProp
     NodePerturbation InferenceLearning ProximalInferenceLearning

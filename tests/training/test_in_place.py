@@ -76,9 +76,10 @@ def test_the_oracle_accepts_it(lateral_rule, precision, xp):
         {"weight_decay": 0.5},
         {"weight_rule": "nlms", "lateral_rule": "whitening"},
         {"weight_rule": "copi-scaled", "lateral_rule": copi.Whitening(0.25)},
+        {"weight_rule": "nlms", "lateral_rule": "kept-diagonal", "lateral_gain": "norms"},
         {"weight_rule": lambda x, a, delta, W: copi.copi_update(x, a, W) / 2},
     ],
-    ids=["adam", "momentum", "decay", "nlms", "scaled", "own"],
+    ids=["adam", "momentum", "decay", "nlms", "scaled", "kept diagonal", "own"],
 )
 def test_what_has_no_line_of_its_own_is_the_same_to_the_last_bit(changes, rng):
     W, R, _, y0, target = network(rng, scaled)
