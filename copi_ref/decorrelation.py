@@ -113,7 +113,8 @@ def safe_eta_r(x: Array) -> Array:
     With η λmax(C) ≤ 2/3 a step never raises ‖C_off‖, and it never raises tr C ≥ λmax(C) either, so the rate of the
     first step stays safe for all later ones: on the same inputs y, as of the first layer over all data. Leave room
     where batches differ, or where layers below learn. Safe is C: R itself may grow without bound where inputs are
-    dependent. For `symmetric` no such rate is known, and `right` has none.
+    dependent. Also for `Whitening(0)` and `RowWhitening(0)`, which are `left`. For `symmetric`, whitening with κ > 0,
+    `KeptDiagonal` and a part of a batch no such rate is known, and `right` has none.
 
     Args:
         x: (…, N, K), decorrelated inputs x = R y at the start; rows are samples.
@@ -141,9 +142,9 @@ def preserving_gain(y: Array, R: Array) -> Array:
 
     g = √(E‖y‖² / E‖R y‖²)
 
-    Decorrelation alone shrinks activities (tr C never rises). Scaling R by g after each step undoes that: the gain
-    of "Correlations Are Ruining Your Gradient Descent" (Ahmad 2024, arXiv 2407.10780), which also takes the mean
-    from y first. Its text was not at hand: one gain a layer, and its place in R, are this library's choice.
+    Decorrelation alone shrinks activities (tr C never rises under `left`). Scaling R by g after each step undoes that.
+    It is this library's gain. That of "Correlations Are Ruining Your Gradient Descent" (Ahmad 2024) is `NormGain`: a
+    mean of ratios and not a ratio of means, of y that is not centred, ahead of the step.
 
     Args:
         y: (…, N, K), inputs of the layer before R, centred where the network centres them.
