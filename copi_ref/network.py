@@ -86,11 +86,18 @@ def forward(params: Params, y0: Array, activation: Activation = leaky_relu) -> T
         ValueError: shapes that don't fit; the message names the layer.
     """
     checks.same_length(R=(params.R, len(params.W)))
-    y, layers = y0, []
-    for index in range(len(params.W)):  # lines 4 to 8
-        layers.append(_through(params, index, y, activation))
-        y = layers[-1][2]
-    return Trace(*zip(*layers, strict=True))
+    y, xs, as_, ys = y0, [], [], []
+    for layer, (R, W) in enumerate(zip(params.R, params.W, strict=True), start=1):  # lines 4 to 8
+        checks.arrays(
+            **{f"y{layer - 1}": (y, "NK"), f"R of layer {layer}": (R, "KK"), f"W of layer {layer}": (W, "MK")}
+        )
+        x = decorrelated(params, layer - 1, y)  # line 5: x_l = R_l y_{l−1}
+        a = apply(W, x)  # line 6: a_l = W_l x_l
+        y = activation(a)  # line 7: y_l = f(a_l)
+        xs.append(x)
+        as_.append(a)
+        ys.append(y)
+    return Trace(x=tuple(xs), a=tuple(as_), y=tuple(ys))
 
 
 def forward_by_batch_means(params: Params, y0: Array, activation: Activation = leaky_relu) -> tuple[Trace, Params]:
@@ -100,21 +107,13 @@ def forward_by_batch_means(params: Params, y0: Array, activation: Activation = l
     same trace.
     """
     checks.same_length(R=(params.R, len(params.W)))
-    y, layers, means = y0, [], list(params.mean or params.R)
-    for index in range(len(params.W)):
-        means[index] = mean_sample(y, checks.floating(f"y{index}", y))
-        layers.append(_through(replace(params, mean=tuple(means)), index, y, activation))
-        y = layers[-1][2]
-    return Trace(*zip(*layers, strict=True)), replace(params, mean=tuple(means))
-
-
-def _through(params: Params, index: int, y: Array, activation: Activation) -> tuple[Array, Array, Array]:
-    """Return x, a and y of layer `index` (from 0), from the y of the layer below."""
-    R, W, layer = params.R[index], params.W[index], index + 1
-    checks.arrays(**{f"y{index}": (y, "NK"), f"R of layer {layer}": (R, "KK"), f"W of layer {layer}": (W, "MK")})
-    x = decorrelated(params, index, y)  # line 5: x_l = R_l y_{l−1}
-    a = apply(W, x)  # line 6: a_l = W_l x_l
-    return x, a, activation(a)  # line 7: y_l = f(a_l)
+    y, means, traces = y0, [], []
+    for W, R in zip(params.W, params.R, strict=True):
+        means.append(mean_sample(y, checks.floating("y", y)))
+        traces.append(forward(Params((W,), (R,), (means[-1],)), y, activation))  # of one layer
+        y = traces[-1].y[0]
+    joined = Trace(*(tuple(getattr(trace, name)[0] for trace in traces) for name in ("x", "a", "y")))
+    return joined, replace(params, mean=tuple(means))
 
 
 def decorrelated(params: Params, index: int, y: Array) -> Array:
