@@ -246,7 +246,7 @@ def gained(recipe: Recipe, layer: int, passed: Passed, R: Array) -> Array:
     gain = find_lateral_gain(recipe.lateral_gain)
     if gain is None or not getattr(gain, "before", False):
         return R
-    return gain(passed.inputs[layer], passed.trace.x[layer]) * R
+    return _times(gain(passed.inputs[layer], passed.trace.x[layer]), layer, R)
 
 
 def rescaled(recipe: Recipe, layer: int, passed: Passed, R: Array) -> Array:
@@ -254,7 +254,13 @@ def rescaled(recipe: Recipe, layer: int, passed: Passed, R: Array) -> Array:
     gain = find_lateral_gain(recipe.lateral_gain)
     if gain is None or getattr(gain, "before", False):
         return R
-    return gain(centred(passed.params, layer, passed.inputs[layer]), R) * R
+    return _times(gain(centred(passed.params, layer, passed.inputs[layer]), R), layer, R)
+
+
+def _times(gain: Array, layer: int, R: Array) -> Array:
+    """Return g R; a user's gain is checked as his updates are."""
+    checks.arrays(**{f"R of layer {layer + 1}": (R, "KK"), f"the gain of R of layer {layer + 1}": (gain, "OO")})
+    return gain * R
 
 
 def _check_update(name: str, layer: int, array: Array, update: Array, what: str = "Δ") -> None:

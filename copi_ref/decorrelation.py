@@ -113,8 +113,9 @@ def safe_eta_r(x: Array) -> Array:
     With η λmax(C) ≤ 2/3 a step never raises ‖C_off‖, and it never raises tr C ≥ λmax(C) either, so the rate of the
     first step stays safe for all later ones: on the same inputs y, as of the first layer over all data. Leave room
     where batches differ, or where layers below learn. Safe is C: R itself may grow without bound where inputs are
-    dependent. Also for `Whitening(0)` and `RowWhitening(0)`, which are `left`. For `symmetric`, whitening with κ > 0,
-    `KeptDiagonal` and a part of a batch no such rate is known, and `right` has none.
+    dependent. Also for `Whitening(0)` and `RowWhitening(0)`, which are `left`, and K − 1 times as large for
+    `NormalizedWhitening(0)`. With a gain tr C rises again, and it is safe for a step. For `symmetric`, whitening with
+    κ > 0, `TriangularWhitening`, `KeptDiagonal` and a part of a batch no such rate is known, and `right` has none.
 
     Args:
         x: (…, N, K), decorrelated inputs x = R y at the start; rows are samples.
@@ -183,6 +184,9 @@ def find_lateral_gain(gain: str | LateralGain) -> LateralGain | None:
     """Return the gain of that name, or `gain` itself if it is callable.
 
     Raises:
+        TypeError: a class.
         ValueError: an unknown name.
     """
+    if isinstance(gain, type):
+        raise TypeError(f"lateral_gain is the class {gain.__name__}: needs an instance, as {gain.__name__}()")
     return gain if callable(gain) else checks.choice("lateral_gain", gain, LATERAL_GAINS)

@@ -45,7 +45,8 @@ class NormGain:
     """g = E[‖y‖ / √(‖x‖² + ε)] over the first ⌊N s⌋ + 1 samples: R is multiplied by it before its step.
 
     y is a layer's input as it comes, not centred, and x what R has made of it. A mean of ratios, where
-    `preserving_gain` is a ratio of means: samples of small x count most. It can be a recipe's `lateral_gain`.
+    `preserving_gain` is a ratio of means: samples of small x count most. It can be a recipe's `lateral_gain`. Where
+    these samples have y = 0 it is 1, which is this library's change: 0 would make R 0 for ever.
 
     Args:
         share: s, from 0 to 1; the author's is 1/10.
@@ -76,7 +77,9 @@ class NormGain:
         of_y, of_x = (wide(first(one, self.share)) for one in (y, x))
         of_y, of_x = (xp.sum(one * one, axis=-1, keepdims=True) for one in (of_y, of_x))
         ratio = xp.sqrt(of_y) / xp.sqrt(of_x + checks.coefficient("epsilon", self.epsilon, of_x))
-        return narrow(xp.mean(ratio, axis=-2, keepdims=True), x)
+        # An overflow of ‖x‖² would give 0, and R = 0 would hide for ever that training had diverged.
+        gain = xp.mean(xp.where(xp.isfinite(of_x), ratio, of_x), axis=-2, keepdims=True)
+        return narrow(xp.where(gain == 0, xp.ones_like(gain), gain), x)
 
 
 def first(x: Array, share: float | Fraction) -> Array:
@@ -90,7 +93,8 @@ class BatchCentring:
 
     x_l = R_l (y_{l−1} − E[y_{l−1}]);  μ ← μ + m (E[y] − μ) for evaluation
 
-    Errors of backpropagation go through the mean with the credit method "bp-batch-mean".
+    Errors of backpropagation go through the mean with the credit method "bp-batch-mean". A batch needs two samples at
+    least: one alone is its own mean. Noise that a credit method adds does not change the means.
 
     Args:
         momentum: m, from 0 to 1.

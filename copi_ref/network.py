@@ -103,13 +103,18 @@ def forward(params: Params, y0: Array, activation: Activation = leaky_relu) -> T
 def forward_by_batch_means(params: Params, y0: Array, activation: Activation = leaky_relu) -> tuple[Trace, Params]:
     """Run the network with every layer's input centred by its own mean over the batch, μ_{l−1} = E[y_{l−1}].
 
-    Arguments and errors as `forward`. Returns the trace, and the network with these means: with it `forward` gives the
-    same trace.
+    Arguments and errors as `forward`, and ValueError for a single sample. Returns the trace, and the network with these
+    means: with it `forward` gives the same trace.
     """
     checks.same_length(R=(params.R, len(params.W)))
     y, means, traces = y0, [], []
-    for W, R in zip(params.W, params.R, strict=True):
-        means.append(mean_sample(y, checks.floating("y", y)))
+    for layer, (W, R) in enumerate(zip(params.W, params.R, strict=True), start=1):
+        xp = checks.arrays(
+            **{f"y{layer - 1}": (y, "NK"), f"R of layer {layer}": (R, "KK"), f"W of layer {layer}": (W, "MK")}
+        )
+        if y.shape[-2] == 1:
+            raise ValueError("y0 has 1 sample, which is its own mean: centring by the batch needs 2 or more")
+        means.append(mean_sample(y, xp))
         traces.append(forward(Params((W,), (R,), (means[-1],)), y, activation))  # of one layer
         y = traces[-1].y[0]
     joined = Trace(*(tuple(getattr(trace, name)[0] for trace in traces) for name in ("x", "a", "y")))

@@ -8,7 +8,7 @@ from copi_ref.activations import Activation, leaky_relu
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array, FloatName, float_name
 from copi_ref.arrays.shown import shown
-from copi_ref.credit import CreditName, find_credit
+from copi_ref.credit import CreditName, backpropagation_through_batch_means, find_credit
 from copi_ref.decorrelation import (
     LATERAL_RULES,
     LateralGain,
@@ -112,8 +112,13 @@ class Recipe:
         checks.choice("output", self.output, OUTPUTS)
         checks.one_number("error_scale", self.error_scale)
         checks.one_number("weight_decay", self.weight_decay, minimum=0)
-        if not isinstance(self.centring, BatchCentring):
+        if isinstance(self.centring, type):
+            raise TypeError(f"centring is the class {self.centring.__name__}: needs an instance, as BatchCentring()")
+        by_batch = isinstance(self.centring, BatchCentring)
+        if not by_batch:
             checks.one_number("centring", self.centring, minimum=0, maximum=1)
+        if find_credit(self.credit) is backpropagation_through_batch_means and not by_batch:
+            raise ValueError(f"credit is 'bp-batch-mean', but centring is {self.centring!r}: needs BatchCentring()")
         checks.whole_number("lateral_only_epochs", self.lateral_only_epochs, minimum=0)
         checks.whole_number("batch_size", self.batch_size, minimum=1)
         float_name(self.dtype)

@@ -35,7 +35,8 @@ class Subsampled:
     def __post_init__(self) -> None:
         checks.one_number("share", self.share, minimum=0, maximum=1)
         checks.positive_number("share", self.share)
-        find_lateral_rule(self.rule)
+        if getattr(find_lateral_rule(self.rule), "draws", False):
+            raise ValueError(f"rule is {self.rule!r}, which draws: needs one that does not")
 
     def __call__(self, x: Array, R: Array, rng: Generators) -> Array:
         """Return ΔR, (…, K, K), of the samples that are drawn.
@@ -58,5 +59,6 @@ class Subsampled:
             return xp.take(one, index, axis=-2)
 
         if isinstance(rng, tuple):
+            checks.same_length(rng=(rng, x.shape[0] if x.ndim == 3 else 0))
             return find_lateral_rule(self.rule)(xp.stack([drawn(x[at, ...], one) for at, one in enumerate(rng)]), R)
         return find_lateral_rule(self.rule)(drawn(x, rng), R)

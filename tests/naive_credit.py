@@ -47,6 +47,16 @@ def by_sample(one, *arrays):
     return [[result[layer] for result in results] for layer in range(len(results[0]))]
 
 
+def backpropagation_through_batch_means(W, R, a, delta_L, f):
+    """δ_l = f′(a_l) (g − E[g]), g = Rᵀ Wᵀ δ_{l+1}, E over all samples."""
+    deltas = [delta_L]
+    for layer in reversed(range(len(a) - 1)):
+        back = [transposed_times(R[layer + 1], transposed_times(W[layer + 1], row)) for row in deltas[0]]
+        mean = [sum(column) / len(back) for column in zip(*back, strict=True)]
+        deltas.insert(0, [both(each(F_PRIME[f], row), minus(g, mean)) for row, g in zip(a[layer], back, strict=True)])
+    return deltas
+
+
 def direct_feedback_alignment(B, a, delta_L, f):
     """§2.5: δ_l = f′(a_l) ∘ B_{l+1} δ_L."""
 

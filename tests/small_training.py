@@ -5,6 +5,7 @@ import numpy as np
 import copi_ref as copi
 from copi_ref.arrays import backend
 
+CREDIT = [name for name in copi.CREDIT if name != "bp-batch-mean"]  # which needs a centring of its own
 RATIONAL_LATERAL_RULES = [rule for rule in copi.LATERAL_RULES if rule != "whitening-triangular"]
 
 RECIPE = copi.Recipe(eta_w=0.25, eta_r=0.125, dtype="float64", lateral_rule="right")

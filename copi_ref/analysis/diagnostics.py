@@ -8,8 +8,9 @@ import numpy as np
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array, Namespace, device_of, namespace
 from copi_ref.arrays.moments import mean_outer
-from copi_ref.credit import backpropagation, find_credit
-from copi_ref.network import forward
+from copi_ref.credit import backpropagation, backpropagation_through_batch_means, find_credit
+from copi_ref.kept_diagonal import BatchCentring
+from copi_ref.network import forward, forward_by_batch_means
 from copi_ref.recipe import Recipe
 from copi_ref.state import State, generator_of
 from copi_ref.task import Task
@@ -48,9 +49,13 @@ def layer_diagnostics(recipe: Recipe, state: State, samples: Samples) -> dict[st
     task = Task(target, recipe.loss, recipe.activation, state.feedback, generator_of(state), recipe.output)
     row: dict[str, float] = {}
     with np.errstate(over="ignore", invalid="ignore"):  # a δ that overflows has no angle; `fit` says where it began
-        trace = forward(params, y0, recipe.activation)
+        if isinstance(recipe.centring, BatchCentring):  # as in training, by the means of these samples
+            trace, params = forward_by_batch_means(params, y0, recipe.activation)
+            gradients = backpropagation_through_batch_means(params, trace, task)
+        else:
+            trace = forward(params, y0, recipe.activation)
+            gradients = backpropagation(params, trace, task)
         deltas = find_credit(recipe.credit)(params, trace, task)
-        gradients = backpropagation(params, trace, task)
         layers = zip(trace.x, params.R, deltas, gradients, strict=True)
         for layer, arrays in enumerate(layers, start=1):
             values = _measures(*map(_at_least_float32, arrays))

@@ -74,6 +74,8 @@ class DifferenceTargetPropagation:
                 Generator.
         """
         f, feedback = task.activation, required_feedback(params, task, "an inverse model")
+        if not self.eta_b:
+            return feedback
         learnt = []
         for layer, B in enumerate(feedback[:-1]):
             state = trace.y[layer]

@@ -10,7 +10,7 @@ from copi_ref.activations import Activation
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array, namespace
 from copi_ref.arrays.products import apply
-from copi_ref.network import Params, Trace
+from copi_ref.network import Params, Trace, centred
 from copi_ref.task import Task, output_perturbation, required_feedback
 
 InverseName = Literal["pseudo-inverse", "given"]
@@ -27,8 +27,10 @@ class GaitProp:
     that narrows: has orthonormal rows). The increments compound: t_l is γ^{L−l} away from y_l, and in a deep network no
     digit of that is left. `RenormalizedGaitProp` keeps them.
 
-    Their layers are equally wide, where g_l(y_l) = y_{l−1}. For a layer that narrows, t_{l−1} − g_l(y_l) is taken here
-    for t_{l−1} − y_{l−1}: what the layer lost of y_{l−1} gets no target.
+    What differs from their code: B_l is the inverse of W_l R_l, where they have biases and no R (with centring g_l adds
+    the mean again). A layer of theirs that narrows feeds the first units of the one below through a square matrix, and
+    the others get no target; here every W_l is full, and where it is not square, t_{l−1} − g_l(y_l) is taken for
+    t_{l−1} − y_{l−1}. They keep W near orthogonal by a regulariser. Their loss is ½‖·‖², with which t_L is y*.
 
     Args:
         gamma: γ, the size of the increment. Smaller is closer to first order, and leaves fewer digits: rounding adds
@@ -39,8 +41,8 @@ class GaitProp:
     Raises:
         TypeError, ValueError: γ is no number above 0, or an unknown kind of inverse.
 
-    Not checked: that f is not saturated. Where y_l is at the end of f's range (±1 for tanh), or γ leads beyond it,
-    δ_{l−1} is NaN.
+    Not checked: that a square W_l R_l is regular; and that f is not saturated. Where y_l is at the end of f's range (±1
+    for tanh), or γ leads beyond it, δ_{l−1} is NaN.
     """
 
     gamma: float | Fraction = Fraction(1, 1000)
@@ -60,7 +62,7 @@ class GaitProp:
         pulls = [output_perturbation(params, trace, task)]  # D_l (t_l − y_l)
         inverses = INVERSES[self.inverse](params, task)
         for layer in reversed(range(len(trace.a) - 1)):
-            f, B, y = task.activation, inverses[layer], trace.y[layer]
+            f, B, y = task.activation, inverses[layer], centred(params, layer + 1, trace.y[layer])
             target, unmoved = _states_above(B, layer, trace, f, gamma * pulls[-1])
             square = B.shape[-2] == B.shape[-1]
             pulls.append(f.derivative(trace.a[layer]) * (apply(B, target) - (y if square else apply(B, unmoved))))

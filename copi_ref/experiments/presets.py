@@ -122,8 +122,10 @@ def check_lateral(setting: str, methods: Sequence[str]) -> None:
     """Check that one method at least makes use of a setting of the lateral weights that was given.
 
     Raises:
-        ValueError: none does.
+        ValueError: none does, or one has a lateral rule of its own.
     """
+    if setting == "lateral_rule" and "bp-kept-diagonal" in methods:
+        raise ValueError("lateral_rule is given, but bp-kept-diagonal has a rule of its own: leave one of them out")
     if all(method in WITHOUT_R for method in methods):
         raise ValueError(f"{setting} is given, but there is no R in {', '.join(methods)}: leave it out")
 

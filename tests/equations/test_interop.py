@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from compare import ALLOWED, K, M, N, assert_close, draw
 from networks import SIZES, network, scaled
+from small_training import CREDIT
 from test_equations import EQUATIONS, arguments_of
 
 import copi_ref as copi
@@ -45,7 +46,7 @@ def test_activations_and_losses_can_be_traced(name, loss, rng, jax):
         assert_close(traced, plain)
 
 
-@pytest.mark.parametrize("credit", copi.CREDIT)
+@pytest.mark.parametrize("credit", CREDIT)
 @pytest.mark.parametrize("optimizer", copi.OPTIMIZERS)
 def test_a_whole_step_can_be_traced(credit, optimizer, rng, jax):
     W, R, _, y0, target = (jax.tree.map(jax.numpy.asarray, part) for part in network(rng, scaled))

@@ -4,15 +4,18 @@ from dataclasses import replace
 from fractions import Fraction
 
 import naive
+import naive_credit
 import numpy as np
 import pytest
 from compare import K, N, assert_close, assert_exact, draw, fractions
-from networks import network, scaled
+from networks import lists, network, scaled
 from small_training import RECIPE, assert_same_bits, blobs, fresh, state_of
 from test_lateral_properties import determinant
 from test_properties import second_moment
 
 import copi_ref as copi
+from copi_ref.analysis.diagnostics import layer_diagnostics
+from copi_ref.experiments.presets import LATERAL, check_lateral, experiment
 from copi_ref.network import forward_by_batch_means
 
 RULE = replace(
@@ -59,13 +62,19 @@ def test_both_gains_where_samples_are_of_unequal_size():
 
 @pytest.mark.parametrize("eta_r", [0.125, 0])
 def test_a_step_as_by_hand(eta_r, xp, rng):
-    """R ← g R − η g R C, x = R (y − E[y]), W by the gradient; with η = 0 it still rescales and centres."""
-    W, R, _, y0, target = network(rng, scaled)
+    """R ← g R − η g R C of 3 of 21 samples, x = R (y − E[y]), W by the gradient; with η = 0 R is still rescaled."""
+    W, R, *_ = network(rng, scaled)
+    y0, target = draw(rng, 21, 5), draw(rng, 21, 3)
     recipe = replace(RULE, eta_r=eta_r)
     state = state_of(xp.asarray(W), xp.asarray(R), recipe)
     means = tuple(xp.asarray(np.zeros(r.shape[-1])) for r in R)
     state = replace(state, params=replace(state.params, mean=means))
     after = copi.step(recipe, state, xp.asarray(y0), xp.asarray(target))
+    seen = forward_by_batch_means(copi.Params(W, R), y0)
+    top = 2 * np.where(seen[0].a[-1] < 0, 0.1, 1) * (target - seen[0].y[-1])
+    deltas = naive_credit.backpropagation_through_batch_means(
+        lists(W), lists(R), lists(seen[0].a), top.tolist(), "leaky_relu"
+    )
     y = y0
     for layer, (W_l, R_l) in enumerate(zip(W, R, strict=True)):
         x = (y - y.mean(axis=0)) @ R_l.T
@@ -73,6 +82,8 @@ def test_a_step_as_by_hand(eta_r, xp, rng):
         gain = np.mean(np.linalg.norm(y[: len(used)], axis=1) / np.sqrt(np.sum(used**2, axis=1) + 1e-8))
         by_hand = gain * R_l - eta_r * gain * R_l @ (used.T @ used / len(used))
         assert_close(xp.numpy(after.params.R[layer]), by_hand, 1e-11)
+        assert len(used) == 3
+        assert_close(xp.numpy(after.params.W[layer]), W_l + recipe.eta_w * np.array(deltas[layer]).T @ x / 21, 1e-11)
         assert_close(xp.numpy(after.params.mean[layer]), 0.1 * y.mean(axis=0))
         a = x @ W_l.T
         y = np.where(a < 0, a / 10, a)
@@ -115,6 +126,47 @@ def test_training_goes_on_where_it_stopped_and_evaluates_by_the_running_mean(rng
     assert_same_bits(whole.state, copi.fit(recipe, half.state, dataset, epochs=2).state)
     assert any(mean.any() for mean in whole.state.params.mean)
     assert whole.metrics[-1]["train_loss"] < whole.metrics[0]["train_loss"]
+    y, right = dataset.x_test, []  # one sample after the other, by the means that training left
+    for one, label in zip(y, dataset.y_test, strict=True):
+        right.append(np.argmax(copi.forward(whole.state.params, one[None], recipe.activation).y[-1]) == label)
+    assert whole.metrics[-1]["test_accuracy"] == np.mean(right)
+
+
+def test_the_defaults_are_the_authors(rng):
+    """A tenth of the samples and one, η_R = 10⁻⁵, all of its parts, and no other rule under its name."""
+    recipe = experiment("demo", "bp-kept-diagonal", "digits").recipe
+    assert (recipe.credit, recipe.lateral_rule, recipe.lateral_gain) == ("bp-batch-mean", "kept-diagonal", "norms")
+    assert (recipe.centring, recipe.eta_r, recipe.weight_rule) == (copi.BatchCentring(Fraction(1, 10)), 1e-5, "sgd")
+    x, R = draw(rng, 21, K), draw(rng, K, K)
+    by_hand = -R @ x[:3].T @ x[:3] / 3
+    assert_close(copi.decorrelation_update(x, R, "kept-diagonal"), by_hand)
+    for name in ("left-subsampled", "whitening-subsampled"):
+        assert LATERAL[name] == copi.Subsampled(name.removesuffix("-subsampled"), Fraction(1, 10))
+    with pytest.raises(ValueError, match="bp-kept-diagonal has a rule of its own"):
+        check_lateral("lateral_rule", ["copi-bp", "bp-kept-diagonal"])
+
+
+def test_a_gain_that_would_hide_something(xp):
+    """y = 0 would make R 0 for ever: 1; what overflows is no number."""
+    zero, one = xp.asarray(np.zeros((3, K))), xp.asarray(np.ones((3, K)))
+    assert xp.numpy(copi.NormGain()(zero, zero)).tolist() == [[1.0]]
+    with np.errstate(over="ignore"):
+        assert not np.isfinite(xp.numpy(copi.NormGain()(one, 1e200 * one))).any()
+
+
+def test_one_sample_has_no_mean_of_its_own(rng):
+    W, R, _, y0, _ = network(rng, scaled)
+    with pytest.raises(ValueError, match="y0 has 1 sample, which is its own mean"):
+        forward_by_batch_means(copi.Params(W, R), y0[:1])
+    with pytest.raises(ValueError, match=r"R of layer 2 has shape \(6, 6\) but y1 has 4 features"):
+        forward_by_batch_means(copi.Params(W, (R[0], R[2], R[2])), y0)
+
+
+def test_diagnostics_are_of_the_batch_means(rng):
+    """So backpropagation through them is at no angle to the gradient."""
+    recipe = replace(RULE, eta_w=0.01, eta_r=0.001, batch_size=8)
+    last = copi.fit(recipe, fresh(recipe), blobs(rng), 2, diagnostics=layer_diagnostics).metrics[-1]
+    assert {last[name] for name in last if name.startswith("angle")} == {0.0}
 
 
 def test_what_does_not_fit_is_named():
@@ -122,7 +174,15 @@ def test_what_does_not_fit_is_named():
         (lambda: copi.KeptDiagonal(2), "share is 2: needs at most 1"),
         (lambda: copi.NormGain(epsilon=-1), "epsilon is -1: needs at least 0"),
         (lambda: copi.BatchCentring(1.5), "momentum is 1.5: needs at most 1"),
+        (lambda: replace(RULE, centring=0), r"credit is 'bp-batch-mean', but centring is 0: needs BatchCentring\(\)"),
+        (lambda: copi.Subsampled(copi.Subsampled()), "which draws: needs one that does not"),
         (lambda: replace(RULE, lateral_gain="norm"), "lateral_gain is 'norm': choose one of 'none', 'power', 'norms'"),
     ):
         with pytest.raises(ValueError, match=message):
+            make()
+    for make, message in (
+        (lambda: replace(RULE, lateral_gain=copi.NormGain), "needs an instance, as NormGain"),
+        (lambda: replace(RULE, centring=copi.BatchCentring), "needs an instance, as BatchCentring"),
+    ):
+        with pytest.raises(TypeError, match=message):
             make()

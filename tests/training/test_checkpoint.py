@@ -42,12 +42,20 @@ def assert_identical(one, other):
         assert getattr(memory, "t", None) == getattr(expected, "t", None)
 
 
+BATCH = copi.BatchCentring()
 CHANGES = [
     {},
     {"optimizer": copi.adam, "lateral_rule": "none", "weight_rule": "sgd"},
     {"optimizer": copi.momentum, "centring": 0.1},
     {"credit": "fa"},
     {"credit": "dtp-pre-activation"},  # learns its feedback weights
+    {"credit": "dtp", "lateral_rule": copi.Subsampled("left", 0.25)},  # learns and draws, as does R
+    {
+        "credit": "bp-batch-mean",
+        "lateral_rule": "kept-diagonal",
+        "lateral_gain": "norms",
+        "centring": copi.BatchCentring(),
+    },
     {"credit": "node"},  # draws from the state's generator in every step
 ]
 

@@ -114,14 +114,18 @@ def test_an_epoch_goes_on_from_the_middle(replays, rng):
     assert_same_bits(copi.fit(SMALL, state, dataset, 1, begun=begun).state, whole.state)
 
 
-@pytest.mark.parametrize("change", [{"optimizer": copi.adam}, {"credit": "node"}], ids=["adam", "node"])
+@pytest.mark.parametrize(
+    "change",
+    [{"optimizer": copi.adam}, {"credit": "node"}, {"lateral_rule": copi.Subsampled("left")}],
+    ids=["adam", "node", "subsampled"],
+)
 def test_what_a_recording_would_not_repeat_is_refused(change, replays, rng):
     recipe = replace(SMALL, **change)
     message = {
         "optimizer": r"a step changes more than arrays, which a recording would not \(optimizer\[0\]\.t is 0 in one "
         r"state and 1 in another.*\): unset COPI_REF_CUDA_GRAPH, or choose the optimizer plain or momentum",
         "credit": "COPI_REF_CUDA_GRAPH is 1, but the credit method, or the lateral rule, draws on the host in each",
-    }[next(iter(change))]
+    }["optimizer" if "optimizer" in change else "credit"]
     with pytest.raises(ValueError, match=message):
         copi.fit(recipe, fresh(recipe), blobs(rng), 1)
 

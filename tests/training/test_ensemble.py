@@ -46,6 +46,13 @@ def assert_same_metrics(one, other, samples=45):
         {"credit": "fa"},
         {"credit": "dfa"},
         {"credit": "dtp-pre-activation"},
+        {"credit": "dtp", "lateral_rule": copi.Subsampled("left", 0.25)},
+        {
+            "credit": "bp-batch-mean",
+            "lateral_rule": "kept-diagonal",
+            "lateral_gain": "norms",
+            "centring": copi.BatchCentring(),
+        },
         {"credit": "gait"},
         {"credit": "node"},
         {"optimizer": copi.adam, "lateral_rule": "none", "weight_rule": "sgd"},

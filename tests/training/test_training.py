@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from compare import assert_close, assert_exact, draw, fractions
 from networks import SIZES, lists, network, scaled
-from small_training import RATIONAL_LATERAL_RULES, RECIPE, arrays_of, assert_same_bits, blobs, fresh, state_of
+from small_training import CREDIT, RATIONAL_LATERAL_RULES, RECIPE, arrays_of, assert_same_bits, blobs, fresh, state_of
 
 import copi_ref as copi
 
@@ -341,7 +341,7 @@ def test_a_step_costs_N_K_squared(rule, rng):
 # --- fit -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("credit", copi.CREDIT)
+@pytest.mark.parametrize("credit", CREDIT)
 @pytest.mark.parametrize("optimizer", ["plain", "adam"])
 def test_same_seed_same_bits(credit, optimizer, rng):
     recipe = replace(RECIPE, eta_w=0.01, eta_r=0.01, credit=credit, optimizer=copi.OPTIMIZERS[optimizer], batch_size=8)
