@@ -49,16 +49,21 @@ class Subsampled:
         Raises:
             TypeError, ValueError: as the rule, or `rng` is no generator.
         """
-        xp = checks.arrays(x=(x, "NK"), R=(R, "KK"))
+        checks.arrays(x=(x, "NK"), R=(R, "KK"))
+        return find_lateral_rule(self.rule)(self.drawn(x, rng), R)
+
+    def drawn(self, x: Array, rng: Generators) -> Array:
+        """Return the samples of x, (…, N, K), that are drawn: (…, n, K); errors as a call."""
+        xp = checks.arrays(x=(x, "NK"))
         samples = x.shape[-2]
         size = max(1, round(self.share * samples))
 
-        def drawn(one: Array, rng: np.random.Generator) -> Array:
+        def of_one(one: Array, rng: np.random.Generator) -> Array:
             checks.generator("rng", rng)
             index = xp.asarray(rng.integers(samples, size=size), device=device_of(x))
             return xp.take(one, index, axis=-2)
 
         if isinstance(rng, tuple):
             checks.same_length(rng=(rng, x.shape[0] if x.ndim == 3 else 0))
-            return find_lateral_rule(self.rule)(xp.stack([drawn(x[at, ...], one) for at, one in enumerate(rng)]), R)
-        return find_lateral_rule(self.rule)(drawn(x, rng), R)
+            return xp.stack([of_one(x[at, ...], one) for at, one in enumerate(rng)])
+        return of_one(x, rng)

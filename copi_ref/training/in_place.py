@@ -34,6 +34,7 @@ from copi_ref.arrays.products import apply
 from copi_ref.optimizers import Plain
 from copi_ref.recipe import Recipe
 from copi_ref.state import State
+from copi_ref.subsampling import Subsampled
 
 BLOCK = 2**20  # entries: 4 MiB of float32; what is written is then still in a cache when it is read again
 
@@ -107,9 +108,12 @@ def _add_to_W(recipe: Recipe, layer: int, passed: Passed, W: Array, memory: Any,
 
 def _add_to_R(recipe: Recipe, layer: int, passed: Passed, R: Array, scratch: Scratch) -> None:
     """Add η_R ΔR to R in place."""
-    add = LATERAL.get(recipe.lateral_rule) if isinstance(recipe.lateral_rule, str) else None
+    part = recipe.lateral_rule if isinstance(recipe.lateral_rule, Subsampled) else None
+    rule = recipe.lateral_rule if part is None else part.rule
+    add = LATERAL.get(rule) if isinstance(rule, str) else None
     if add is not None:
-        add(R, passed.trace.x[layer], passed.eta_r, scratch)
+        x = passed.trace.x[layer]
+        add(R, x if part is None else part.drawn(x, passed.rng), passed.eta_r, scratch)
     else:
         R += passed.eta_r * lateral_update(recipe, layer, passed, R)
 

@@ -35,7 +35,7 @@ def in_its_own_arrays(recipe, state, y0, target):
 
 @pytest.mark.parametrize("leading", [(), (2,)], ids=["network", "ensemble"])
 @pytest.mark.parametrize("weight_rule", copi.WEIGHT_RULES)
-@pytest.mark.parametrize("lateral_rule", [*RATIONAL_LATERAL_RULES, "none"])
+@pytest.mark.parametrize("lateral_rule", [*RATIONAL_LATERAL_RULES, "none", copi.Subsampled("left", 0.4)])
 def test_it_is_the_same_step_exactly(lateral_rule, weight_rule, leading, block, rng):
     W, R, _, y0, target = network(rng, fractions, leading)
     rates = np.array([Fraction(1, 3), Fraction(2, 5)])[:, None, None] if leading else Fraction(1, 3)
