@@ -19,7 +19,10 @@ from copi_ref.task import Task, output_perturbation
 
 @dataclass(frozen=True)
 class InferenceLearning:
-    """Inference Learning (Alonso et al. 2022): δ_l = z_l − a_l, with z_l the state h_l after T steps of inference.
+    """Inference Learning: δ_l = z_l − a_l, with z_l the state h_l after T steps of inference on one energy.
+
+    After Alonso et al. 2022, whose own code differs: activation after weights, a step size for each of the two terms
+    (no descent of one energy), and a softmax output with e_L = ½ (t − softmax(a_L)).
 
     The output is clamped to h_L = a_L + δ_L, where every method starts; with ``half_quadratic`` and a linear output
     that is the target y* itself (with ``quadratic``, whose gradient is twice as large, as far beyond it again). Then
@@ -78,7 +81,11 @@ class InferenceLearning:
 
 @dataclass(frozen=True)
 class ProximalInferenceLearning:
-    """IL-prox (Alonso et al. 2022): as `InferenceLearning`, with the energy whose minimum is an implicit SGD step.
+    """Proximal Inference Learning: as `InferenceLearning`, with the energy whose minimum is an implicit SGD step.
+
+    This library's form of IL-prox (Alonso et al. 2022). What its authors run is another algorithm: hidden errors are
+    not weighted by 1/(2α‖x_l‖²), and weights learn by a ratio of means over the batch, E[e xᵀ]/(E‖x‖² + 1 + ε). The
+    weight steps are the same only for one sample, ε = 0, no bias and the same states.
 
     The output is not clamped but pulled by the loss, see `copi_ref.inference_learning.infer_prox`. T steps stop short
     of the minimum, and of the implicit step with it (docs/equations.md says how far); for the step itself see
