@@ -18,8 +18,8 @@ from copi_ref.arrays.products import apply
 class KeptDiagonal:
     """ΔR = −R C, C = E[x xᵀ] with its diagonal, over the first ⌊N s⌋ + 1 samples of a batch.
 
-    A step with η < 1/λmax(C) makes |det R| smaller; a gain such as `NormGain` is needed beside it. It can be a recipe's
-    `lateral_rule`.
+    A step with η < 1/λmax(C) brings det R nearer to 0; a gain such as `NormGain` is needed beside it. It can be a
+    recipe's `lateral_rule`.
 
     Args:
         share: s, from 0 to 1; the author's is 1/10.
