@@ -88,9 +88,7 @@ def forward(params: Params, y0: Array, activation: Activation = leaky_relu) -> T
     checks.same_length(R=(params.R, len(params.W)))
     y, xs, as_, ys = y0, [], [], []
     for layer, (R, W) in enumerate(zip(params.R, params.W, strict=True), start=1):  # lines 4 to 8
-        checks.arrays(
-            **{f"y{layer - 1}": (y, "NK"), f"R of layer {layer}": (R, "KK"), f"W of layer {layer}": (W, "MK")}
-        )
+        _check_layer(layer, y, R, W)
         x = decorrelated(params, layer - 1, y)  # line 5: x_l = R_l y_{l−1}
         a = apply(W, x)  # line 6: a_l = W_l x_l
         y = activation(a)  # line 7: y_l = f(a_l)
@@ -109,9 +107,7 @@ def forward_by_batch_means(params: Params, y0: Array, activation: Activation = l
     checks.same_length(R=(params.R, len(params.W)))
     y, means, traces = y0, [], []
     for layer, (W, R) in enumerate(zip(params.W, params.R, strict=True), start=1):
-        xp = checks.arrays(
-            **{f"y{layer - 1}": (y, "NK"), f"R of layer {layer}": (R, "KK"), f"W of layer {layer}": (W, "MK")}
-        )
+        xp = _check_layer(layer, y, R, W)
         if y.shape[-2] == 1:
             raise ValueError("y0 has 1 sample, which is its own mean: centring by the batch needs 2 or more")
         means.append(mean_sample(y, xp))
@@ -119,6 +115,13 @@ def forward_by_batch_means(params: Params, y0: Array, activation: Activation = l
         y = traces[-1].y[0]
     joined = Trace(*(tuple(getattr(trace, name)[0] for trace in traces) for name in ("x", "a", "y")))
     return joined, replace(params, mean=tuple(means))
+
+
+def _check_layer(layer: int, y: Array, R: Array, W: Array) -> Namespace:
+    """Check that a layer (from 1) fits its input y_{l−1}, and return their array module."""
+    return checks.arrays(
+        **{f"y{layer - 1}": (y, "NK"), f"R of layer {layer}": (R, "KK"), f"W of layer {layer}": (W, "MK")}
+    )
 
 
 def decorrelated(params: Params, index: int, y: Array) -> Array:

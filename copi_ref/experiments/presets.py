@@ -15,7 +15,7 @@ from copi_ref.recipe import Recipe
 from copi_ref.subsampling import Subsampled
 
 LATERAL = {
-    **dict.fromkeys(LATERAL_RULES),
+    **{name: name for name in LATERAL_RULES},
     "left-subsampled": Subsampled("left"),
     "whitening-subsampled": Subsampled("whitening"),
 }
@@ -109,8 +109,7 @@ def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     """
     changes = dict(changes)
     if "lateral_rule" in changes:
-        named = checks.choice("lateral_rule", changes["lateral_rule"], LATERAL)
-        changes["lateral_rule"] = named or changes["lateral_rule"]
+        changes["lateral_rule"] = checks.choice("lateral_rule", changes["lateral_rule"], LATERAL)
     if isinstance(recipe.credit, ProximalInferenceLearning) and "eta_w" in changes:
         alpha = changes.pop("eta_w")
         checks.positive_number("eta_w, here α of IL-prox,", alpha)
