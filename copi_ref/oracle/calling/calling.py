@@ -15,8 +15,7 @@ from copi_ref.arrays.backend import Array, HostArray, Namespace, device_of, from
 from copi_ref.oracle.calling.fresh import NO_COPIES, Fresh
 from copi_ref.oracle.calling.program import Program, ProgramError
 from copi_ref.oracle.calling.reading import Reader, VerdictError, text_of
-from copi_ref.oracle.contract.conventions import Conventions
-from copi_ref.oracle.contract.functions import SAMPLES_FIRST, Function
+from copi_ref.oracle.contract.functions import SAMPLES_FIRST, AnyConventions, AnyFunction
 from copi_ref.oracle.contract.pieces import Inputs, Quantities
 from copi_ref.oracle.rounding import Precision
 
@@ -45,7 +44,7 @@ class Answer(NamedTuple):
 class Call(NamedTuple):
     """A call that was made."""
 
-    function: Function
+    function: AnyFunction
     inputs: Inputs
     strided: bool
 
@@ -62,20 +61,22 @@ class Caller:
         device: where its arrays have to lie; None: that library's default.
         fresh: where new copies of the implementation come from.
         history: the calls that were made, whatever came of them.
+        read_by: what reads its results.
     """
 
     implementation: Any
-    conventions: Conventions
+    conventions: AnyConventions
     precision: Precision
     xp: Namespace
     device: Any = None
     fresh: Fresh = NO_COPIES
     history: list[Call] = field(default_factory=list, compare=False)
+    read_by: type[Reader] = Reader
 
     @cached_property
     def _reader(self) -> Reader:
         device = device_of(from_numpy(np.ones(1), self.xp, self.precision.dtype, self.device))
-        return Reader(self.conventions.samples == "columns", self.precision, self.xp, device)
+        return self.read_by(self.conventions, self.precision, self.xp, device)
 
     def has(self, name: str) -> bool:
         """Whether the implementation has a function of that name."""
@@ -86,7 +87,7 @@ class Caller:
         """Whether it is a program that answers no more."""
         return isinstance(self.implementation, Program) and self.implementation.has_ended
 
-    def call(self, function: Function, inputs: Inputs, strided: bool = False) -> "Answer":
+    def call(self, function: AnyFunction, inputs: Inputs, strided: bool = False) -> "Answer":
         """Call a function; its results by name are float64 arrays with samples in rows.
 
         Raises:
@@ -107,7 +108,7 @@ class Caller:
         self._check_unchanged(function, inputs, arguments)
         return Answer(quantities, returned)
 
-    def still_says(self, function: Function, inputs: Inputs, answer: "Answer") -> bool:
+    def still_says(self, function: AnyFunction, inputs: Inputs, answer: "Answer") -> bool:
         """Whether what was returned earlier is still what it was: memory may have been used again."""
         try:
             again = self._reader.read(function, answer.returned, inputs)
@@ -139,7 +140,7 @@ class Caller:
         columns = self.conventions.samples == "columns" and name in SAMPLES_FIRST
         return np.ascontiguousarray(array.T) if columns else array
 
-    def _check_unchanged(self, function: Function, inputs: Inputs, arguments: list[Any]) -> None:
+    def _check_unchanged(self, function: AnyFunction, inputs: Inputs, arguments: list[Any]) -> None:
         for name, argument in zip(function.arguments_given(inputs), arguments, strict=True):
             sent = inputs[name]
             pairs = (

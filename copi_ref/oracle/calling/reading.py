@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from copi_ref.arrays.backend import Array, HostArray, Namespace, device_of, float_name, namespace, to_numpy
-from copi_ref.oracle.contract.functions import Function
+from copi_ref.oracle.contract.functions import AnyConventions, AnyFunction
 from copi_ref.oracle.contract.pieces import Inputs, Quantities
 from copi_ref.oracle.rounding import Precision
 
@@ -30,18 +30,18 @@ class Reader:
     """What results have to be.
 
     Args:
-        columns: whether samples are on the last axis.
+        conventions: of which `samples` matters here.
         precision: gives the dtype.
         xp: the array library.
         device: where they have to lie.
     """
 
-    columns: bool
+    conventions: AnyConventions
     precision: Precision
     xp: Namespace
     device: Any
 
-    def read(self, function: Function, returned: Any, inputs: Inputs) -> Quantities:
+    def read(self, function: AnyFunction, returned: Any, inputs: Inputs) -> Quantities:
         """Return results by name, as float64 arrays with samples in rows.
 
         Raises:
@@ -58,7 +58,7 @@ class Reader:
             raise VerdictError(f"returned a {type(returned).__name__} that can't be read: {text_of(error)}") from error
 
     def _forward(self, returned: Any, inputs: Inputs) -> Quantities:
-        parts = _sequence("forward returned", returned, 3, "(x, a, y), each with one array per layer")
+        parts = as_sequence("forward returned", returned, 3, "(x, a, y), each with one array per layer")
         return self._by_layer(dict(zip("xay", parts, strict=True)), inputs)
 
     def _perturbations(self, returned: Any, inputs: Inputs) -> Quantities:
@@ -68,13 +68,13 @@ class Reader:
     def _step(self, returned: Any, inputs: Inputs) -> Quantities:
         """Return ΔW and ΔR, recovered from the new weights; and x, a, y, δ if a dict of them was returned third."""
         own: Quantities = {}
-        if _is_sequence(returned) and len(returned) == 3 and isinstance([*returned][2], Mapping):
+        if is_sequence(returned) and len(returned) == 3 and isinstance([*returned][2], Mapping):
             *returned, states = returned
             symbols = {"x": "x", "a": "a", "y": "y", "delta": "δ"}
             own = self._by_layer({symbols[name]: part for name, part in states.items() if name in symbols}, inputs)
         new_W, new_R = (
-            _sequence(f"{name} is", part, len(inputs["W"]), "one array per layer")
-            for name, part in zip("WR", _sequence("step returned", returned, 2, "(W, R)"), strict=True)
+            as_sequence(f"{name} is", part, len(inputs["W"]), "one array per layer")
+            for name, part in zip("WR", as_sequence("step returned", returned, 2, "(W, R)"), strict=True)
         )
         for layer in range(len(inputs["W"]), 0, -1):
             for letter, new, eta in (("W", new_W, inputs["eta_w"]), ("R", new_R, inputs["eta_r"])):
@@ -87,7 +87,7 @@ class Reader:
         """Return arrays with a sample axis by symbol and layer, the lowest layer first."""
         samples, Ws = len(inputs["target"] if "target" in inputs else inputs["y0"]), inputs["W"]
         checked = {
-            symbol: _sequence(f"{symbol} is", part, len(Ws), "one array per layer") for symbol, part in lists.items()
+            symbol: as_sequence(f"{symbol} is", part, len(Ws), "one array per layer") for symbol, part in lists.items()
         }
         return {
             name: self._array(name, arrays[at], (samples, W.shape[1 if symbol == "x" else 0]), has_samples=True)
@@ -98,7 +98,7 @@ class Reader:
 
     def _array(self, name: str, value: Any, shape: tuple[int, ...], has_samples: bool = False) -> HostArray:
         """Check what was returned as one array, and return it as float64 with samples in rows."""
-        turned = has_samples and self.columns
+        turned = has_samples and self.conventions.samples == "columns"
         needed = shape[::-1] if turned else shape
         self._check_kind(name, value, needed)
         if tuple(value.shape) != needed:
@@ -132,13 +132,13 @@ class Reader:
             raise VerdictError(f"returned {name} on {device_of(value)}: its arguments were on {self.device}")
 
 
-def _shape(function: Function, inputs: Inputs) -> tuple[int, ...]:
+def _shape(function: AnyFunction, inputs: Inputs) -> tuple[int, ...]:
     """The shape of ΔW, from z or δ and x, or that of ΔR."""
     inputs_of_layer = inputs["x"].shape[1]
     return (inputs_of_layer if function.result == "ΔR" else inputs["z"].shape[1], inputs_of_layer)
 
 
-def _is_sequence(value: Any) -> bool:
+def is_sequence(value: Any) -> bool:
     """Whether it is things in an order that can be read again: a list, a tuple, a deque, an `nn.ParameterList` …
 
     PyTorch's lists are no `collections.abc.Sequence`: what counts is a length and an iterator. An array has both, and
@@ -152,8 +152,8 @@ def _is_sequence(value: Any) -> bool:
     return all(hasattr(type(value), name) for name in ("__len__", "__iter__"))
 
 
-def _sequence(what: str, value: Any, length: int, needed: str) -> Sequence[Any]:
-    if not _is_sequence(value):
+def as_sequence(what: str, value: Any, length: int, needed: str) -> Sequence[Any]:
+    if not is_sequence(value):
         hint = "; list() of it is one" if isinstance(value, Iterator) else ""
         raise VerdictError(f"{what} a {type(value).__name__}: needs {needed}, as a tuple or list{hint}")
     things = [*value]

@@ -128,6 +128,10 @@ class Conventions:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value != getattr(AS_PRINTED, name)}
 
+    def __str__(self) -> str:
+        changed = ", ".join(f"{name}={value!r}" for name, value in self.differing().items())
+        return changed or "Algorithm 1 as printed, slope 0.1"
+
 
 def _plain(number: Any) -> Any:
     """Return whole numbers as int, which leaves Fractions exact; others as they are."""

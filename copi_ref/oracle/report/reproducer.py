@@ -6,7 +6,7 @@ import numpy as np
 
 from copi_ref.arrays.backend import HostArray
 from copi_ref.oracle.calling.calling import Call, Caller
-from copi_ref.oracle.contract.functions import SAMPLES_FIRST, Function
+from copi_ref.oracle.contract.functions import SAMPLES_FIRST, AnyFunction
 from copi_ref.oracle.contract.pieces import Inputs
 from copi_ref.oracle.inputs.cases import Case
 from copi_ref.oracle.judging.comparison import Element, Outcome
@@ -15,7 +15,7 @@ from copi_ref.oracle.judging.replaying import Replay
 _MODULES = {"jax": "jax.numpy"}
 
 
-def reproducer(caller: Caller, function: Function, case: Case, failed: Outcome, earlier: tuple[Call, ...] = ()) -> str:
+def reproducer(caller: Caller, function: AnyFunction, case: Case, failed: Outcome, earlier: tuple[Call, ...] = ()) -> str:
     """Return Python that calls the function on a case, after earlier calls; `implementation` in it is a new one."""
     lines = _imports(caller)
     if earlier:
@@ -35,7 +35,7 @@ def reproducer(caller: Caller, function: Function, case: Case, failed: Outcome, 
     return "\n".join(lines)
 
 
-def overwriting(caller: Caller, function: Function, first: Replay, later: Call) -> str:
+def overwriting(caller: Caller, function: AnyFunction, first: Replay, later: Call) -> str:
     """Return Python that shows how a later call writes over what the first has returned."""
     call = Call(function, first.case.inputs, first.case.strided)
     lines = [*_imports(caller), *_arguments(caller, call, {}), f"first = {_written_call(call)}", "print(first)"]
@@ -51,9 +51,9 @@ def element_shown(caller: Caller, case: Case, worst: Element) -> str:
     return f"{worst}; the {name} is {actual!r}, has to be {expected!r}"
 
 
-def _what_it_has_to_be(caller: Caller, function: Function, case: Case, worst: Element) -> list[str]:
+def _what_it_has_to_be(caller: Caller, function: AnyFunction, case: Case, worst: Element) -> list[str]:
     index = worst.index
-    if caller.conventions.samples == "columns" and worst.quantity[0] in "xayδ":
+    if caller.conventions.samples == "columns" and worst.quantity[0] in "xayδhep":
         index = index[::-1]
     place = f"{worst.quantity}{[*index]}"
     if (new := _new_weight(caller, case, worst)) is None:
@@ -69,12 +69,13 @@ def _what_it_has_to_be(caller: Caller, function: Function, case: Case, worst: El
 def _new_weight(caller: Caller, case: Case, worst: Element) -> tuple[str, float, float] | None:
     """Name the weight that an element of ΔW or ΔR of a step was recovered from, as it is and as it has to be."""
     letter = worst.quantity[1:2]
-    if not (worst.quantity.startswith("Δ") and " of layer " in worst.quantity):
+    eta = f"eta_{letter.lower()}"
+    if not (worst.quantity.startswith("Δ") and " of layer " in worst.quantity and eta in case.inputs):
         return None
     layer = int(worst.quantity.rpartition(" ")[2])
-    old, eta = float(case.inputs[letter][layer - 1][worst.index]), float(case.inputs[f"eta_{letter.lower()}"])
+    old, rate = float(case.inputs[letter][layer - 1][worst.index]), float(case.inputs[eta])
     actual, expected = (
-        float(caller.precision.representable(np.asarray(old + eta * update)))
+        float(caller.precision.representable(np.asarray(old + rate * update)))
         for update in (worst.actual, worst.expected)
     )
     return f"new {letter} of layer {layer}{[*worst.index]}", actual, expected
