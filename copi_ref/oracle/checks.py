@@ -67,7 +67,9 @@ def check(
     expected = dict(expected_failures or {})
     format_ = _checked(conventions, precision, expected, only, seed)
     if isinstance(conventions, InferenceConventions):
-        return _of_inference(implementation, conventions, format_, expected, only, _usable(xp, format_, device), device, seed)
+        return _of_inference(
+            implementation, conventions, format_, expected, only, _usable(xp, format_, device), device, seed
+        )
     conventions = replace(conventions, slope=float(conventions.slope))  # a Fraction is for exact vectors alone
     fresh = fresh_copies(implementation)
     caller = Caller(implementation, conventions, format_, _usable(xp, format_, device), device, fresh)

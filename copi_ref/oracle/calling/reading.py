@@ -153,6 +153,7 @@ def is_sequence(value: Any) -> bool:
 
 
 def as_sequence(what: str, value: Any, length: int, needed: str) -> Sequence[Any]:
+    """Return the things in an order, as many as are needed; else it is a VerdictError."""
     if not is_sequence(value):
         hint = "; list() of it is one" if isinstance(value, Iterator) else ""
         raise VerdictError(f"{what} a {type(value).__name__}: needs {needed}, as a tuple or list{hint}")

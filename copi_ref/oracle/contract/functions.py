@@ -2,48 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, TypeAlias
 
 from copi_ref.oracle.contract import pieces as composition
 from copi_ref.oracle.contract.pieces import Inputs, Pieces, Quantities
 from copi_ref.oracle.rounding import AnyArray
 
+AnyConventions: TypeAlias = Any
+"""What an implementation chose, of whatever it implements: COPI, or Inference Learning."""
 
-class AnyConventions(Protocol):
-    """What an implementation chose, of whatever it implements."""
-
-    @property
-    def samples(self) -> str:
-        """"rows" or "columns"."""
-
-    def differing(self) -> dict[str, Any]:
-        """Return the fields that are not at their defaults."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the fields as plain texts, numbers and lists, for JSON."""
-
-
-class AnyFunction(Protocol):
-    """A function of some contract."""
-
-    @property
-    def name(self) -> str:
-        """As the implementation has to call it."""
-
-    @property
-    def result(self) -> str:
-        """What it has to return, in words."""
-
-    @property
-    def equation(self) -> str:
-        """With its place in the paper."""
-
-    @property
-    def expected(self) -> Callable[..., Quantities]:
-        """``(pieces, inputs, own) -> quantities``."""
-
-    def arguments_given(self, inputs: Inputs) -> tuple[str, ...]:
-        """Return the arguments with which it is called."""
+AnyFunction: TypeAlias = Any
+"""A function of either contract: it has a name, arguments, a result in words, an equation, and what is expected."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +38,10 @@ class Function:
     def arguments_given(self, inputs: Inputs) -> tuple[str, ...]:
         """Return the arguments with which it is called."""
         return (*self.arguments, "B") if self.takes_feedback and "B" in inputs else self.arguments
+
+    def names_of(self, arguments: tuple[Any, ...]) -> tuple[str, ...]:
+        """Return the names of as many arguments."""
+        return (*self.arguments, "B")[: len(arguments)]
 
 
 SAMPLES_FIRST = frozenset({"x", "z", "delta", "y0", "target", "a", "y", "states"})

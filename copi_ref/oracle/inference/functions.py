@@ -67,6 +67,11 @@ class InferenceFunction:
         pull = ("target",) if self.takes_pull and "target" in inputs and "target" not in self.arguments else ()
         return (*self.arguments, *pull, *(("b",) if self.takes_biases and "b" in inputs else ()))
 
+    def names_of(self, arguments: tuple[Any, ...]) -> tuple[str, ...]:
+        """Return the names of as many arguments: what is more than usual is the target, a matrix, or biases, a list."""
+        more = ("b" if isinstance(one, (list, tuple)) else "target" for one in arguments[len(self.arguments) :])
+        return (*self.arguments, *more)
+
     @property
     def by_residual(self) -> bool:
         """Whether several results are right, and it is judged by a residual."""
@@ -163,13 +168,16 @@ def _recovered(name: str, update: AnyArray, inputs: Inputs) -> AnyArray:
     # As in a step of COPI; in incremental learning W is rounded once in every step of inference.
     additions = (inputs["y0"].shape[0] + 1) * max(1, int(inputs["steps"]))
     magnitude = update.magnitude + additions * new.magnitude / (eta * max(1, update.roundings))
-    return replace(update, magnitude=magnitude, roundings=max(1, update.roundings), largest=max(new.largest, update.largest))
+    return replace(
+        update, magnitude=magnitude, roundings=max(1, update.roundings), largest=max(new.largest, update.largest)
+    )
 
 
 def _prox_update(rules: Rules, inputs: Inputs, own: Quantities) -> Quantities:
     at = place_of(rules, inputs)
     return {
-        f"ΔW of layer {layer}": mean_outer(at.e(layer), over_square(at.x(layer))) for layer in range(1, at.net.layers + 1)
+        f"ΔW of layer {layer}": mean_outer(at.e(layer), over_square(at.x(layer)))
+        for layer in range(1, at.net.layers + 1)
     }
 
 

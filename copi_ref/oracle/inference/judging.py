@@ -53,7 +53,8 @@ def _chain(caller: Caller, function: InferenceFunction, case: Case) -> Quantitie
     """The implementation's own states one and two steps before, as "now" and "before"."""
     if function.name != "infer" or case.inputs["steps"] < 2:
         return {}
-    steps, chain = case.inputs["steps"], {}
+    steps = case.inputs["steps"]
+    chain: Quantities = {}
     for name, back in (("now", 1), ("before", 2)):
         if steps == back:
             continue  # these are the states that came in

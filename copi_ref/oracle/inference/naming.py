@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,14 +22,12 @@ def explaining(evidence: Evidence, conventions: InferenceConventions) -> list[Ca
     """Return every other convention and every catalogued mistake that explains all that came, likely ones first."""
     right = right_rules(conventions)
     order = evidence.telling_first(right)
-    made = ((one, one.change(right)) for one in (*_conventions(conventions, 1), *_mistakes()))  # type: ignore[arg-type]
+    made = ((one, one.change(right)) for one in (*_conventions(conventions, 1), *_mistakes()))
     return [one for one, rules in made if rules is not None and evidence.explained_by(rules, order)]
 
 
-def chosen(
-    candidates: Sequence[list[Candidate]], right: Rules, passed: Sequence[Evidence]
-) -> list[Diagnosis | None]:
-    """Return a diagnosis of each function that has candidates: the one that explains most functions, the first of equals.
+def chosen(candidates: Sequence[list[Candidate]], right: Rules, passed: Sequence[Evidence]) -> list[Diagnosis | None]:
+    """Return a diagnosis of each function that has candidates: what explains most functions, the first of equals.
 
     Where f is left out of predictions, the errors are those of another activation too; what states do then is not. And
     what would have shown in a function that `passed` is not what is wrong with another.
@@ -46,7 +45,7 @@ def chosen(
 
 
 def _would_show(candidate: Candidate, right: Rules, passed: Sequence[Evidence]) -> bool:
-    rules: Any = candidate.change(right)  # type: ignore[arg-type]
+    rules: Any = candidate.change(right)
     return any(one.fit(rules, one.few).changes for one in passed)
 
 
@@ -89,7 +88,7 @@ def _first(
     order = evidence.telling_first(base)
     found: list[Candidate] = []
     for candidate in candidates:
-        rules = candidate.change(base)  # type: ignore[arg-type]
+        rules = candidate.change(base)
         if rules is not None and evidence.explained_by(rules, order):
             found.append(candidate)
             if len(found) == at_most:
@@ -125,32 +124,36 @@ def _mistakes() -> list[Candidate]:
 def _measured(evidence: Evidence, base: Rules) -> Iterator[Diagnosis]:
     """Fields of which results are a linear function: the number that what came says."""
     for field in MEASURED:
-        value = _fitted(evidence, base, lambda number, field=field: _set(base, field, number))  # type: ignore[misc]
+        value = _fitted(evidence, base, partial(_set, base, field))
         if value is not None:
             yield _convention({field: value}).diagnosis()
     for name, says, change in _WITH_A_NUMBER:
-        value = _fitted(evidence, base, lambda number, change=change: change(base, number))  # type: ignore[misc]
+        value = _fitted(evidence, base, partial(change, base))
         if value is not None:
-            yield Candidate(name, f"{says} {value:.4g}", lambda rules, c=change, v=value: c(rules, v)).diagnosis()  # type: ignore[misc]
+            yield Candidate(name, f"{says} {value:.4g}", partial(_changed, change, value)).diagnosis()
+
+
+def _changed(change: Callable[[Rules, float], Rules], value: float, rules: Rules) -> Rules:
+    return change(rules, value)
 
 
 def _set(base: Rules, field: str, number: float) -> Rules:
-    chosen = base.conventions
+    chosen: Any = base.conventions
     if field == "inference_factor" and chosen.inference_factor == "1/N":
         chosen = replace(chosen, inference_factor=1)
     return base.with_changes(conventions=replace(chosen, **{field: number}))
 
 
 def _with_decay(rules: Rules, number: float) -> Rules:
-    return rules.with_changes(change=lambda at, l: rules.change(at, l) - number * at.net.W[l - 1])
+    return rules.with_changes(change=lambda at, k: rules.change(at, k) - number * at.net.W[k - 1])
 
 
 def _with_factor_above(rules: Rules, number: float) -> Rules:
-    return rules.with_changes(above=lambda at, l: number * rules.above(at, l))
+    return rules.with_changes(above=lambda at, k: number * rules.above(at, k))
 
 
 def _with_factor_on_own(rules: Rules, number: float) -> Rules:
-    return rules.with_changes(own=lambda at, l: number * rules.own(at, l))
+    return rules.with_changes(own=lambda at, k: number * rules.own(at, k))
 
 
 _WITH_A_NUMBER: tuple[tuple[str, str, Callable[[Rules, float], Rules]], ...] = (
@@ -185,14 +188,15 @@ def _fitted(evidence: Evidence, base: Rules, with_number: Callable[[float], Rule
 # --- in some layers, and two at once ----------------------------------------------------------------------------------
 
 _PLACES: tuple[tuple[str, str, Callable[[At, int], bool]], ...] = (
-    ("at-output", "at the output alone", lambda at, l: l == at.net.layers),
-    ("in-hidden", "in hidden layers alone", lambda at, l: l < at.net.layers),
-    ("in-first", "in the first layer alone", lambda at, l: l == 1),
-    ("above-first", "in all layers but the first", lambda at, l: l > 1),
-    ("below-output", "in the last hidden layer alone", lambda at, l: l == at.net.layers - 1),
+    ("at-output", "at the output alone", lambda at, k: k == at.net.layers),
+    ("in-hidden", "in hidden layers alone", lambda at, k: k < at.net.layers),
+    ("in-first", "in the first layer alone", lambda at, k: k == 1),
+    ("above-first", "in all layers but the first", lambda at, k: k > 1),
+    ("below-output", "in the last hidden layer alone", lambda at, k: k == at.net.layers - 1),
 )
 _BY_LAYER = (
-    "input", "pre", "prediction", "error", "through", "own", "above", "gradient", "rate", "moved", "weight_input", "change",
+    "input", "pre", "prediction", "error", "through", "own", "above", "gradient", "rate", "moved", "weight_input",
+    "change",
     "bias_change", "begin",
 )  # fmt: skip
 
@@ -219,7 +223,7 @@ def _placed(change: Change, concerned: Callable[[At, int], bool]) -> Change:
 
 
 def _either(right: Rules, wrong: Rules, name: str, concerned: Callable[[At, int], bool]) -> Callable[[At, int], Any]:
-    return lambda at, l: getattr(wrong if concerned(at, l) else right, name)(at, l)
+    return lambda at, k: getattr(wrong if concerned(at, k) else right, name)(at, k)
 
 
 _MOST = 60
@@ -229,9 +233,9 @@ _MOST = 60
 def _two(evidence: Evidence, right: Rules, singles: list[Candidate]) -> Diagnosis | None:
     """Two at once, of those that alone change something of what is wrong, those first that give some of it."""
     few = evidence.failing[:2]
-    tried = []
+    tried: list[tuple[int, int, Candidate, Any]] = []
     for one in singles:
-        rules = one.change(right)  # type: ignore[arg-type]
+        rules = one.change(right)
         if rules is None:
             continue
         fit = evidence.fit(rules, few)
@@ -243,7 +247,7 @@ def _two(evidence: Evidence, right: Rules, singles: list[Candidate]) -> Diagnosi
         for _, _, second, _ in chosen:
             if second is first or (second.is_convention and (not first.is_convention or chosen[place][1] > 10**6)):
                 continue
-            both = second.change(rules)  # type: ignore[arg-type]
+            both = second.change(rules)
             if both is not None and evidence.explained_by(both, [*few, *evidence.order]):
                 return joined(first, second)
     for _, _, first, rules in chosen:

@@ -82,10 +82,15 @@ def _cases_of_states(conventions: InferenceConventions, precision: Precision, se
         inputs["states"] = tuple(rng.normal(size=(N, units)) for units in sizes[1:])
         if conventions.output == "pulled":
             inputs["target"] = rng.normal(size=(N, sizes[-1]))
-        yield Case(name, ROUNDING, {
-            key: tuple(map(precision.representable, value)) if isinstance(value, tuple) else precision.representable(value)
-            for key, value in inputs.items()
-        })  # fmt: skip
+        yield Case(name, ROUNDING, _rounded(inputs, precision))
+
+
+def _rounded(inputs: Inputs, precision: Precision) -> Inputs:
+    """Arguments as the precision under test has them."""
+    return {
+        name: tuple(map(precision.representable, one)) if isinstance(one, tuple) else precision.representable(one)
+        for name, one in inputs.items()
+    }
 
 
 def _gradients(rules: Rules, inputs: Inputs, states: States) -> dict[int, Any]:
@@ -123,7 +128,12 @@ def check_converge(
 
 
 def _fault(
-    rules: Rules, conventions: InferenceConventions, inputs: Inputs, states: States, tolerance: float, precision: Precision
+    rules: Rules,
+    conventions: InferenceConventions,
+    inputs: Inputs,
+    states: States,
+    tolerance: float,
+    precision: Precision,
 ) -> tuple[str, float]:
     """Say what is wrong with states that should be at a minimum, and by how much."""
     if conventions.output != "pulled" and not np.array_equal(states[-1], inputs["states"][-1]):
@@ -153,11 +163,13 @@ def _fault(
 
 def _energies(rules: Rules, inputs: Inputs, states: States) -> HostArray:
     """F of each sample; with what pulls a free output."""
-    per_sample = rules.with_changes(conventions=replace(rules.conventions, energy_factor=0.5, energy_reduction="per-sample"))
+    per_sample = rules.with_changes(
+        conventions=replace(rules.conventions, energy_factor=0.5, energy_reduction="per-sample")
+    )
     F = np.asarray(per_sample.energy(place_of(per_sample, {**inputs, "states": states})))
     if rules.conventions.output == "pulled":
         F = F + np.sum((states[-1] - inputs["target"]) ** 2, axis=-1) / 2
-    return F + rules.conventions.state_decay * sum(np.sum(h * h, axis=-1) for h in states[:-1]) / 2
+    return np.asarray(F + rules.conventions.state_decay * sum(np.sum(h * h, axis=-1) for h in states[:-1]) / 2)
 
 
 def _largest(rules: Rules, inputs: Inputs, states: States) -> HostArray:
@@ -246,10 +258,7 @@ def _cases_of_steps(
                 "y0": rng.normal(size=(N, sizes[0])),
                 "target": np.tanh(rng.normal(size=(N, sizes[-1]))) / 2,
             }
-            rounded = {
-                key: tuple(map(precision.representable, one)) if isinstance(one, tuple) else precision.representable(one)
-                for key, one in inputs.items()
-            }
+            rounded = _rounded(inputs, precision)
             for alpha in _ALPHAS:
                 yield Case(f"{len(sizes) - 1} layers, N = {N}, α = {alpha:g}", ROUNDING, {**rounded, "alpha": alpha})
 
@@ -302,7 +311,8 @@ def _named(rules: Rules, inputs: Inputs, W: States) -> str:
     if all(np.array_equal(new, old) for new, old in zip(W, inputs["W"], strict=True)):
         return "[no-step] no weight moves"
     others = [
-        ("alpha-inverted", "1/α stands for α", 1 / alpha), ("loss-without-half", "½ is left out of the loss", 2 * alpha),
+        ("alpha-inverted", "1/α stands for α", 1 / alpha),
+        ("loss-without-half", "½ is left out of the loss", 2 * alpha),
         ("alpha-halved", "the distance has no ½: α/2 stands for α", alpha / 2),
         ("loss-summed", "the loss is a sum over samples, and not their mean", alpha * N),
         ("alpha-over-n", "α is divided by the number of samples", alpha / N),
@@ -325,7 +335,9 @@ def check_implicit_layer(
     for N in (1, 5):
         rng = np.random.default_rng([seed, N])
         for alpha in (*_ALPHAS, 1000.0):
-            x, W, target = (caller.precision.representable(rng.normal(size=shape)) for shape in ((N, 4), (3, 4), (N, 3)))
+            x, W, target = (
+                caller.precision.representable(rng.normal(size=shape)) for shape in ((N, 4), (3, 4), (N, 3))
+            )
             case = Case(f"N = {N}, α = {alpha:g}", ROUNDING, {"x": x, "W": W, "target": target, "alpha": alpha})
             told = _call(caller, function, case)
             if told is None:

@@ -202,9 +202,10 @@ def stored(h: AnyArray) -> AnyArray:
     if not isinstance(h, Tracked) or not h.roundings:
         return h
     size, total = np.abs(h.value), float(np.sum(np.abs(h.value)))
-    times = int(np.ceil(float(np.sum(h.magnitude)) / total)) if total else 1
-    if times <= 1:
+    ratio = float(np.sum(h.magnitude)) / total if total else 1.0
+    if not 1 < ratio < 2.0**50:  # beyond that, nothing would be left of it anyway
         return h
+    times = int(np.ceil(ratio))
     magnitude = np.maximum(size, h.magnitude / times)
     return replace(h, magnitude=magnitude, roundings=h.roundings * times, products=h.products * times)
 
@@ -220,12 +221,12 @@ def right_rules(conventions: InferenceConventions, seen: list[Tracked] | None = 
         input=_input,
         pre=_pre,
         prediction=_prediction,
-        error=lambda at, l: at.h(l) - at.p(l),
+        error=lambda at, k: at.h(k) - at.p(k),
         through=_through,
-        own=lambda at, l: weighted(at, l, at.e(l)),
+        own=lambda at, k: weighted(at, k, at.e(k)),
         above=_above,
         gradient=_gradient,
-        rate=lambda at, l: at.net.gamma[l - 1] if conventions.inference_rate == "per-layer" else at.net.gamma,
+        rate=lambda at, k: at.net.gamma[k - 1] if conventions.inference_rate == "per-layer" else at.net.gamma,
         moved=_moved,
         moves=_moves,
         sweep=_sweep,
@@ -234,7 +235,7 @@ def right_rules(conventions: InferenceConventions, seen: list[Tracked] | None = 
         top=_TOPS[conventions.output],
         begin=_BEGINNINGS[conventions.start],
         start_order=lambda layers: range(layers - 1, 0, -1) if conventions.start == "from-above" else range(1, layers),
-        weight_input=lambda at, l: at.x(l),
+        weight_input=lambda at, k: at.x(k),
         change=_change,
         bias_change=_bias_change,
         learn=_LEARNING[conventions.learning],
@@ -391,7 +392,7 @@ def started(rules: Rules, net: Net, own: Sequence[AnyArray | None] = ()) -> Stat
         found[layer - 1], known[layer - 1] = h, h if given is None else given
 
     order = list(rules.start_order(at_output))
-    above_first = bool(order) and order[0] > order[-1] or rules.conventions.start == "from-above"
+    above_first = (bool(order) and order[0] > order[-1]) or rules.conventions.start == "from-above"
     if above_first:
         forward = rules.with_changes(begin=_BEGINNINGS["forward"], start_order=lambda layers: range(1, layers))
         put(at_output, rules.top(net, rules, lambda: _predicted(forward, net)))

@@ -12,9 +12,7 @@ _SHAPED = {"samples": ("rows", "columns"), "energy_reduction": ("per-sample", "s
 """Conventions on which the shapes of results depend."""
 
 
-def hinted(
-    caller: Caller, conventions: InferenceConventions, function: InferenceFunction, failed: Outcome
-) -> str:
+def hinted(caller: Caller, conventions: InferenceConventions, function: InferenceFunction, failed: Outcome) -> str:
     """Return the verdict; where another convention would explain it, say so."""
     assert failed.verdict is not None
     if failed.verdict.shape_or_raised:

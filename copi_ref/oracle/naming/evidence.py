@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -10,10 +9,8 @@ from copi_ref.arrays.backend import HostArray
 from copi_ref.oracle.contract.functions import AnyFunction
 from copi_ref.oracle.contract.pieces import Quantities
 from copi_ref.oracle.judging.comparison import Observation, worst_of
+from copi_ref.oracle.naming.explaining import AnyPieces
 from copi_ref.oracle.rounding import Precision
-
-AnyPieces: TypeAlias = Any
-"""The pieces that a function is made of, of whatever contract."""
 
 Cell = tuple[int, str]
 """The number of the observation, and the name of the quantity."""
@@ -133,7 +130,8 @@ class Evidence:
         """Return what the pieces give for the inputs of an observation; None where they have no meaning."""
         one = self.observations[at]
         try:
-            return self.function.expected(pieces, one.case.inputs, one.actual)
+            found: Quantities = self.function.expected(pieces, one.case.inputs, one.actual)
+            return found
         except (np.linalg.LinAlgError, ValueError, ZeroDivisionError, FloatingPointError):
             return None
         except Exception as error:

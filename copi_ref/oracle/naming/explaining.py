@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
-from copi_ref.oracle.contract.pieces import Pieces
+AnyPieces: TypeAlias = Any
+"""The pieces that a function is made of, of either contract."""
 
-Change = Callable[[Pieces], Pieces | None]
+Change = Callable[[AnyPieces], AnyPieces | None]
 """What a mistake makes of pieces; None where it has no meaning."""
 
 
@@ -67,8 +69,8 @@ class Candidate:
 def in_turn(changes: Sequence[Change]) -> Change:
     """Return all changes as one, made one on top of the other."""
 
-    def change(pieces: Pieces) -> Pieces | None:
-        changed: Pieces | None = pieces
+    def change(pieces: AnyPieces) -> AnyPieces | None:
+        changed: AnyPieces | None = pieces
         for one in changes:
             changed = one(changed) if changed is not None else None
         return changed
@@ -76,7 +78,7 @@ def in_turn(changes: Sequence[Change]) -> Change:
     return change
 
 
-def with_all(diagnoses: Sequence[Diagnosis], pieces: Pieces) -> Pieces | None:
+def with_all(diagnoses: Sequence[Diagnosis], pieces: AnyPieces) -> AnyPieces | None:
     """Return pieces that make all mistakes whose change is known; a consequence of others has none."""
     return in_turn([one.change for one in diagnoses if one.change])(pieces)
 

@@ -15,7 +15,9 @@ from copi_ref.oracle.judging.replaying import Replay
 _MODULES = {"jax": "jax.numpy"}
 
 
-def reproducer(caller: Caller, function: AnyFunction, case: Case, failed: Outcome, earlier: tuple[Call, ...] = ()) -> str:
+def reproducer(
+    caller: Caller, function: AnyFunction, case: Case, failed: Outcome, earlier: tuple[Call, ...] = ()
+) -> str:
     """Return Python that calls the function on a case, after earlier calls; `implementation` in it is a new one."""
     lines = _imports(caller)
     if earlier:

@@ -1,7 +1,7 @@
 """Known mistakes in Inference Learning, by name: each exchanges one piece for what people write by mistake.
 
-Formulas here are wrong on purpose. They take NumPy arrays, rows are samples. Some are what a convention chooses: a result
-that fits one is called by the convention first.
+Formulas here are wrong on purpose. They take NumPy arrays, rows are samples. Some are what a convention chooses: a
+result that fits one is called by the convention first.
 """
 
 from copi_ref.oracle.inference.catalogue.inference import INFERENCE_MISTAKES, START_MISTAKES

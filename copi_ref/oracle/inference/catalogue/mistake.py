@@ -39,8 +39,9 @@ def with_precisions(name: str, says: str, **wrong: Wrong) -> Variant:
 
 
 def _if(holds: Callable[[Rules], bool], name: str, says: str, wrong: dict[str, Wrong]) -> Variant:
-    change = _change(wrong)
-    return Variant(name, says, lambda rules: change(rules) if holds(rules) else None)
+    change: Callable[[Any], Any] = _change(wrong)
+    holding: Callable[[Any], bool] = holds
+    return Variant(name, says, lambda rules: change(rules) if holding(rules) else None)
 
 
 def _change(wrong: dict[str, Wrong]) -> Callable[[Any], Any]:
