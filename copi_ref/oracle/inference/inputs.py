@@ -1,8 +1,8 @@
 """The inputs on which Inference Learning is checked, drawn from a seed: exact ones first, then ones that round.
 
 States are not those of a forward pass: from there every hidden error is 0, the output's comes down one layer a step,
-and the lower layers' ΔW is 0 until it has arrived. So `infer` gets states that are near nothing in particular, and `step`
-more steps than the network has layers.
+and the lower layers' ΔW is 0 until it has arrived. So `infer` gets states that are near nothing in particular, and
+`step` more steps than the network has layers.
 """
 
 from collections.abc import Callable, Iterator

@@ -64,7 +64,7 @@ class Loops:
 
     def through(self, seen, h):
         """π ψ′(a) e of every layer, as its weights see it."""
-        xs, as_, ps = seen
+        _, as_, ps = seen
         found = []
         for layer, (a, p) in enumerate(zip(as_, ps, strict=True)):
             error = [self.precision(layer) * (one - other) for one, other in zip(h[layer], p, strict=True)]

@@ -33,6 +33,13 @@ def with_biases(name: str, says: str, **wrong: Wrong) -> Variant:
     return _if(lambda rules: rules.conventions.biases != "none", name, says, wrong)
 
 
+def with_bias_inside(name: str, says: str, **wrong: Wrong) -> Variant:
+    """A mistake that takes biases on which f acts."""
+    return _if(
+        lambda rules: rules.conventions.biases == "inside" and not rules.conventions.weights_last, name, says, wrong
+    )
+
+
 def with_precisions(name: str, says: str, **wrong: Wrong) -> Variant:
     """A mistake that takes precisions."""
     return _if(lambda rules: bool(rules.conventions.precisions), name, says, wrong)

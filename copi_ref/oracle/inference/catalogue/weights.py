@@ -11,6 +11,7 @@ from copi_ref.oracle.inference.catalogue.mistake import (
     of_first,
     of_last,
     slope_at,
+    with_bias_inside,
     with_biases,
     with_precisions,
 )
@@ -191,7 +192,7 @@ UPDATE_MISTAKES = (
         "Δb is a sum over samples, and not their mean",
         bias_change=lambda r, at, k: r.bias_change(at, k) * at.net.samples,
     ),
-    with_biases(
+    with_bias_inside(
         "bias-no-slope",
         "f′(a) is left out of Δb",
         bias_change=lambda r, at, k: (
