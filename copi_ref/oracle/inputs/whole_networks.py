@@ -81,7 +81,7 @@ def whole_network(
         y = np.where(a < 0, a * slope.numerator / slope.denominator, a)
         W.append(W_l)
         R.append(R_l)
-    prediction = y if d.conventions.output == "activation" else a
+    prediction = d.conventions.predicted(a, y)
     # multiples of q, that remain whole when the slope and the factor of the loss multiply them
     unit = slope.denominator * Fraction(float(d.conventions.loss_factor)).denominator if below and not free else 1
     target = prediction + unit * error * _errors(d, N, sizes[-1], no_error)

@@ -11,7 +11,7 @@ from copi_ref.oracle.contract.functions import FUNCTIONS
 from copi_ref.oracle.contract.pieces import Inputs, Quantities, right_pieces
 from copi_ref.oracle.inputs.cases import Case, sharpness, undecided, with_tracked
 from copi_ref.oracle.inputs.drawing import ROUNDING, Drawing
-from copi_ref.oracle.inputs.networks import completed, real_network, rounded_trace
+from copi_ref.oracle.inputs.networks import completed, one_hot, real_network, rounded_trace
 from copi_ref.oracle.judging.comparison import Outcome, run_case
 from copi_ref.oracle.rounding import Precision, Tracked
 
@@ -139,6 +139,8 @@ def _drawn_batch(
         "eta_w": 1.0,
         "eta_r": 1.0,
     }
+    if caller.conventions.loss == "cross-entropy":
+        inputs["target"] = one_hot(rng, samples, 2)
     found = FUNCTIONS["step"].expected(right_pieces(caller.conventions), inputs, {})
     eta_w, eta_r = (_rate(letter, inputs, found, share) for letter, share in SHARES.items())
     if equal_rates:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from copi_ref.oracle.contract.conventions import ALTERNATIVES, Conventions, combined
+from copi_ref.oracle.contract.conventions import ALTERNATIVES, DIRECT, WITHOUT_B, Conventions, combined
 from copi_ref.oracle.contract.functions import Function
 from copi_ref.oracle.contract.pieces import Pieces, right_pieces
 from copi_ref.oracle.naming.catalogue import STEP_VARIANTS, VARIANTS
@@ -17,7 +17,7 @@ _USED = {
     "sgd_update": {"sgd"},
     "decorrelation_update": {"joined", "product", "decay"},
     "forward": {"decorrelate", "preactivate", "activate", "upwards"},
-    "perturbations": {"error", "slope", "carried", "at_output", "in_hidden", "downwards"},
+    "perturbations": {"error", "slope", "carried", "sent", "at_output", "in_hidden", "downwards"},
 }
 """The pieces that functions are made of; a step has all."""
 
@@ -100,7 +100,9 @@ def several_conventions(evidence: Evidence, conventions: Conventions) -> Iterato
         )
     }
     for depth in range(2, DEEPEST + 1):
-        yield from map(convention, combined(conventions, depth, alive))
+        yield from (
+            convention(changed) for changed in combined(conventions, depth, alive) if _can_be(conventions, changed)
+        )
 
 
 def convention(changed: dict[str, Any]) -> Candidate:
@@ -114,5 +116,9 @@ def convention(changed: dict[str, Any]) -> Candidate:
 
 
 def _can_be(conventions: Conventions, changed: dict[str, Any]) -> bool:
-    """Whether it can be tried: feedback weights can't be made up."""
-    return changed.get("credit", "bp") in ("bp", conventions.credit)
+    """Whether it can be tried: feedback weights, of the shape that a method needs, can't be made up."""
+    credit = changed.get("credit", conventions.credit)
+    if "dfa_error" in changed and credit not in ("dfa", "sdfa"):
+        return False
+    of_one_shape = conventions.has_B and (credit in DIRECT) == (conventions.credit in DIRECT)
+    return credit in WITHOUT_B or credit == conventions.credit or of_one_shape

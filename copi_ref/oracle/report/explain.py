@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from copi_ref.arrays.backend import HostArray
+from copi_ref.oracle.calling.arguments import as_given
 from copi_ref.oracle.contract.conventions import AS_PRINTED, Conventions
 from copi_ref.oracle.contract.functions import SAMPLES_FIRST
 from copi_ref.oracle.contract.pieces import Inputs, right_pieces, whole_step
@@ -25,7 +26,7 @@ def example(conventions: Conventions = AS_PRINTED) -> Inputs:
         "eta_w": 0.5,
         "eta_r": 0.25,
     }
-    if conventions.credit != "bp":  # of two layers FA and DFA are the same
+    if conventions.has_B:  # of two layers FA and DFA are the same
         inputs["B"] = (np.array([[0.5, -1.0], [1.0, 0.25], [-0.5, 1.0]]),)
     return inputs
 
@@ -40,7 +41,7 @@ def explain(conventions: Conventions = AS_PRINTED) -> dict[str, dict[str, Any]]:
     pieces = right_pieces(conventions)
     found = whole_step(pieces, inputs, {})
     layers = range(1, len(inputs["W"]) + 1)
-    sections: dict[str, dict[str, Any]] = {"given": _given(inputs)}
+    sections: dict[str, dict[str, Any]] = {"given": _given(as_given(conventions, inputs))}
     for layer in layers:
         section = sections[f"layer {layer}, forward"] = {}
         for symbol, says in (("x", "x = R y"), ("a", "a = W x"), ("y", "y = f(a)")):

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from copi_ref.arrays.backend import HostArray
+from copi_ref.oracle.calling.arguments import as_given
 from copi_ref.oracle.calling.calling import Call, Caller
 from copi_ref.oracle.contract.functions import SAMPLES_FIRST, Function
 from copi_ref.oracle.contract.pieces import Inputs
@@ -96,8 +97,9 @@ def _arguments(caller: Caller, call: Call, before: Inputs) -> list[str]:
     """Set the arguments, unless the call before had the same."""
     if call.inputs is before:
         return []
+    given = as_given(caller.conventions, call.inputs)
     return [
-        f"{name} = {_written(caller, name, call.inputs[name], call.strided)}"
+        f"{name} = {_written(caller, name, given[name], call.strided)}"
         for name in call.function.arguments_given(call.inputs)
     ]
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from copi_ref.arrays.backend import HostArray
-from copi_ref.oracle.contract.pieces import Inputs, Pieces, Quantities
+from copi_ref.oracle.contract.conventions import DIRECT, WITH_B
+from copi_ref.oracle.contract.pieces import Inputs, Pieces, Quantities, scaled
 from copi_ref.oracle.naming.catalogue import arrays
 from copi_ref.oracle.naming.catalogue.adjustments import FORMATS
 from copi_ref.oracle.naming.catalogue.arrays import nonzero, transposed_if_square
@@ -205,6 +206,28 @@ def _without_deltas(own: Quantities) -> Quantities:
     return {name: quantity for name, quantity in own.items() if not name.startswith("δ")}
 
 
+_WIDTHS: tuple[tuple[str, str, Callable[[int, int], float]], ...] = (
+    ("over-root-units", "divided by √K_l, the root of the units of the layer", lambda k, m: k**-0.5),
+    ("over-root-sent", "divided by the root of how many numbers it is multiplied with", lambda k, m: m**-0.5),
+    ("over-units", "divided by K_l, the units of the layer", lambda k, m: 1 / k),
+    ("over-sent", "divided by how many numbers it is multiplied with", lambda k, m: 1 / m),
+    ("times-root-units", "multiplied by √K_l, the root of the units of the layer", lambda k, m: k**0.5),
+    ("times-root-sent", "multiplied by the root of how many numbers it is multiplied with", lambda k, m: m**0.5),
+    ("of-xavier", "multiplied by √(2/(K + M)), of its own rows and columns", lambda k, m: (2 / (k + m)) ** 0.5),
+    ("of-he", "multiplied by √(2/M), M its columns", lambda k, m: (2 / m) ** 0.5),
+)  # fmt: skip
+"""Factors that make feedback weights of a size, where they come drawn already: name, words, ``(rows, columns)``."""
+
+
+def _of_width(factor: Callable[[int, int], float]) -> Carried:
+    return lambda p, above, W, R, B: factor(*B.shape) * p.carried(above, W, R, B)
+
+
+def _sent(name: str, says: str, wrong: Callable[..., HostArray], credit: str) -> Variant:
+    """``(pieces, a, y, target, δ_L)`` give what a direct method sends to all hidden layers."""
+    return Variant(name, says, lambda p: p.with_changes(sent=wrong) if p.conventions.credit == credit else None)
+
+
 PERTURBATION_VARIANTS = (
     *_changed(),
     _hidden("delta-slope-added-in-hidden", "f′(a) is added, not multiplied, in the hidden layers",
@@ -292,20 +315,45 @@ PERTURBATION_VARIANTS = (
     _hidden("delta-target-of-layer-above", "f((W R)ᵀ z) − a for z = a + δ of the layer above, as in target propagation",
             lambda p, above, a, y, W, R, B, a_above, last: f(p, p.carried(a_above + above, W, R, B)) - a),
     _carried("delta-R-after-feedback", "R is applied to what the feedback weights carry",
-             lambda p, above, W, R, B: p.carried(above, W, R, B) @ R, "fa"),
+             lambda p, above, W, R, B: p.carried(above, W, R, B) @ R, "fa", "sign-symmetric",
+             "sign-symmetric-magnitudes"),
     _carried("delta-R-after-direct-feedback", "R is applied to what the feedback weights carry",
-             lambda p, above, W, R, B: p.carried(above, W, R, B) @ R, "dfa"),
+             lambda p, above, W, R, B: p.carried(above, W, R, B) @ R, *DIRECT),
     _carried("delta-R-transposed-after-feedback", "R, transposed, is applied to what the feedback weights carry",
-             lambda p, above, W, R, B: p.carried(above, W, R, B) @ R.mT, "fa", "dfa"),
+             lambda p, above, W, R, B: p.carried(above, W, R, B) @ R.mT, "fa", *DIRECT),
     _carried("delta-feedback-transposed", "B is transposed, where it is square",
-             lambda p, above, W, R, B: p.carried(above, W, R, transposed_if_square(B)), "fa", "dfa"),
+             lambda p, above, W, R, B: p.carried(above, W, R, transposed_if_square(B)), *WITH_B),
     _carried("delta-W-for-feedback", "Wᵀ for B, without R, where the shapes fit",
-             lambda p, above, W, R, B: p.carried(above, W, R, W.mT if W.mT.shape == B.shape else B), "fa", "dfa"),
+             lambda p, above, W, R, B: p.carried(above, W, R, W.mT if W.mT.shape == B.shape else B), "fa", *DIRECT),
     _carried("delta-R-and-W-for-feedback", "(W R)ᵀ for B: the weights themselves, where the shapes fit",
-             lambda p, above, W, R, B: p.carried(above, W, R, (W @ R).mT if W.mT.shape == B.shape else B), "dfa"),
+             lambda p, above, W, R, B: p.carried(above, W, R, (W @ R).mT if W.mT.shape == B.shape else B), *DIRECT),
     _carried("delta-signs-of-feedback", "the signs of B for B",
-             lambda p, above, W, R, B: p.carried(above, W, R, np.sign(B)), "fa", "dfa"),
+             lambda p, above, W, R, B: p.carried(above, W, R, np.sign(B)), "fa", *DIRECT),
     _carried("delta-feedback-with-signs-of-weights", "|B| with the signs of Wᵀ for B, where the shapes fit",
              lambda p, above, W, R, B: p.carried(
-                 above, W, R, np.abs(B) * np.sign(W.mT) if W.mT.shape == B.shape else B), "fa", "dfa"),
+                 above, W, R, np.abs(B) * np.sign(W.mT) if W.mT.shape == B.shape else B), "fa", *DIRECT),
+    _carried("delta-feedback-without-signs", "|B| for |B| ∘ sign(W)ᵀ: the signs of W are left out",
+             lambda p, above, W, R, B: above @ np.abs(B).T, "sign-symmetric-magnitudes"),
+    _carried("delta-feedback-with-its-own-signs", "B with its own signs for |B| ∘ sign(W)ᵀ",
+             lambda p, above, W, R, B: above @ B.T, "sign-symmetric-magnitudes"),
+    _carried("delta-signs-of-weights-times-feedback", "B ∘ sign(W)ᵀ for |B| ∘ sign(W)ᵀ: signs of B are left in it",
+             lambda p, above, W, R, B: above @ (B.T * np.sign(W)), "sign-symmetric-magnitudes"),
+    _carried("delta-weights-for-their-signs", "W for sign(W) on the way down, without R",
+             lambda p, above, W, R, B: above @ W, "sign-symmetric"),
+    _carried("delta-size-of-weights-and-feedback", "|B| ∘ Wᵀ for |B| ∘ sign(W)ᵀ: sizes of W are left in it",
+             lambda p, above, W, R, B: above @ (np.abs(B).T * W), "sign-symmetric-magnitudes"),
+    _sent("delta-label-signs-sent", "2 y* − 1, the sign of the error of labels, is sent and not y*",
+          lambda p, a, y, t, delta: scaled(2 * t - 1, p.conventions.error_scale), "drtp"),
+    _sent("delta-error-sent", "the error is sent and not y*",
+          lambda p, a, y, t, delta: scaled(p.error(a, y, t), p.conventions.error_scale), "drtp"),
+    _sent("delta-of-output-sent", "δ_L is sent and not y*", lambda p, a, y, t, delta: delta, "drtp"),
+    _sent("delta-output-sent", "y_L is sent and not y*",
+          lambda p, a, y, t, delta: scaled(y, p.conventions.error_scale), "drtp"),
+    _sent("delta-target-negated-when-sent", "−y* is sent: f′ ∘ B y* is what is added",
+          lambda p, a, y, t, delta: scaled(-t, p.conventions.error_scale), "drtp"),
+    _sent("delta-unsigned-sent", "what is sent has its size, and not its sign alone",
+          lambda p, a, y, t, delta: delta if p.conventions.dfa_error == "pre-activation"
+          else scaled(p.error(a, y, t), p.conventions.error_scale), "sdfa"),
+    *(_carried(f"delta-feedback-{name}", f"B is {says}", _of_width(factor), *WITH_B)
+      for name, says, factor in _WIDTHS),
 )  # fmt: skip
