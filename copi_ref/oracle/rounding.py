@@ -353,17 +353,17 @@ def smooth(f: Callable[[HostArray], HostArray], a: Tracked, size: float, slope: 
 def softmax(a: Tracked) -> Tracked:
     """Return the softmax over units, with what every way of writing it may round.
 
-    With A the largest M_a of a sample, an error of c_a u A in each a moves s = softmax(a) by at most 2 s c_a u A: its
-    derivative is s_i (1_{i=j} − s_j), whose row has absolute values that sum to 2 s_i (1 − s_i). The argument of an
-    exponential, as a − max a or a − log Σ, is rounded up to three times at a size of up to 2A, and what is rounded
-    there multiplies s; sums over K units, their inverse, exponential and logarithm round K + 16 times at most. With
-    c = c_a + K + 16 all is within γ(c u) M for M = s (2 c_a A + 6 A + K + 16)/c, and M is at least s.
+    With A the largest M_a of a sample, an error of e in each a moves s = softmax(a) by at most 2 s_i (1 − s_i) e: its
+    derivative is s_i (1 − s_i) on the diagonal and −s_i s_j beside it. So do e = c_a u A and what is rounded where the
+    maximum is taken from a, 2 u A. An exponential of a − log Σ has an argument of up to 2 A + log K, whose rounding
+    multiplies s_i; sums over K units, their inverse, exponential and logarithm round K + 16 times at most. With c =
+    c_a + K + 16 all is within γ(c u) M for M = s (2 (1 − s)(c_a + 2) A + 2 A + K + 16)/c; and M has to be at least s.
     """
     e = np.exp(a.value - a.value.max(axis=-1, keepdims=True))
     s = e / e.sum(axis=-1, keepdims=True)
     own = a.shape[-1] + SOFTMAX_ROUNDINGS
     roundings, largest = a.roundings + own, a.magnitude.max(axis=-1, keepdims=True)
-    magnitude = s * ((2 * a.roundings + 6) * largest + own) / roundings
+    magnitude = s * (2 * (1 - s) * (a.roundings + 2) * largest + 2 * largest + own) / roundings
     return Tracked(s, np.maximum(magnitude, s), roundings, a.products, quantum=0.0, largest=np.inf)
 
 

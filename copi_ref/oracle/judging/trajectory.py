@@ -140,7 +140,7 @@ def _drawn_batch(
         "eta_r": 1.0,
     }
     if caller.conventions.loss == "cross-entropy":
-        inputs["target"] = one_hot(rng, samples, 2)
+        inputs["target"] = np.tile(one_hot(rng, 1, 2), (samples, 1))  # one label: else errors cancel over the batch
     found = FUNCTIONS["step"].expected(right_pieces(caller.conventions), inputs, {})
     eta_w, eta_r = (_rate(letter, inputs, found, share) for letter, share in SHARES.items())
     if equal_rates:
