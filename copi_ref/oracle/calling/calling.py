@@ -76,7 +76,7 @@ class Caller:
     @cached_property
     def _reader(self) -> Reader:
         device = device_of(from_numpy(np.ones(1), self.xp, self.precision.dtype, self.device))
-        return Reader(self.conventions.samples == "columns", self.precision, self.xp, device)
+        return Reader(self.conventions, self.precision, self.xp, device)
 
     def has(self, name: str) -> bool:
         """Whether the implementation has a function of that name."""
@@ -95,7 +95,7 @@ class Caller:
         """
         self.history.append(Call(function, inputs, strided))
         given = as_given(self.conventions, inputs)
-        arguments = [self._there(name, given[name], strided) for name in function.arguments_given(inputs)]
+        arguments = [self._there(name, given[name], strided) for name in function.arguments_given(self.conventions)]
         try:
             returned = getattr(self.implementation, function.name)(*arguments)
         except ProgramError as error:
@@ -133,7 +133,7 @@ class Caller:
         if not isinstance(value, np.ndarray):
             return value
         turned = self._turned(name, value)
-        if strided:
+        if strided and value.ndim > 1:
             return from_numpy(np.ascontiguousarray(turned.T), self.xp, self.precision.dtype, self.device).mT
         return from_numpy(turned, self.xp, self.precision.dtype, self.device)
 
@@ -142,7 +142,7 @@ class Caller:
         return np.ascontiguousarray(array.T) if columns else array
 
     def _check_unchanged(self, function: Function, inputs: Inputs, arguments: list[Any]) -> None:
-        for name, argument in zip(function.arguments_given(inputs), arguments, strict=True):
+        for name, argument in zip(function.arguments_given(self.conventions), arguments, strict=True):
             sent = inputs[name]
             pairs = (
                 [(f"{name} of layer {at + 1}", *pair) for at, pair in enumerate(zip(sent, argument, strict=False))]

@@ -123,7 +123,7 @@ class Program:
         return tuple(names)
 
     def _call(self, function: Function, arguments: tuple[Any, ...]) -> Any:
-        names = (*function.arguments, "B")[: len(arguments)]
+        names = function.arguments_given(self.conventions)
         like = _first_array(arguments)
         result = self._ask(
             {
@@ -132,7 +132,7 @@ class Program:
                 "arguments": {name: _plain(value) for name, value in zip(names, arguments, strict=True)},
             }
         )
-        return _read_result(function, result, like)
+        return _read_result(function, self.conventions, result, like)
 
     def _ask(self, request: dict[str, Any]) -> Any:
         if self._ended:
@@ -209,13 +209,14 @@ def _plain(value: Any) -> Any:
     return to_numpy(value).astype(np.float64).tolist() if hasattr(value, "dtype") else value
 
 
-def _read_result(function: Function, result: Any, like: Array) -> Any:
+def _read_result(function: Function, conventions: Conventions, result: Any, like: Array) -> Any:
     if function.name == "forward":
-        return tuple(_arrays(_entry(result, name), like) for name in "xay")
+        return tuple(_arrays(_entry(result, name), like) for name in ("xay" if conventions.has_R else "ay"))
     if function.name == "perturbations":
         return _arrays(result, like)
     if function.name == "step":
-        new = [_arrays(_entry(result, name), like) for name in "WR"]
+        letters = "W" + "R" * conventions.has_R + "b" * conventions.biases
+        new = [_arrays(_entry(result, letter), like) for letter in letters]
         states = {name: _arrays(result[name], like) for name in ("x", "a", "y", "delta") if name in result}
         return (*new, states)
     return _array(result, like)

@@ -23,6 +23,7 @@ LossName = Literal["quadratic", "cross-entropy"]
 DfaErrorName = Literal["pre-activation", "output"]
 FeedbackName = Literal["own", "shared"]
 FeedbackLikeName = Literal["transpose", "weights"]
+WeightRuleName = Literal["copi", "sgd"]
 
 CREDITS = get_args(CreditName)
 DIRECT = ("dfa", "sdfa", "drtp")
@@ -42,7 +43,8 @@ class Conventions:
 
     Args:
         samples: "rows": a batch is (N, K); "columns": (K, N).
-        lateral_rule: "left", "right" or "symmetric", as in `copi_ref.decorrelation_update`.
+        lateral_rule: "left", "right" or "symmetric", as in `copi_ref.decorrelation_update`; "none": a network without
+            R, whose functions take and return none, see `copi_ref.oracle.FUNCTIONS`.
         loss_factor: δ_L = loss_factor · f′(a_L) ∘ (y* − y_L): 2 for ‖y − y*‖², 1 for half of it.
         credit: "bp", "fa", "dfa", "sdfa", "drtp", "sign-symmetric" or "sign-symmetric-magnitudes", as in
             `copi_ref.CREDIT`. For all but "bp" and "sign-symmetric" `perturbations` and `step` get the feedback weights
@@ -59,6 +61,9 @@ class Conventions:
             and `loss_factor` has no meaning.
         dfa_error: what "dfa" and "sdfa" send: "pre-activation", δ_L = −dℓ/da_L, or "output", −∂ℓ/∂y_L, without f′.
         feedback: "own": a B for each layer; "shared": one matrix, of which each layer uses the first rows and columns.
+        weight_rule: how `step` changes W: "copi", or "sgd", ΔW = E[δ xᵀ].
+        biases: whether a = W x + b; b comes as the last argument, one (K_l,) array per layer, and `step` returns it
+            with Δb = E[δ]. Only with ``weight_rule="sgd"``: COPI has none.
         feedback_like: the shape of B: "transpose", (K_l, K_{l+1}) as (W R)ᵀ has, or "weights", (K_{l+1}, K_l), as W.
 
     Raises:
@@ -66,7 +71,7 @@ class Conventions:
     """
 
     samples: SamplesName = "rows"
-    lateral_rule: LateralRuleName = "right"
+    lateral_rule: LateralRuleName | Literal["none"] = "right"
     loss_factor: float = 2
     credit: CreditName = "bp"
     activation: ActivationName = "leaky_relu"
@@ -81,11 +86,13 @@ class Conventions:
     dfa_error: DfaErrorName = "pre-activation"
     feedback: FeedbackName = "own"
     feedback_like: FeedbackLikeName = "transpose"
+    weight_rule: WeightRuleName = "copi"
+    biases: bool = False
 
     def __post_init__(self) -> None:
         tables: tuple[tuple[str, Mapping[Any, Any]], ...] = (
             ("samples", SAMPLES),
-            ("lateral_rule", dict.fromkeys(LATERAL_RULES)),
+            ("lateral_rule", dict.fromkeys((*LATERAL_RULES, "none"))),
             ("credit", dict.fromkeys(CREDITS)),
             ("activation", ACTIVATIONS),
             ("output", OUTPUTS),
@@ -96,8 +103,11 @@ class Conventions:
             checks.choice(name, getattr(self, name), table)
         for name in ("loss_factor", "slope", "derivative_at_zero", "error_scale"):
             checks.one_number(name, getattr(self, name))
-        if not isinstance(self.assumes_symmetric_R, bool):
-            raise TypeError(f"assumes_symmetric_R is {self.assumes_symmetric_R!r}: needs True or False")
+        for name in ("assumes_symmetric_R", "biases"):
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"{name} is {getattr(self, name)!r}: needs True or False")
+        if self.biases and self.weight_rule != "sgd":
+            raise ValueError("biases is True, and COPI's rule has none: needs weight_rule='sgd'")
 
     def f(self) -> Activation:
         """Return the activation, with the slope and the f′(0) that were chosen."""
@@ -112,6 +122,11 @@ class Conventions:
     def is_rational(self) -> bool:
         """Whether δ is a rational function of a network's numbers: only then it has an exact tier."""
         return not self.is_smooth and self.loss == "quadratic"
+
+    @property
+    def has_R(self) -> bool:
+        """Whether there are lateral weights."""
+        return self.lateral_rule != "none"
 
     @property
     def has_B(self) -> bool:
@@ -195,6 +210,7 @@ CHOICES: dict[str, dict[str, None]] = {
     "dfa_error": dict.fromkeys(get_args(DfaErrorName)),
     "feedback": dict.fromkeys(get_args(FeedbackName)),
     "feedback_like": dict.fromkeys(get_args(FeedbackLikeName)),
+    "weight_rule": dict.fromkeys(get_args(WeightRuleName)),
 }
 """What may be chosen in fields of the networks that others train."""
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from copi_ref.arrays.backend import namespace
-from copi_ref.arrays.moments import mean_outer, mean_square
+from copi_ref.arrays.moments import mean_outer, mean_sample, mean_square
 from copi_ref.arrays.products import apply
 from copi_ref.arrays.signs import signs
 from copi_ref.credit.sign_symmetric import with_signs_of
@@ -42,6 +42,7 @@ class Pieces:
         conventions: what was chosen.
         decorrelate: ``(y, R, layer) -> x``.
         preactivate: ``(x, y, W) -> a``, y the layer's input before R.
+        shifted: ``(a, b) -> a``, of networks with biases.
         activate: ``(a, layer, layers) -> y``.
         error: ``(a, y, target) -> −∂ℓ/∂y_L``.
         slope: ``(a, y) -> f′(a)``.
@@ -50,6 +51,7 @@ class Pieces:
         target_state: ``(a, y, delta) -> z``.
         copi: ``(x, z, W) -> ΔW``.
         sgd: ``(x, delta) -> ΔW``.
+        bias: ``(delta, b) -> Δb``, of networks with biases.
         product: ``(x, R) -> R E[x xᵀ]``, or E[x xᵀ] R.
         decay: ``(x, R) -> R diag(E[x²])``, or diag(E[x²]) R.
         at_output, in_hidden, joined: ``(pieces, …)``, see `output_delta`, `hidden_delta` and `lateral`.
@@ -60,6 +62,7 @@ class Pieces:
     conventions: Conventions
     decorrelate: Callable[[AnyArray, AnyArray, int], AnyArray]
     preactivate: Callable[[AnyArray, AnyArray, AnyArray], AnyArray]
+    shifted: Callable[[AnyArray, AnyArray], AnyArray]
     activate: Callable[[AnyArray, int, int], AnyArray]
     error: Callable[[AnyArray, AnyArray, AnyArray], AnyArray]
     slope: Callable[[AnyArray, AnyArray], AnyArray]
@@ -68,6 +71,7 @@ class Pieces:
     target_state: Callable[[AnyArray, AnyArray, AnyArray], AnyArray]
     copi: Callable[[AnyArray, AnyArray, AnyArray], AnyArray]
     sgd: Callable[[AnyArray, AnyArray], AnyArray]
+    bias: Callable[[AnyArray, AnyArray], AnyArray]
     product: Callable[[AnyArray, AnyArray], AnyArray]
     decay: Callable[[AnyArray, AnyArray], AnyArray]
     at_output: Callable[..., AnyArray]
@@ -125,18 +129,21 @@ def right_pieces(conventions: Conventions) -> Pieces:
         return loss.descent(conventions.predicted(a, y), target, namespace(target))
 
     product, decay = _LATERAL_TERMS[conventions.lateral_rule]
-    return Pieces(
+    carried = _CARRIED.get(conventions.credit, _by_feedback)
+    right = Pieces(
         conventions=conventions,
         decorrelate=lambda y, R, layer: decorrelated(Params(W=(R,), R=(R,)), 0, y),
         preactivate=lambda x, y, W: x @ W.mT,
+        shifted=lambda a, b: a + b,
         activate=lambda a, layer, layers: a if linear and layer == layers else f(a),
         error=error,
         slope=lambda a, y: f.derivative(a),
-        carried=_CARRIED.get(conventions.credit, _by_feedback),
+        carried=carried,
         sent=_SENT.get(conventions.credit, _delta_of_output),
         target_state=lambda a, y, delta: a + delta,
         copi=lambda x, z, W: reduced(conventions, x, copi_update(x, z, W)),
         sgd=lambda x, delta: reduced(conventions, x, sgd_update(x, delta)),
+        bias=lambda delta, b: reduced(conventions, delta, mean_sample(delta, namespace(delta))),
         product=lambda x, R: reduced(conventions, x, product(x, R)),
         decay=lambda x, R: reduced(conventions, x, decay(x, R)),
         at_output=_linear_output_delta if linear else _output_delta,
@@ -146,6 +153,13 @@ def right_pieces(conventions: Conventions) -> Pieces:
         downwards=_perturbations,
         step=whole_step,
     )
+    if not conventions.has_R:  # all R are I: what it would round is left out
+        right = right.with_changes(decorrelate=lambda y, R, layer: y)
+    if conventions.credit == "bp" and not conventions.has_R:
+        right = right.with_changes(carried=lambda above, W, R, B: apply(W.mT, above))
+    if conventions.weight_rule == "sgd":  # z is δ, and ΔW has no other term: what is said of E[z xᵀ] holds
+        right = right.with_changes(target_state=lambda a, y, delta: delta, copi=lambda x, z, W: right.sgd(x, z))
+    return right
 
 
 def _output_delta(pieces: Pieces, a: AnyArray, y: AnyArray, target: AnyArray) -> AnyArray:
@@ -218,6 +232,7 @@ _LATERAL_TERMS: dict[str, tuple[Term, Term]] = {
     "left": (_left_product, _left_decay),
     "right": (_right_product, _right_decay),
     "symmetric": (_left_product, _left_decay),
+    "none": (lambda x, R: 0 * R, lambda x, R: 0 * R),
 }
 
 
@@ -249,6 +264,8 @@ def _forward(pieces: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
         found[f"x {name}"] = pieces.decorrelate(y, R, layer)
         x = kept(found[f"x {name}"], own.get(f"x {name}"))
         found[f"a {name}"] = pieces.preactivate(x, y, W)
+        if "b" in inputs:
+            found[f"a {name}"] = pieces.shifted(found[f"a {name}"], inputs["b"][layer - 1])
         # y may come from a second evaluation of a, such as a fused (W R) y: the allowance of a counts.
         a = kept(found[f"a {name}"], own.get(f"a {name}"))
         found[f"y {name}"] = pieces.activate(a, layer, layers)
@@ -331,6 +348,8 @@ def after_forward(pieces: Pieces, inputs: Inputs, states: Quantities, own: Quant
         z = pieces.target_state(a[at], y[at], delta[at])
         found[f"ΔW of layer {layer}"] = pieces.copi(x[at], z, inputs["W"][at])
         found[f"ΔR of layer {layer}"] = pieces.lateral(x[at], inputs["R"][at])
+        if "b" in inputs:
+            found[f"Δb of layer {layer}"] = pieces.bias(delta[at], inputs["b"][at])
     return found
 
 
@@ -343,7 +362,7 @@ def _recovered(name: str, update: AnyArray, inputs: Inputs) -> AnyArray:
     if not (name.startswith("Δ") and isinstance(update, Tracked)):
         return update
     letter, layer = name[1], int(name.rpartition(" ")[2])
-    eta = inputs["eta_w" if letter == "W" else "eta_r"]
+    eta = inputs["eta_r" if letter == "R" else "eta_w"]
     new = inputs[letter][layer - 1] + eta * update
     # W itself is exact: samples may be added to it one after the other, which rounds N partial sums as large as W⁺, and
     # η ΔW is a rounding more. Those N + 1 count, and not all those of ΔW, that M is multiplied with.

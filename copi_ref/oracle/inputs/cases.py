@@ -145,7 +145,8 @@ def as_compared(
 def _says_something(function: Function, inputs: Inputs, expected: dict[str, Tracked]) -> bool:
     """Whether not all is 0, by chance; of one input alone ΔR always is."""
     alone = function.name == "decorrelation_update" and inputs["x"].shape[1] == 1
-    return alone or any(bool(np.any(quantity.value)) for quantity in expected.values())
+    updates = [quantity for name, quantity in expected.items() if name.startswith("Δ")]
+    return alone or any(bool(np.any(quantity.value)) for quantity in updates or expected.values())
 
 
 def sharpness(expected: dict[str, Tracked], precision: Precision) -> float:

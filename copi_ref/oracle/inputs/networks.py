@@ -40,6 +40,8 @@ def _whole_kinds(function: Function) -> Iterator[Kind]:
         def draw(d: Drawing) -> Inputs:
             inputs = whole_network(d, sizes, N, **how)
             scaled = {name: inputs[name] * scale for name in ("y0", "target")}
+            if "b" in inputs:
+                scaled["b"] = tuple(scale * b for b in inputs["b"])
             return completed(d, function, inputs | scaled, rates)
 
         return draw
@@ -201,6 +203,8 @@ def real_network(
     # In a layer without a unit that is mostly below 0, a negative sample has no output above it.
     W = [_weights(d, units, inputs, other, turned=not deep or at % 4 == 1) for at, (inputs, units) in enumerate(pairs)]
     R = [_near_identity(d, inputs, other, dead and layer > 0) for layer, (inputs, _) in enumerate(pairs)]
+    if not d.conventions.has_R:
+        R = [np.eye(inputs) for inputs, _ in pairs]
     if deep:  # activity stays of order 1: else ΔR of the last layers would be lost in R
         W = [1.6 * one for one in W]
     y0 = d.mostly_of_one_sign(N, sizes[0], 0.25, 2, other)
@@ -214,7 +218,9 @@ def real_network(
         near = 2.0**-12 if d.fine or d.precision.dtype == "float32" else 2.0**-5
         y0 *= np.array([0.0, near, -near, *np.ones(N - 3)])[:, None]
     factor = 2.0 ** np.floor(np.log2(d.precision.tiny) / 2) if isinstance(scale, str) else scale
-    inputs = {"W": W, "R": R, "y0": y0 * factor, "target": d.rng.uniform(-2, 2, size=(N, sizes[-1])) * factor}
+    inputs: Inputs = {"W": W, "R": R, "y0": y0 * factor, "target": d.rng.uniform(-2, 2, size=(N, sizes[-1])) * factor}
+    if d.conventions.biases:
+        inputs["b"] = [_biases(d, W_l, other, kink) * factor for W_l in W]
     return {
         name: tuple(map(d.precision.representable, value))
         if isinstance(value, list)
@@ -227,6 +233,14 @@ def _weights(d: Drawing, units: int, inputs: int, other: float, turned: bool) ->
     """Draw W; where it is asked for every third unit is mostly, or all, below 0."""
     sign = np.where((np.arange(units) % 3 == 2) & turned, -1.0, 1.0)[:, None]
     return np.asarray(sign * d.mostly_of_one_sign(units, inputs, 0.5, 1, other) / inputs)
+
+
+def _biases(d: Drawing, W: HostArray, other: float, kink: bool) -> HostArray:
+    """Draw biases of the sign that their units have, so that sums cancel little; where it is asked for others too."""
+    signs = np.where(W.sum(axis=1) < 0, -1.0, 1.0)
+    if other:
+        signs *= np.where(np.arange(len(W)) % 4 == 3, -other, 1.0)
+    return np.asarray(signs * d.rng.uniform(0.125, 0.5, size=len(W)) * (W.any(axis=1) if kink else 1.0))
 
 
 def _near_identity(d: Drawing, units: int, other: float, dead: bool) -> HostArray:

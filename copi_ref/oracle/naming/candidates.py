@@ -117,6 +117,8 @@ def convention(changed: dict[str, Any]) -> Candidate:
 
 def _can_be(conventions: Conventions, changed: dict[str, Any]) -> bool:
     """Whether it can be tried: feedback weights, of the shape that a method needs, can't be made up."""
+    if "lateral_rule" in changed and not conventions.has_R:
+        return False
     credit = changed.get("credit", conventions.credit)
     if "dfa_error" in changed and credit not in ("dfa", "sdfa"):
         return False

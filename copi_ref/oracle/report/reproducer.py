@@ -23,12 +23,12 @@ def reproducer(caller: Caller, function: Function, case: Case, failed: Outcome, 
         lines.append("# State is kept from call to call: make a new `implementation`. What comes first:")
     before: Inputs = {}
     for call in earlier:
-        lines += [*_arguments(caller, call, before), _written_call(call)]
+        lines += [*_arguments(caller, call, before), _written_call(caller, call)]
         before = call.inputs
     last = Call(function, case.inputs, case.strided)
     if earlier:
         lines.append("# And what is wrong then:")
-    lines += [*_arguments(caller, last, before), f"print({_written_call(last)})"]
+    lines += [*_arguments(caller, last, before), f"print({_written_call(caller, last)})"]
     if failed.worst is not None:
         lines += _what_it_has_to_be(caller, function, case, failed.worst)
     elif failed.verdict is not None:
@@ -39,8 +39,8 @@ def reproducer(caller: Caller, function: Function, case: Case, failed: Outcome, 
 def overwriting(caller: Caller, function: Function, first: Replay, later: Call) -> str:
     """Return Python that shows how a later call writes over what the first has returned."""
     call = Call(function, first.case.inputs, first.case.strided)
-    lines = [*_imports(caller), *_arguments(caller, call, {}), f"first = {_written_call(call)}", "print(first)"]
-    lines += [*_arguments(caller, later, call.inputs), _written_call(later)]
+    lines = [*_imports(caller), *_arguments(caller, call, {}), f"first = {_written_call(caller, call)}", "print(first)"]
+    lines += [*_arguments(caller, later, call.inputs), _written_call(caller, later)]
     return "\n".join([*lines, "print(first)", "# the same was printed twice if the second call left it alone"])
 
 
@@ -63,7 +63,7 @@ def _what_it_has_to_be(caller: Caller, function: Function, case: Case, worst: El
     letter = worst.quantity[1]
     return [
         f"# {name} is {actual!r}, has to be {expected!r}: {function.equation}",
-        f"# that is, (new {letter} − {letter})/eta_{letter.lower()} is {worst.actual!r}, has to be {worst.expected!r}",
+        f"# that is, (new {letter} − {letter})/eta_{'r' if letter == 'R' else 'w'} is {worst.actual!r}, has to be {worst.expected!r}",
     ]
 
 
@@ -73,7 +73,10 @@ def _new_weight(caller: Caller, case: Case, worst: Element) -> tuple[str, float,
     if not (worst.quantity.startswith("Δ") and " of layer " in worst.quantity):
         return None
     layer = int(worst.quantity.rpartition(" ")[2])
-    old, eta = float(case.inputs[letter][layer - 1][worst.index]), float(case.inputs[f"eta_{letter.lower()}"])
+    old, eta = (
+        float(case.inputs[letter][layer - 1][worst.index]),
+        float(case.inputs["eta_r" if letter == "R" else "eta_w"]),
+    )
     actual, expected = (
         float(caller.precision.representable(np.asarray(old + eta * update)))
         for update in (worst.actual, worst.expected)
@@ -89,8 +92,8 @@ def _imports(caller: Caller) -> list[str]:
     return lines
 
 
-def _written_call(call: Call) -> str:
-    return f"implementation.{call.function.name}({', '.join(call.function.arguments_given(call.inputs))})"
+def _written_call(caller: Caller, call: Call) -> str:
+    return f"implementation.{call.function.name}({', '.join(call.function.arguments_given(caller.conventions))})"
 
 
 def _arguments(caller: Caller, call: Call, before: Inputs) -> list[str]:
@@ -100,7 +103,7 @@ def _arguments(caller: Caller, call: Call, before: Inputs) -> list[str]:
     given = as_given(caller.conventions, call.inputs)
     return [
         f"{name} = {_written(caller, name, given[name], call.strided)}"
-        for name in call.function.arguments_given(call.inputs)
+        for name in call.function.arguments_given(caller.conventions)
     ]
 
 

@@ -247,7 +247,7 @@ def _perturbation_case(function: Function, name: str, changed: dict[str, Any], i
     found = forward(pieces, fractions_of({key: inputs[key] for key in ("W", "R", "y0")}), {})
     trace = {symbol: tuple(_layered(found, symbol, layers, lambda array: array.astype(float))) for symbol in "xay"}
     given = {**inputs, **trace}
-    arguments = {key: given[key] for key in function.arguments_given(given)}
+    arguments = {key: given[key] for key in function.arguments_given(conventions)}
     # In one pass from what is given: a reader of vectors that computes a and y again has its own rounding beside.
     exact, bound = (perturbations(pieces, read(arguments), {}) for read in (fractions_of, with_tracked))
     results = {"delta": _layered(exact, "δ", layers, _plain)}
@@ -262,7 +262,7 @@ def _step_case(
     conventions = replace(EXACT, **changed)
     pieces, layers = right_pieces(conventions), len(inputs["W"])
     given = {**inputs, "eta_w": eta_w, "eta_r": eta_r}
-    arguments = {key: given[key] for key in function.arguments_given(given)}
+    arguments = {key: given[key] for key in function.arguments_given(conventions)}
 
     def stepped(write: Callable[[Any], Any], start: Inputs) -> tuple[dict[str, Any], dict[str, Any]]:
         found = whole_step(pieces, start, {})
