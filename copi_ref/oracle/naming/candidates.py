@@ -16,7 +16,7 @@ _USED = {
     "copi_update": {"copi"},
     "sgd_update": {"sgd"},
     "decorrelation_update": {"joined", "product", "decay"},
-    "forward": {"decorrelate", "preactivate", "activate", "upwards"},
+    "forward": {"decorrelate", "preactivate", "shifted", "activate", "upwards"},
     "perturbations": {"error", "slope", "carried", "sent", "at_output", "in_hidden", "downwards"},
 }
 """The pieces that functions are made of; a step has all."""

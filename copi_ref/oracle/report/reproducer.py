@@ -14,6 +14,7 @@ from copi_ref.oracle.judging.comparison import Element, Outcome
 from copi_ref.oracle.judging.replaying import Replay
 
 _MODULES = {"jax": "jax.numpy"}
+_RATES = {"W": "eta_w", "R": "eta_r", "b": "eta_w"}
 
 
 def reproducer(caller: Caller, function: Function, case: Case, failed: Outcome, earlier: tuple[Call, ...] = ()) -> str:
@@ -61,9 +62,10 @@ def _what_it_has_to_be(caller: Caller, function: Function, case: Case, worst: El
         return [f"# {place} is {worst.actual!r}, has to be {worst.expected!r}: {function.equation}"]
     name, actual, expected = new
     letter = worst.quantity[1]
+    rate = _RATES[letter]
     return [
         f"# {name} is {actual!r}, has to be {expected!r}: {function.equation}",
-        f"# that is, (new {letter} − {letter})/eta_{'r' if letter == 'R' else 'w'} is {worst.actual!r}, has to be {worst.expected!r}",
+        f"# that is, (new {letter} − {letter})/{rate} is {worst.actual!r}, has to be {worst.expected!r}",
     ]
 
 
@@ -73,10 +75,7 @@ def _new_weight(caller: Caller, case: Case, worst: Element) -> tuple[str, float,
     if not (worst.quantity.startswith("Δ") and " of layer " in worst.quantity):
         return None
     layer = int(worst.quantity.rpartition(" ")[2])
-    old, eta = (
-        float(case.inputs[letter][layer - 1][worst.index]),
-        float(case.inputs["eta_r" if letter == "R" else "eta_w"]),
-    )
+    old, eta = float(case.inputs[letter][layer - 1][worst.index]), float(case.inputs[_RATES[letter]])
     actual, expected = (
         float(caller.precision.representable(np.asarray(old + eta * update)))
         for update in (worst.actual, worst.expected)
