@@ -29,7 +29,11 @@ def singles(function: Function, conventions: Conventions) -> Iterator[Candidate]
     """Yield every other convention, and every catalogued mistake that the function can have, likely ones first."""
     # What `perturbations` sees of f is f′ alone: another f is no likelier there than a wrong f′.
     of_f = {"activation", "slope"} if function.name == "perturbations" else set()
-    others = [(changed, convention(changed)) for changed in combined(conventions, 1) if _can_be(conventions, changed)]
+    others = [
+        (changed, convention(changed, conventions))
+        for changed in combined(conventions, 1)
+        if _can_be(conventions, changed)
+    ]
     if function.name == "forward":  # it shows f, and f′ may be that of either
         others = [(changed, replace(candidate, seen=_only_f(candidate.change))) for changed, candidate in others]
     if function.name == "perturbations":
@@ -101,18 +105,24 @@ def several_conventions(evidence: Evidence, conventions: Conventions) -> Iterato
     }
     for depth in range(2, DEEPEST + 1):
         yield from (
-            convention(changed) for changed in combined(conventions, depth, alive) if _can_be(conventions, changed)
+            convention(changed, conventions)
+            for changed in combined(conventions, depth, alive)
+            if _can_be(conventions, changed)
         )
 
 
-def convention(changed: dict[str, Any]) -> Candidate:
+_WITHOUT_B_IN_WORDS = {"bp": " (backpropagation: B is not used)", "sign-symmetric": " (signs of W: B is not used)"}
+
+
+def convention(changed: dict[str, Any], conventions: Conventions) -> Candidate:
     """Another choice in some fields; it has no use for pieces that were changed before."""
 
     def change(pieces: Pieces) -> Pieces:
         return right_pieces(replace(pieces.conventions, **changed))
 
     name = ", ".join(f"{field}={value!r}" for field, value in changed.items())
-    return Candidate(name, name, change, is_convention=True)
+    words = _WITHOUT_B_IN_WORDS.get(changed.get("credit", ""), "") if conventions.has_B else ""
+    return Candidate(name, name + words, change, is_convention=True)
 
 
 def _can_be(conventions: Conventions, changed: dict[str, Any]) -> bool:

@@ -33,14 +33,6 @@ class Diagnosis:
         return f"[{self.name}] {self.says}" if self.bracketed else self.says
 
 
-_BESIDES = {
-    "slope=": " (COPI's text gives no slope; 0.1 is its experiments')",
-    "credit='bp'": " (backpropagation: B is not used)",
-    "credit='sign-symmetric'": " (signs of W: B is not used)",
-}
-"""What is said of other conventions, behind their names."""
-
-
 @dataclass(frozen=True)
 class Candidate:
     """What may explain it.
@@ -63,8 +55,8 @@ class Candidate:
         """As a diagnosis, with `more` behind its words."""
         change = (self.seen or self.change) if everywhere else None
         if self.is_convention:
-            besides = "".join(words for name, words in _BESIDES.items() if name in self.name)
-            says = f"matches {self.name}{besides}{more}: pass it in Conventions, if that is what you mean"
+            left_open = " (COPI's text gives no slope; 0.1 is its experiments')" if "slope=" in self.name else ""
+            says = f"matches {self.says}{left_open}{more}: pass it in Conventions, if that is what you mean"
             return Diagnosis(self.name, says, change)
         return Diagnosis(self.name, self.says + more, change, bracketed=self.name not in self.says)
 

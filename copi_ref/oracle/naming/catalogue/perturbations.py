@@ -349,11 +349,6 @@ PERTURBATION_VARIANTS = (
     _sent("delta-of-output-sent", "δ_L is sent and not y*", lambda p, a, y, t, delta: delta, "drtp"),
     _sent("delta-output-sent", "y_L is sent and not y*",
           lambda p, a, y, t, delta: scaled(y, p.conventions.error_scale), "drtp"),
-    _sent("delta-target-negated-when-sent", "−y* is sent: f′ ∘ B y* is what is added",
-          lambda p, a, y, t, delta: scaled(-t, p.conventions.error_scale), "drtp"),
-    _sent("delta-unsigned-sent", "what is sent has its size, and not its sign alone",
-          lambda p, a, y, t, delta: delta if p.conventions.dfa_error == "pre-activation"
-          else scaled(p.error(a, y, t), p.conventions.error_scale), "sdfa"),
     *(_carried(f"delta-feedback-{name}", f"B is {says}", _of_width(factor), *WITH_B)
       for name, says, factor in _WIDTHS),
 )  # fmt: skip
