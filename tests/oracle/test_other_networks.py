@@ -4,6 +4,7 @@ Right ones in several ways of writing pass; wrong ones are rejected and named; o
 """
 
 import functools
+import sys
 import types
 
 import correct_implementations
@@ -13,6 +14,7 @@ from implementations import quietly, right, wrong
 
 from copi_ref import oracle
 from copi_ref.oracle import VARIANTS, Conventions
+from copi_ref.oracle.calling.program import Program
 from copi_ref.oracle.report.explain import as_text, explain
 from copi_ref.oracle.vectors.generate import fractions
 
@@ -345,6 +347,35 @@ def test_the_arguments_are_those_of_the_conventions():
     W, *_, B, b = seen["perturbations"]
     assert [one.shape for one in b] == [(len(w),) for w in W]
     assert isinstance(B, np.ndarray)
+
+
+PROGRAM = """
+import json, sys
+for line in sys.stdin:
+    asked = json.loads(line)
+    if asked["function"] == "functions":
+        result = ["forward"] if asked["conventions"]["biases"] else []
+    else:
+        got = asked["arguments"]
+        assert list(got) == ["W", "y0", "b"]
+        a, y, v = [], [], got["y0"]
+        for at, (W, b) in enumerate(zip(got["W"], got["b"])):
+            a.append([[sum(w * s for w, s in zip(row, one)) + b_i for row, b_i in zip(W, b)] for one in v])
+            last = at == len(got["W"]) - 1
+            v = [[u if u > 0 or last else 0.1 * u for u in row] for row in a[-1]]
+            y.append(v)
+        result = {"a": a, "y": y}
+    print(json.dumps({"id": asked["id"], "result": result}), flush=True)
+"""
+
+
+def test_a_program_gets_and_returns_the_same(tmp_path):
+    path = tmp_path / "program.py"
+    path.write_text(PROGRAM)
+    settings = settings_of({"biases": True, "output_activation": "identity"})
+    with Program(f"{sys.executable} {path}", settings) as program:
+        report = check(program, conventions=settings, only=("forward",))
+    assert report.ok, report.summary()
 
 
 def test_a_shared_matrix_is_large_enough_for_every_layer():

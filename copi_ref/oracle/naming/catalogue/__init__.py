@@ -6,6 +6,7 @@ here are wrong on purpose. They take NumPy arrays, rows are samples, and mean ov
 
 from copi_ref.oracle.naming.catalogue.biases import FORWARD_BIAS_VARIANTS, STEP_BIAS_VARIANTS
 from copi_ref.oracle.naming.catalogue.errors import ERROR_VARIANTS
+from copi_ref.oracle.naming.catalogue.feedback import FEEDBACK_VARIANTS
 from copi_ref.oracle.naming.catalogue.forward import FORWARD_VARIANTS
 from copi_ref.oracle.naming.catalogue.lateral import LATERAL_VARIANTS
 from copi_ref.oracle.naming.catalogue.layers import LAYER_VARIANTS
@@ -28,6 +29,7 @@ VARIANTS: dict[str, Variant] = {
         *SLOPE_VARIANTS,
         *ERROR_VARIANTS,
         *PERTURBATION_VARIANTS,
+        *FEEDBACK_VARIANTS,
         *LAYER_VARIANTS,
         *STEP_VARIANTS,
         *STEP_BIAS_VARIANTS,

@@ -6,7 +6,7 @@ import numpy as np
 
 from copi_ref.arrays.backend import HostArray
 from copi_ref.oracle.contract.conventions import DIRECT, WITH_B
-from copi_ref.oracle.contract.pieces import Inputs, Pieces, Quantities, scaled
+from copi_ref.oracle.contract.pieces import Inputs, Pieces, Quantities
 from copi_ref.oracle.naming.catalogue import arrays
 from copi_ref.oracle.naming.catalogue.adjustments import FORMATS
 from copi_ref.oracle.naming.catalogue.arrays import nonzero, transposed_if_square
@@ -143,7 +143,7 @@ def _changed() -> Iterator[Variant]:
 Carried = Callable[[Pieces, HostArray, HostArray, HostArray, HostArray], HostArray]
 
 
-def _carried(name: str, says: str, wrong: Carried, *credits: str) -> Variant:
+def carrying(name: str, says: str, wrong: Carried, *credits: str) -> Variant:
     """``(pieces, above, W, R, B)`` give what comes down, before f′, for some credit methods if they are named."""
 
     def change(p: Pieces) -> Pieces | None:
@@ -206,28 +206,6 @@ def _without_deltas(own: Quantities) -> Quantities:
     return {name: quantity for name, quantity in own.items() if not name.startswith("δ")}
 
 
-_WIDTHS: tuple[tuple[str, str, Callable[[int, int], float]], ...] = (
-    ("over-root-units", "divided by √K_l, the root of the units of the layer", lambda k, m: k**-0.5),
-    ("over-root-sent", "divided by the root of how many numbers it is multiplied with", lambda k, m: m**-0.5),
-    ("over-units", "divided by K_l, the units of the layer", lambda k, m: 1 / k),
-    ("over-sent", "divided by how many numbers it is multiplied with", lambda k, m: 1 / m),
-    ("times-root-units", "multiplied by √K_l, the root of the units of the layer", lambda k, m: k**0.5),
-    ("times-root-sent", "multiplied by the root of how many numbers it is multiplied with", lambda k, m: m**0.5),
-    ("of-xavier", "multiplied by √(2/(K + M)), of its own rows and columns", lambda k, m: (2 / (k + m)) ** 0.5),
-    ("of-he", "multiplied by √(2/M), M its columns", lambda k, m: (2 / m) ** 0.5),
-)  # fmt: skip
-"""Factors that make feedback weights of a size, where they come drawn already: name, words, ``(rows, columns)``."""
-
-
-def _of_width(factor: Callable[[int, int], float]) -> Carried:
-    return lambda p, above, W, R, B: factor(*B.shape) * p.carried(above, W, R, B)
-
-
-def _sent(name: str, says: str, wrong: Callable[..., HostArray], credit: str) -> Variant:
-    """``(pieces, a, y, target, δ_L)`` give what a direct method sends to all hidden layers."""
-    return Variant(name, says, lambda p: p.with_changes(sent=wrong) if p.conventions.credit == credit else None)
-
-
 PERTURBATION_VARIANTS = (
     *_changed(),
     _hidden("delta-slope-added-in-hidden", "f′(a) is added, not multiplied, in the hidden layers",
@@ -248,50 +226,50 @@ PERTURBATION_VARIANTS = (
            lambda p, above, a_above, last: a_above + above),
     _compounding("delta-error-scale-compounds", "the error scale is applied again in every hidden layer", 1),
     _compounding("delta-error-scale-undone", "δ is divided by the error scale below the output", -1),
-    _carried("delta-no-R", "R is left out of the backward pass: δ goes through Wᵀ only",
+    carrying("delta-no-R", "R is left out of the backward pass: δ goes through Wᵀ only",
              lambda p, above, W, R, B: p.carried(above, W, _one(W), B), "bp"),
-    _carried("delta-R-transposed", "R is transposed in the backward pass (δ @ W @ R.T in rows)",
+    carrying("delta-R-transposed", "R is transposed in the backward pass (δ @ W @ R.T in rows)",
              lambda p, above, W, R, B: p.carried(above, W, R.mT, B), "bp"),
-    _carried("delta-R-twice", "R is applied twice in the backward pass",
+    carrying("delta-R-twice", "R is applied twice in the backward pass",
              lambda p, above, W, R, B: p.carried(above, W, R @ R, B), "bp"),
-    _carried("delta-R-inverse", "R⁻¹ for Rᵀ in the backward pass",
+    carrying("delta-R-inverse", "R⁻¹ for Rᵀ in the backward pass",
              lambda p, above, W, R, B: p.carried(above, W, np.linalg.pinv(R).mT, B), "bp"),
-    _carried("delta-R-inverse-transposed", "R⁻ᵀ for Rᵀ in the backward pass",
+    carrying("delta-R-inverse-transposed", "R⁻ᵀ for Rᵀ in the backward pass",
              lambda p, above, W, R, B: p.carried(above, W, np.linalg.pinv(R), B), "bp"),
-    _carried("delta-W-reshaped", "W is reshaped on the way down, where it has to be transposed",
+    carrying("delta-W-reshaped", "W is reshaped on the way down, where it has to be transposed",
              lambda p, above, W, R, B: p.carried(above, arrays.reshaped(W), R, B), "bp"),
-    _carried("delta-WR-reshaped", "W R is reshaped on the way down, where it has to be transposed",
+    carrying("delta-WR-reshaped", "W R is reshaped on the way down, where it has to be transposed",
              lambda p, above, W, R, B: above @ arrays.reshaped(W @ R), "bp"),
-    _carried("delta-R-diagonal", "only the diagonal of R is used in the backward pass",
+    carrying("delta-R-diagonal", "only the diagonal of R is used in the backward pass",
              lambda p, above, W, R, B: p.carried(above, W, np.diag(np.diag(R)), B), "bp"),
-    _carried("delta-R-off-diagonal", "the diagonal of R is left out of the backward pass",
+    carrying("delta-R-off-diagonal", "the diagonal of R is left out of the backward pass",
              lambda p, above, W, R, B: p.carried(above, W, arrays.without_diagonal(R), B), "bp"),
-    _carried("delta-R-symmetrised", "the symmetric part of R is used in the backward pass",
+    carrying("delta-R-symmetrised", "the symmetric part of R is used in the backward pass",
              lambda p, above, W, R, B: p.carried(above, W, (R + R.mT) / 2, B), "bp"),
-    _carried("delta-no-W", "W is left out of the backward pass, where it is square",
+    carrying("delta-no-W", "W is left out of the backward pass, where it is square",
              lambda p, above, W, R, B: p.carried(above, _one(W) if len(W) == W.shape[1] else W, R, B), "bp"),
-    _carried("delta-W-not-transposed",
+    carrying("delta-W-not-transposed",
              "W is not transposed in the backward pass, where it is square (δ @ W.T @ R in rows)",
              lambda p, above, W, R, B: p.carried(above, transposed_if_square(W), R, B), "bp"),
-    _carried("delta-neither-transposed", "neither W nor R is transposed in the backward pass, where W is square",
+    carrying("delta-neither-transposed", "neither W nor R is transposed in the backward pass, where W is square",
              lambda p, above, W, R, B: p.carried(above, W.mT, R.mT, B) if len(W) == W.shape[1]
              else p.carried(above, W, R, B), "bp"),
-    _carried("delta-order-of-W-and-R", "Wᵀ Rᵀ for Rᵀ Wᵀ in the backward pass, where W is square",
+    carrying("delta-order-of-W-and-R", "Wᵀ Rᵀ for Rᵀ Wᵀ in the backward pass, where W is square",
              lambda p, above, W, R, B: p.carried(above @ R, W, _one(W), B) if len(W) == W.shape[1]
              else p.carried(above, W, R, B), "bp"),
-    _carried("delta-W-inverse", "the pseudo-inverse of W for Wᵀ in the backward pass",
+    carrying("delta-W-inverse", "the pseudo-inverse of W for Wᵀ in the backward pass",
              lambda p, above, W, R, B: p.carried(above, np.linalg.pinv(W).mT, R, B), "bp"),
-    _carried("delta-absolute-weights", "|W| for W in the backward pass",
+    carrying("delta-absolute-weights", "|W| for W in the backward pass",
              lambda p, above, W, R, B: p.carried(above, np.abs(W), R, B), "bp"),
-    _carried("delta-sign-of-weights", "the sign of W for W in the backward pass",
+    carrying("delta-sign-of-weights", "the sign of W for W in the backward pass",
              lambda p, above, W, R, B: p.carried(above, np.sign(W), R, B), "bp"),
-    _carried("delta-signs-of-WR", "the signs of W R for W R in the backward pass",
+    carrying("delta-signs-of-WR", "the signs of W R for W R in the backward pass",
              lambda p, above, W, R, B: above @ np.sign(W @ R), "bp"),
-    _carried("delta-signs-of-R", "the signs of R for R in the backward pass",
+    carrying("delta-signs-of-R", "the signs of R for R in the backward pass",
              lambda p, above, W, R, B: p.carried(above, W, np.sign(R), B), "bp"),
-    _carried("delta-signs-of-W-and-R", "the signs of W and of R for W and R in the backward pass",
+    carrying("delta-signs-of-W-and-R", "the signs of W and of R for W and R in the backward pass",
              lambda p, above, W, R, B: p.carried(above, np.sign(W), np.sign(R), B), "bp"),
-    _carried("delta-absolute-WR", "|W R| for W R in the backward pass",
+    carrying("delta-absolute-WR", "|W R| for W R in the backward pass",
              lambda p, above, W, R, B: above @ np.abs(W @ R), "bp"),
     _hidden("delta-slope-between-W-and-R", "f′(a) is applied between Wᵀ and Rᵀ, not after Rᵀ",
             lambda p, above, a, y, W, R, B, *rest: _slope_between(p, p.slope(a, y), above, W, R, B)),
@@ -300,9 +278,9 @@ PERTURBATION_VARIANTS = (
             else p.slope(a, y) * p.carried(above, W, R, B)),
     _hidden("delta-set-to-slope", "δ is set to the lower slope where a < 0, and not multiplied by it, in hidden layers",
             lambda p, above, a, y, W, R, B, *rest: np.where(a < 0, p.slope(a, y), p.carried(above, W, R, B))),
-    _carried("delta-W-times-R-elementwise", "W and R are multiplied elementwise on the way down, where W is square",
+    carrying("delta-W-times-R-elementwise", "W and R are multiplied elementwise on the way down, where W is square",
              lambda p, above, W, R, B: above @ (W * R) if W.shape == R.shape else p.carried(above, W, R, B), "bp"),
-    _carried("delta-without-last-column", "the last column of W is left out on the way down, as that of a bias",
+    carrying("delta-without-last-column", "the last column of W is left out on the way down, as that of a bias",
              lambda p, above, W, R, B: p.carried(above, _without_last_column(W), R, B), "bp"),
     _hidden("delta-f-of-what-comes-down", "f(what comes down) for its product with f′, in the hidden layers",
             lambda p, above, a, y, W, R, B, *rest: f(p, p.carried(above, W, R, B))),
@@ -314,41 +292,22 @@ PERTURBATION_VARIANTS = (
             lambda p, above, a, y, W, R, B, *rest: p.carried(above, W, R, B) - a),
     _hidden("delta-target-of-layer-above", "f((W R)ᵀ z) − a for z = a + δ of the layer above, as in target propagation",
             lambda p, above, a, y, W, R, B, a_above, last: f(p, p.carried(a_above + above, W, R, B)) - a),
-    _carried("delta-R-after-feedback", "R is applied to what the feedback weights carry",
+    carrying("delta-R-after-feedback", "R is applied to what the feedback weights carry",
              lambda p, above, W, R, B: p.carried(above, W, R, B) @ R, "fa", "sign-symmetric",
              "sign-symmetric-magnitudes"),
-    _carried("delta-R-after-direct-feedback", "R is applied to what the feedback weights carry",
+    carrying("delta-R-after-direct-feedback", "R is applied to what the feedback weights carry",
              lambda p, above, W, R, B: p.carried(above, W, R, B) @ R, *DIRECT),
-    _carried("delta-R-transposed-after-feedback", "R, transposed, is applied to what the feedback weights carry",
+    carrying("delta-R-transposed-after-feedback", "R, transposed, is applied to what the feedback weights carry",
              lambda p, above, W, R, B: p.carried(above, W, R, B) @ R.mT, "fa", *DIRECT),
-    _carried("delta-feedback-transposed", "B is transposed, where it is square",
+    carrying("delta-feedback-transposed", "B is transposed, where it is square",
              lambda p, above, W, R, B: p.carried(above, W, R, transposed_if_square(B)), *WITH_B),
-    _carried("delta-W-for-feedback", "Wᵀ for B, without R, where the shapes fit",
+    carrying("delta-W-for-feedback", "Wᵀ for B, without R, where the shapes fit",
              lambda p, above, W, R, B: p.carried(above, W, R, W.mT if W.mT.shape == B.shape else B), "fa", *DIRECT),
-    _carried("delta-R-and-W-for-feedback", "(W R)ᵀ for B: the weights themselves, where the shapes fit",
+    carrying("delta-R-and-W-for-feedback", "(W R)ᵀ for B: the weights themselves, where the shapes fit",
              lambda p, above, W, R, B: p.carried(above, W, R, (W @ R).mT if W.mT.shape == B.shape else B), *DIRECT),
-    _carried("delta-signs-of-feedback", "the signs of B for B",
+    carrying("delta-signs-of-feedback", "the signs of B for B",
              lambda p, above, W, R, B: p.carried(above, W, R, np.sign(B)), "fa", *DIRECT),
-    _carried("delta-feedback-with-signs-of-weights", "|B| with the signs of Wᵀ for B, where the shapes fit",
+    carrying("delta-feedback-with-signs-of-weights", "|B| with the signs of Wᵀ for B, where the shapes fit",
              lambda p, above, W, R, B: p.carried(
                  above, W, R, np.abs(B) * np.sign(W.mT) if W.mT.shape == B.shape else B), "fa", *DIRECT),
-    _carried("delta-feedback-without-signs", "|B| for |B| ∘ sign(W)ᵀ: the signs of W are left out",
-             lambda p, above, W, R, B: above @ np.abs(B).T, "sign-symmetric-magnitudes"),
-    _carried("delta-feedback-with-its-own-signs", "B with its own signs for |B| ∘ sign(W)ᵀ",
-             lambda p, above, W, R, B: above @ B.T, "sign-symmetric-magnitudes"),
-    _carried("delta-signs-of-weights-times-feedback", "B ∘ sign(W)ᵀ for |B| ∘ sign(W)ᵀ: signs of B are left in it",
-             lambda p, above, W, R, B: above @ (B.T * np.sign(W)), "sign-symmetric-magnitudes"),
-    _carried("delta-weights-for-their-signs", "W for sign(W) on the way down, without R",
-             lambda p, above, W, R, B: above @ W, "sign-symmetric"),
-    _carried("delta-size-of-weights-and-feedback", "|B| ∘ Wᵀ for |B| ∘ sign(W)ᵀ: sizes of W are left in it",
-             lambda p, above, W, R, B: above @ (np.abs(B).T * W), "sign-symmetric-magnitudes"),
-    _sent("delta-label-signs-sent", "2 y* − 1, the sign of the error of labels, is sent and not y*",
-          lambda p, a, y, t, delta: scaled(2 * t - 1, p.conventions.error_scale), "drtp"),
-    _sent("delta-error-sent", "the error is sent and not y*",
-          lambda p, a, y, t, delta: scaled(p.error(a, y, t), p.conventions.error_scale), "drtp"),
-    _sent("delta-of-output-sent", "δ_L is sent and not y*", lambda p, a, y, t, delta: delta, "drtp"),
-    _sent("delta-output-sent", "y_L is sent and not y*",
-          lambda p, a, y, t, delta: scaled(y, p.conventions.error_scale), "drtp"),
-    *(_carried(f"delta-feedback-{name}", f"B is {says}", _of_width(factor), *WITH_B)
-      for name, says, factor in _WIDTHS),
 )  # fmt: skip
