@@ -28,8 +28,12 @@ from copi_ref.credit import (
     backpropagation,
     backpropagation_through_batch_means,
     direct_feedback_alignment,
+    direct_random_target_projection,
     feedback_alignment,
     init_feedback,
+    sign_direct_feedback_alignment,
+    sign_symmetric_feedback,
+    sign_symmetric_feedback_with_magnitudes,
     target_propagation_as_printed,
 )
 from copi_ref.data.dataset import Dataset
@@ -124,6 +128,10 @@ __all__ = [  # in reading order  # noqa: RUF022
     "backpropagation_through_batch_means",
     "feedback_alignment",
     "direct_feedback_alignment",
+    "sign_direct_feedback_alignment",
+    "direct_random_target_projection",
+    "sign_symmetric_feedback",
+    "sign_symmetric_feedback_with_magnitudes",
     "target_propagation_as_printed",
     "TargetPropagation",
     "DifferenceTargetPropagation",

@@ -67,6 +67,50 @@ def direct_feedback_alignment(B, a, delta_L, f):
     return by_sample(one, a, [delta_L])
 
 
+def sign(number):
+    return 1 if number > 0 else -1 if number < 0 else 0
+
+
+def sign_direct_feedback_alignment(B, a, delta_L, f):
+    """δ_l = f′(a_l) ∘ B_{l+1} sign(δ_L)."""
+
+    def one(a, delta_L):
+        sent = each(sign, delta_L[0])
+        hidden = [both(each(F_PRIME[f], a_l), times(B_l, sent)) for B_l, a_l in zip(B, a, strict=False)]
+        return [*hidden, delta_L[0]]
+
+    return by_sample(one, a, [delta_L])
+
+
+def direct_random_target_projection(B, a, delta_L, f, target):
+    """δ_l = f′(a_l) ∘ B_{l+1} y*."""
+
+    def one(a, delta_L, target):
+        hidden = [both(each(F_PRIME[f], a_l), times(B_l, target[0])) for B_l, a_l in zip(B, a, strict=False)]
+        return [*hidden, delta_L[0]]
+
+    return by_sample(one, a, [delta_L], [target])
+
+
+def sign_symmetric(W, B, a, delta_L, f):
+    """δ_l[k] = f′(a_l[k]) Σ_m |B_{l+1}[k][m]| sign(W_{l+1}[m][k]) δ_{l+1}[m]; without B: 1 for |B|."""
+
+    def one(a, delta_L):
+        deltas = [delta_L[0]]
+        for layer in reversed(range(len(a) - 1)):
+            above, W_up = deltas[0], W[layer + 1]
+            delta = []
+            for k, a_k in enumerate(a[layer]):
+                total = 0
+                for m, delta_m in enumerate(above):
+                    total += (1 if B is None else abs(B[layer][k][m])) * sign(W_up[m][k]) * delta_m
+                delta.append(F_PRIME[f](a_k) * total)
+            deltas.insert(0, delta)
+        return deltas
+
+    return by_sample(one, a, [delta_L])
+
+
 def target_propagation_as_printed(B, a, delta_L, f):
     """§2.5: δ_l = f(B_{l+1} δ_{l+1}) − a_l."""
 

@@ -167,7 +167,7 @@ def _check_function(
     if not caller.has(function.name):
         return [Result(function.name, "", function.equation, NOT_IMPLEMENTED)]
     cases = draw_cases(function, caller.conventions, caller.precision, seed)
-    if not cases:
+    if not cases or _is_ruled_out(function, caller.conventions):
         return [Result(function.name, "", function.equation, NOT_CHECKED)]
     start = len(caller.history)
     outcomes = [run_case(caller, function, case) for case in cases]
@@ -189,6 +189,12 @@ def _check_function(
     if function.name == "step" and tiers[ROUNDING] and not is_narrow(caller.precision):
         results.append(_steps(caller, seed, passed, known, found))
     return results
+
+
+def _is_ruled_out(function: Function, conventions: Conventions) -> bool:
+    """Whether the equation is none of what was chosen."""
+    ruled_out = {"decorrelation_update": not conventions.has_R, "copi_update": conventions.weight_rule != "copi"}
+    return ruled_out.get(function.name, False)
 
 
 # --- results ----------------------------------------------------------------------------------------------------------

@@ -80,6 +80,24 @@ METHODS = {
         copi.direct_feedback_alignment,
         lambda W, R, B, y0, target, x, a, y, delta_L, f: naive_credit.direct_feedback_alignment(B, a, delta_L, f),
     ),
+    "sdfa": (
+        copi.sign_direct_feedback_alignment,
+        lambda W, R, B, y0, target, x, a, y, delta_L, f: naive_credit.sign_direct_feedback_alignment(B, a, delta_L, f),
+    ),
+    "drtp": (
+        copi.direct_random_target_projection,
+        lambda W, R, B, y0, target, x, a, y, delta_L, f: naive_credit.direct_random_target_projection(
+            B, a, delta_L, f, target
+        ),
+    ),
+    "sign-symmetric": (
+        copi.sign_symmetric_feedback,
+        lambda W, R, B, y0, target, x, a, y, delta_L, f: naive_credit.sign_symmetric(W, None, a, delta_L, f),
+    ),
+    "sign-symmetric-magnitudes": (
+        copi.sign_symmetric_feedback_with_magnitudes,
+        lambda W, R, B, y0, target, x, a, y, delta_L, f: naive_credit.sign_symmetric(W, B, a, delta_L, f),
+    ),
     "tp-printed": (
         copi.target_propagation_as_printed,
         lambda W, R, B, y0, target, x, a, y, delta_L, f: naive_credit.target_propagation_as_printed(B, a, delta_L, f),
@@ -120,6 +138,7 @@ METHODS = {
 }
 RATIONAL = [name for name in METHODS if name != "node"]
 
+DIRECT = ("dfa", "sdfa", "drtp")
 GAIT = ("gait", "gait-renormalized")
 
 # How much more than ALLOWED rounding may add. IL-prox divides by ‖x‖² twice a step, in three steps; it is above 2⁻³
@@ -130,7 +149,7 @@ AMPLIFIED = {"il-prox": 2.0**18, "node": 2.0**4, "gait": 2.0**12, "gait-renormal
 
 def problem(name, rng, make=scaled, leading=()):
     W, R, B, y0, target = network(rng, make, leading)
-    if name == "dfa":
+    if name in DIRECT:
         B = direct(B, make, rng, leading)
     if name == "il-prox" and make is scaled:  # positive, so that no ‖x‖² is small; the exact test has both signs
         W, R, y0 = tuple(4 * abs(w) for w in W), tuple(abs(r) + np.eye(r.shape[-1]) for r in R), 2 * abs(y0)
@@ -226,18 +245,20 @@ def test_every_method_plugs_into_the_same_step(name, xp):
 # --- feedback weights ------------------------------------------------------------------------------------------------
 
 
+LAYER_BY_LAYER = ("fa", "sign-symmetric-magnitudes", "tp-printed", "tp", "dtp", "dtp-pre-activation")
+
+
 def test_feedback_has_the_shapes_that_each_method_needs():
     rng = np.random.default_rng(0)
     layer_by_layer, to_the_output = [(4, 6), (6, 3)], [(4, 3), (6, 3)]
-    needed = dict.fromkeys(("fa", "tp-printed", "tp", "dtp", "dtp-pre-activation"), layer_by_layer)
+    needed = dict.fromkeys(LAYER_BY_LAYER, layer_by_layer) | dict.fromkeys(DIRECT, to_the_output)
     for name, method in copi.CREDIT.items():
         for given in (name, method):
             B = copi.init_feedback(given, (5, 4, 6, 3), rng, xp=np)
-            expected = to_the_output if name == "dfa" else needed.get(name)
-            assert (None if B is None else [b.shape for b in B]) == expected
+            assert (None if B is None else [b.shape for b in B]) == needed.get(name)
 
 
-@pytest.mark.parametrize("name", ["fa", "dfa", "tp-printed", "tp", "dtp", "dtp-pre-activation"])
+@pytest.mark.parametrize("name", [*LAYER_BY_LAYER, *DIRECT])
 def test_missing_feedback_is_named(name, rng):
     W, R, _, y0, target = network(rng, scaled)
     with pytest.raises(ValueError, match="feedback is None: .* needs weights, as init_feedback makes them"):
@@ -353,6 +374,10 @@ def test_given_weights_stay_and_learnt_ones_move_while_training(method, rng):
         learning = slice(-1 if method == "dtp" else None)  # its B_L is not used
         pairs = zip(after.feedback[learning], B[learning], strict=True)
         assert all((new is old or (new == old).all()) != moves for new, old in pairs)
+
+
+def ours_of(name, W, R, trace, task):
+    return copi.CREDIT[name](copi.Params(W, R), trace, task)
 
 
 # --- where a method is backpropagation, and where not ----------------------------------------------------------------
@@ -589,6 +614,74 @@ def test_dfa_of_a_linear_network_with_the_transposed_product_is_bp(rng):
     bp = copi.backpropagation(copi.Params(W, R), trace, copi.Task(target, activation=copi.identity))
     for ours, theirs in zip(deltas, bp, strict=True):
         assert_exact(ours, theirs.tolist())
+
+
+def test_sdfa_is_dfa_where_errors_are_one_in_size(rng):
+    """δ_L of −1 and 1, and nothing else: signs are the errors themselves. Elsewhere sizes are gone."""
+    W, R, B, y0, _ = problem("dfa", rng, fractions)
+    trace = copi.forward(copi.Params(W, R), y0, copi.identity)
+    errors = np.where(np.arange(N * SIZES[-1]).reshape(N, -1) % 2, Fraction(1), Fraction(-1))
+    task = copi.Task(trace.y[-1] + errors, copi.half_quadratic, copi.identity, B)
+    for ours, theirs in zip(*(ours_of(name, W, R, trace, task) for name in ("sdfa", "dfa")), strict=True):
+        assert_exact(ours, theirs.tolist())
+    twice = dataclasses.replace(task, target=trace.y[-1] + 2 * errors)
+    for name, same in (("sdfa", True), ("dfa", False)):
+        once, doubled = (ours_of(name, W, R, trace, one)[0] for one in (task, twice))
+        assert (once == doubled).all() == same
+
+
+def test_sdfa_sends_nothing_where_there_is_no_error(xp, rng):
+    """sign(0) = 0: a sample that is right moves nothing, whatever B is; and NaN stays NaN."""
+    W, R, B, y0, _ = (xp.asarray(part) for part in problem("dfa", rng))
+    params = copi.Params(W, R)
+    trace = copi.forward(params, y0)
+    deltas = copi.CREDIT["sdfa"](params, trace, copi.Task(trace.y[-1], feedback=B))
+    assert all((xp.numpy(delta) == 0).all() for delta in deltas)
+    missing = copi.CREDIT["sdfa"](params, trace, copi.Task(trace.y[-1] * np.nan, feedback=B))
+    assert all(np.isnan(xp.numpy(delta)).all() for delta in missing)
+
+
+def test_drtp_stands_for_sdfa_of_labels(rng):
+    """Labels of 0 and 1 and outputs between: sign(y* − y) = 2 y* − 1, so sDFA = 2 DRTP − f′ B 1, exactly."""
+    W, R, B, y0, _ = problem("dfa", rng)
+    target = np.eye(SIZES[-1])[rng.integers(0, SIZES[-1], N)]
+    trace = copi.forward(copi.Params(W, R), y0, copi.sigmoid)
+    task = copi.Task(target, copi.half_quadratic, copi.sigmoid, B)
+    sdfa, drtp = (ours_of(name, W, R, trace, task) for name in ("sdfa", "drtp"))
+    np.testing.assert_array_equal(sdfa[-1], drtp[-1])
+    for signs, targets, B_l, a in zip(sdfa[:-1], drtp[:-1], B, trace.a[:-1], strict=True):
+        assert_close(signs, (2 * targets - copi.sigmoid.derivative(a) * B_l.sum(axis=1)).tolist())
+
+
+def test_sign_symmetric_feedback_with_the_sizes_of_the_weights_is_bp_without_R(rng):
+    """|B| = |Wᵀ| and R = I above the first layer: exactly. With another R it is not: R is not on the way back."""
+    W, R, _, y0, target = network(rng, fractions)
+    B = tuple(-abs(w).T for w in W[1:])  # the signs of B are no matter
+    plain_R = (
+        R[0],
+        *(np.array([[Fraction(int(i == j)) for j in range(len(r))] for i in range(len(r))]) for r in R[1:]),
+    )
+    for lateral, same in ((plain_R, True), (R, False)):
+        trace, deltas = perturbations(
+            copi.CREDIT["sign-symmetric-magnitudes"], W, lateral, B, y0, target, copi.leaky_relu
+        )
+        bp = copi.backpropagation(copi.Params(W, lateral), trace, copi.Task(target))
+        assert all((ours == theirs).all() for ours, theirs in zip(deltas, bp, strict=True)) == same
+
+
+def test_sign_symmetric_feedback_is_that_with_sizes_of_one(rng):
+    W, R, _, y0, target = network(rng, fractions)
+    ones = tuple(Fraction(1) + 0 * w.T for w in W[1:])
+    _, unit = perturbations(copi.CREDIT["sign-symmetric"], W, R, None, y0, target, copi.leaky_relu)
+    _, sized = perturbations(copi.CREDIT["sign-symmetric-magnitudes"], W, R, ones, y0, target, copi.leaky_relu)
+    for ours, theirs in zip(unit, sized, strict=True):
+        assert_exact(ours, theirs.tolist())
+
+
+def test_magnitudes_that_do_not_fit_are_named(rng):
+    W, R, B, y0, target = network(rng, scaled)
+    with pytest.raises(ValueError, match=r"B has shape \(6, 4\) but W has 4 features"):
+        perturbations(copi.CREDIT["sign-symmetric-magnitudes"], W, R, (B[0].T, B[1]), y0, target, copi.leaky_relu)
 
 
 def test_target_propagation_as_printed_forgets_the_state(rng):

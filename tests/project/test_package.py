@@ -164,7 +164,8 @@ PUBLIC = """
     preserving_gain WEIGHT_RULES copi_update full_update scaled_copi_update sgd_update nlms_update oja_update
     fixed_point LOSSES Loss quadratic half_quadratic softmax_cross_entropy CREDIT Task backpropagation
     backpropagation_through_batch_means
-    feedback_alignment direct_feedback_alignment target_propagation_as_printed TargetPropagation
+    feedback_alignment direct_feedback_alignment sign_direct_feedback_alignment direct_random_target_projection
+    sign_symmetric_feedback sign_symmetric_feedback_with_magnitudes target_propagation_as_printed TargetPropagation
     DifferenceTargetPropagation PreActivationDifferenceTargetPropagation GaitProp RenormalizedGaitProp
     NodePerturbation InferenceLearning ProximalInferenceLearning
     init_feedback infer_to_convergence infer_prox_to_convergence NotConvergedError implicit_sgd_layer

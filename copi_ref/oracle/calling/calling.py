@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from copi_ref.arrays.backend import Array, HostArray, Namespace, device_of, from_numpy, to_numpy
+from copi_ref.oracle.calling.arguments import as_given
 from copi_ref.oracle.calling.fresh import NO_COPIES, Fresh
 from copi_ref.oracle.calling.program import Program, ProgramError
 from copi_ref.oracle.calling.reading import Reader, VerdictError, text_of
@@ -94,7 +95,8 @@ class Caller:
             VerdictError: it raised, changed an argument, or returned what can't be compared.
         """
         self.history.append(Call(function, inputs, strided))
-        arguments = [self._there(name, inputs[name], strided) for name in function.arguments_given(inputs)]
+        given = as_given(self.conventions, inputs)
+        arguments = [self._there(name, given[name], strided) for name in function.arguments_given(self.conventions)]
         try:
             returned = getattr(self.implementation, function.name)(*arguments)
         except ProgramError as error:
@@ -105,7 +107,7 @@ class Caller:
             says = _what_was_raised(error) + self._hint(error)
             raise VerdictError(says, shape_or_raised=True, is_stub=_is_of_a_stub(error)) from error
         quantities = self._reader.read(function, returned, inputs)
-        self._check_unchanged(function, inputs, arguments)
+        self._check_unchanged(function, given, arguments)
         return Answer(quantities, returned)
 
     def still_says(self, function: AnyFunction, inputs: Inputs, answer: "Answer") -> bool:
@@ -132,7 +134,7 @@ class Caller:
         if not isinstance(value, np.ndarray):
             return value
         turned = self._turned(name, value)
-        if strided:
+        if strided and value.ndim > 1:
             return from_numpy(np.ascontiguousarray(turned.T), self.xp, self.precision.dtype, self.device).mT
         return from_numpy(turned, self.xp, self.precision.dtype, self.device)
 
@@ -141,7 +143,7 @@ class Caller:
         return np.ascontiguousarray(array.T) if columns else array
 
     def _check_unchanged(self, function: AnyFunction, inputs: Inputs, arguments: list[Any]) -> None:
-        for name, argument in zip(function.arguments_given(inputs), arguments, strict=True):
+        for name, argument in zip(function.arguments_given(self.conventions), arguments, strict=True):
             sent = inputs[name]
             pairs = (
                 [(f"{name} of layer {at + 1}", *pair) for at, pair in enumerate(zip(sent, argument, strict=False))]

@@ -133,7 +133,7 @@ class Program:
         return tuple(names)
 
     def _call(self, function: AnyFunction, arguments: tuple[Any, ...]) -> Any:
-        names = function.names_of(arguments)
+        names = function.arguments_given(self.conventions)
         like = _first_array(arguments)
         result = self._ask(
             {
@@ -143,7 +143,7 @@ class Program:
             }
         )
         read = _read_result if self._table is FUNCTIONS else _read_inference
-        return read(function, result, like)
+        return read(function, self.conventions, result, like)
 
     def _ask(self, request: dict[str, Any]) -> Any:
         if self._ended:
@@ -220,19 +220,20 @@ def _plain(value: Any) -> Any:
     return to_numpy(value).astype(np.float64).tolist() if hasattr(value, "dtype") else value
 
 
-def _read_result(function: AnyFunction, result: Any, like: Array) -> Any:
+def _read_result(function: AnyFunction, conventions: AnyConventions, result: Any, like: Array) -> Any:
     if function.name == "forward":
-        return tuple(_arrays(_entry(result, name), like) for name in "xay")
+        return tuple(_arrays(_entry(result, name), like) for name in ("xay" if conventions.has_R else "ay"))
     if function.name == "perturbations":
         return _arrays(result, like)
     if function.name == "step":
-        new = [_arrays(_entry(result, name), like) for name in "WR"]
+        letters = "W" + "R" * conventions.has_R + "b" * conventions.biases
+        new = [_arrays(_entry(result, letter), like) for letter in letters]
         states = {name: _arrays(result[name], like) for name in ("x", "a", "y", "delta") if name in result}
         return (*new, states)
     return _array(result, like)
 
 
-def _read_inference(function: AnyFunction, result: Any, like: Array) -> Any:
+def _read_inference(function: AnyFunction, conventions: AnyConventions, result: Any, like: Array) -> Any:
     """Results of Inference Learning: lists of arrays, as they came, but for objects."""
     if function.name == "step":
         told = {name: _arrays(result[name], like) for name in ("start", "states", "errors") if name in result}

@@ -30,7 +30,7 @@ class Reader:
     """What results have to be.
 
     Args:
-        conventions: of which `samples` matters here.
+        conventions: which say on which axis samples are, and what there is.
         precision: gives the dtype.
         xp: the array library.
         device: where they have to lie.
@@ -58,29 +58,35 @@ class Reader:
             raise VerdictError(f"returned a {type(returned).__name__} that can't be read: {text_of(error)}") from error
 
     def _forward(self, returned: Any, inputs: Inputs) -> Quantities:
-        parts = as_sequence("forward returned", returned, 3, "(x, a, y), each with one array per layer")
-        return self._by_layer(dict(zip("xay", parts, strict=True)), inputs)
+        symbols = "xay" if self.conventions.has_R else "ay"
+        needed = f"({', '.join(symbols)}), each with one array per layer"
+        parts = as_sequence("forward returned", returned, len(symbols), needed)
+        return self._by_layer(dict(zip(symbols, parts, strict=True)), inputs)
 
     def _perturbations(self, returned: Any, inputs: Inputs) -> Quantities:
         found = self._by_layer({"δ": returned}, inputs)
         return dict(reversed(found.items()))  # the highest first, as they are computed
 
     def _step(self, returned: Any, inputs: Inputs) -> Quantities:
-        """Return ΔW and ΔR, recovered from the new weights; and x, a, y, δ if a dict of them was returned third."""
+        """Return ΔW, ΔR and Δb, recovered from the new weights; and x, a, y, δ if a dict of them was returned last."""
         own: Quantities = {}
-        if is_sequence(returned) and len(returned) == 3 and isinstance([*returned][2], Mapping):
+        letters = "W" + "R" * self.conventions.has_R + "b" * self.conventions.biases
+        if is_sequence(returned) and len(returned) == len(letters) + 1 and isinstance([*returned][-1], Mapping):
             *returned, states = returned
             symbols = {"x": "x", "a": "a", "y": "y", "delta": "δ"}
             own = self._by_layer({symbols[name]: part for name, part in states.items() if name in symbols}, inputs)
-        new_W, new_R = (
-            as_sequence(f"{name} is", part, len(inputs["W"]), "one array per layer")
-            for name, part in zip("WR", as_sequence("step returned", returned, 2, "(W, R)"), strict=True)
-        )
+        elif letters == "W" and not (is_sequence(returned) and all(map(is_sequence, returned))):
+            returned = (returned,)  # W alone need not be in a tuple of its own
+        parts = as_sequence("step returned", returned, len(letters), f"({', '.join(letters)})")
+        new = {
+            letter: as_sequence(f"{letter} is", part, len(inputs["W"]), "one array per layer")
+            for letter, part in zip(letters, parts, strict=True)
+        }
         for layer in range(len(inputs["W"]), 0, -1):
-            for letter, new, eta in (("W", new_W, inputs["eta_w"]), ("R", new_R, inputs["eta_r"])):
+            for letter in letters:
                 before = inputs[letter][layer - 1]
-                after = self._array(f"{letter} of layer {layer}", new[layer - 1], before.shape)
-                own[f"Δ{letter} of layer {layer}"] = (after - before) / eta
+                after = self._array(f"{letter} of layer {layer}", new[letter][layer - 1], before.shape)
+                own[f"Δ{letter} of layer {layer}"] = (after - before) / inputs["eta_r" if letter == "R" else "eta_w"]
         return own
 
     def _by_layer(self, lists: dict[str, Any], inputs: Inputs) -> Quantities:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from copi_ref.oracle.contract import pieces as composition
+from copi_ref.oracle.contract.conventions import Conventions
 from copi_ref.oracle.contract.pieces import Inputs, Pieces, Quantities
 from copi_ref.oracle.rounding import AnyArray
 
@@ -25,7 +26,8 @@ class Function:
         result: what it has to return, in words.
         equation: with its place in the paper.
         expected: ``(pieces, inputs, own) -> quantities``.
-        takes_feedback: whether feedback weights are its last argument.
+        takes_feedback: whether feedback weights follow its arguments.
+        takes_biases: whether biases are its last argument, where there are some.
     """
 
     name: str
@@ -34,14 +36,15 @@ class Function:
     equation: str
     expected: Callable[[Pieces, Inputs, Quantities], Quantities]
     takes_feedback: bool = False
+    takes_biases: bool = False
 
-    def arguments_given(self, inputs: Inputs) -> tuple[str, ...]:
-        """Return the arguments with which it is called."""
-        return (*self.arguments, "B") if self.takes_feedback and "B" in inputs else self.arguments
-
-    def names_of(self, arguments: tuple[Any, ...]) -> tuple[str, ...]:
-        """Return the names of as many arguments."""
-        return (*self.arguments, "B")[: len(arguments)]
+    def arguments_given(self, conventions: Conventions) -> tuple[str, ...]:
+        """Return the arguments with which it is called: without R there is no x but y0 and y, and no rate of R."""
+        names = self.arguments
+        if self.takes_biases and not conventions.has_R:
+            names = tuple("y0" if name == "x" else name for name in names if name not in ("R", "eta_r"))
+        B = ("B",) if self.takes_feedback and conventions.has_B else ()
+        return (*names, *B, *(("b",) if self.takes_biases and conventions.biases else ()))
 
 
 SAMPLES_FIRST = frozenset({"x", "z", "delta", "y0", "target", "a", "y", "states"})
@@ -84,6 +87,7 @@ FUNCTIONS: dict[str, Function] = {
             "(x, a, y), each with one array per layer",
             "Alg. 1, lines 4 to 8: x = R y, a = W x, y = f(a)",
             composition.forward,
+            takes_biases=True,
         ),
         Function(
             "perturbations",
@@ -92,6 +96,7 @@ FUNCTIONS: dict[str, Function] = {
             "Alg. 1, lines 10 to 12: δ_L = −dℓ/da_L, δ_l from δ_{l+1}",
             composition.perturbations_of_given,
             takes_feedback=True,
+            takes_biases=True,
         ),
         Function(
             "step",
@@ -100,6 +105,7 @@ FUNCTIONS: dict[str, Function] = {
             "Alg. 1, lines 3 to 16: W + η_W ΔW, R + η_R ΔR",
             lambda pieces, inputs, own: composition.recovered(pieces.step(pieces, inputs, own), inputs),
             takes_feedback=True,
+            takes_biases=True,
         ),
     )
 }

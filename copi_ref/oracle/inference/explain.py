@@ -53,7 +53,8 @@ def explain_inference(conventions: InferenceConventions = THIS_LIBRARY) -> dict[
     for name, change in changes(place).items():
         letter, layer = name[1], int(name.rpartition(" ")[2])
         old = (net.W if letter == "W" else net.b or ())[layer - 1]
-        sections["updates"] |= {f"Δ{letter}{layer}": change, f"{letter}{layer} + η Δ{letter}{layer}": old + net.eta * change}
+        new = f"{letter}{layer} + η Δ{letter}{layer}"
+        sections["updates"] |= {f"Δ{letter}{layer}": change, new: old + net.eta * change}
     if conventions.samples == "rows":
         return sections
     return {title: {name: _turned(name, one) for name, one in part.items()} for title, part in sections.items()}

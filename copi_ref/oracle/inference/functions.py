@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from copi_ref.arrays.backend import HostArray
 from copi_ref.arrays.moments import mean_outer
 from copi_ref.oracle.contract.pieces import Inputs, scaled
+from copi_ref.oracle.inference.conventions import InferenceConventions
 from copi_ref.oracle.inference.rules import (
     At,
     Net,
@@ -62,15 +63,11 @@ class InferenceFunction:
     takes_biases: bool = True
     takes_pull: bool = False
 
-    def arguments_given(self, inputs: Inputs) -> tuple[str, ...]:
+    def arguments_given(self, conventions: InferenceConventions) -> tuple[str, ...]:
         """Return the arguments with which it is called."""
-        pull = ("target",) if self.takes_pull and "target" in inputs and "target" not in self.arguments else ()
-        return (*self.arguments, *pull, *(("b",) if self.takes_biases and "b" in inputs else ()))
-
-    def names_of(self, arguments: tuple[Any, ...]) -> tuple[str, ...]:
-        """Return the names of as many arguments: what is more than usual is the target, a matrix, or biases, a list."""
-        more = ("b" if isinstance(one, (list, tuple)) else "target" for one in arguments[len(self.arguments) :])
-        return (*self.arguments, *more)
+        pull = ("target",) if self.takes_pull and conventions.output == "pulled" else ()
+        b = ("b",) if self.takes_biases and conventions.biases != "none" else ()
+        return (*self.arguments, *pull, *b)
 
     @property
     def by_residual(self) -> bool:

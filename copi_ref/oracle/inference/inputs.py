@@ -263,9 +263,7 @@ def _drawn(d: Drawing, function: InferenceFunction) -> Inputs:
             rounded["steps"] = max(2, len(kind.sizes) - 1) if function.name == "step" else 1
     if function.name == "step":
         rounded["eta"] = kind.eta
-    if conventions.output != "pulled" and "target" not in function.arguments:
-        del rounded["target"]
-    kept = function.arguments_given(rounded)
+    kept = function.arguments_given(conventions)
     return {name: value for name, value in rounded.items() if name in kept}
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from copi_ref.oracle.contract.conventions import ALTERNATIVES, Conventions, combined
+from copi_ref.oracle.contract.conventions import ALTERNATIVES, DIRECT, WITHOUT_B, Conventions, combined
 from copi_ref.oracle.contract.functions import Function
 from copi_ref.oracle.contract.pieces import Pieces, right_pieces
 from copi_ref.oracle.naming.catalogue import STEP_VARIANTS, VARIANTS
@@ -16,8 +16,8 @@ _USED = {
     "copi_update": {"copi"},
     "sgd_update": {"sgd"},
     "decorrelation_update": {"joined", "product", "decay"},
-    "forward": {"decorrelate", "preactivate", "activate", "upwards"},
-    "perturbations": {"error", "slope", "carried", "at_output", "in_hidden", "downwards"},
+    "forward": {"decorrelate", "preactivate", "shifted", "activate", "upwards"},
+    "perturbations": {"error", "slope", "carried", "sent", "at_output", "in_hidden", "downwards"},
 }
 """The pieces that functions are made of; a step has all."""
 
@@ -29,7 +29,11 @@ def singles(function: Function, conventions: Conventions) -> Iterator[Candidate]
     """Yield every other convention, and every catalogued mistake that the function can have, likely ones first."""
     # What `perturbations` sees of f is f′ alone: another f is no likelier there than a wrong f′.
     of_f = {"activation", "slope"} if function.name == "perturbations" else set()
-    others = [(changed, convention(changed)) for changed in combined(conventions, 1) if _can_be(conventions, changed)]
+    others = [
+        (changed, convention(changed, conventions))
+        for changed in combined(conventions, 1)
+        if _can_be(conventions, changed)
+    ]
     if function.name == "forward":  # it shows f, and f′ may be that of either
         others = [(changed, replace(candidate, seen=_only_f(candidate.change))) for changed, candidate in others]
     if function.name == "perturbations":
@@ -100,19 +104,33 @@ def several_conventions(evidence: Evidence, conventions: Conventions) -> Iterato
         )
     }
     for depth in range(2, DEEPEST + 1):
-        yield from map(convention, combined(conventions, depth, alive))
+        yield from (
+            convention(changed, conventions)
+            for changed in combined(conventions, depth, alive)
+            if _can_be(conventions, changed)
+        )
 
 
-def convention(changed: dict[str, Any]) -> Candidate:
+_WITHOUT_B_IN_WORDS = {"bp": " (backpropagation: B is not used)", "sign-symmetric": " (signs of W: B is not used)"}
+
+
+def convention(changed: dict[str, Any], conventions: Conventions) -> Candidate:
     """Another choice in some fields; it has no use for pieces that were changed before."""
 
     def change(pieces: Pieces) -> Pieces:
         return right_pieces(replace(pieces.conventions, **changed))
 
     name = ", ".join(f"{field}={value!r}" for field, value in changed.items())
-    return Candidate(name, name, change, is_convention=True)
+    words = _WITHOUT_B_IN_WORDS.get(changed.get("credit", ""), "") if conventions.has_B else ""
+    return Candidate(name, name + words, change, is_convention=True)
 
 
 def _can_be(conventions: Conventions, changed: dict[str, Any]) -> bool:
-    """Whether it can be tried: feedback weights can't be made up."""
-    return changed.get("credit", "bp") in ("bp", conventions.credit)
+    """Whether it can be tried: feedback weights, of the shape that a method needs, can't be made up."""
+    if "lateral_rule" in changed and not conventions.has_R:
+        return False
+    credit = changed.get("credit", conventions.credit)
+    if "dfa_error" in changed and credit not in ("dfa", "sdfa"):
+        return False
+    of_one_shape = conventions.has_B and (credit in DIRECT) == (conventions.credit in DIRECT)
+    return credit in WITHOUT_B or credit == conventions.credit or of_one_shape

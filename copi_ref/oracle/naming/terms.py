@@ -120,7 +120,8 @@ def _right_formula(evidence: Evidence, right: Pieces, kind: str) -> str:
         return {"left": "−C_off R", "right": "−R C_off", "symmetric": "−½ (C_off R + (C_off R)ᵀ)"}[
             right.conventions.lateral_rule
         ]
-    return "E[δ xᵀ]" if evidence.function.name == "sgd_update" else "E[z xᵀ] − W diag(E[x²])"
+    of_delta = evidence.function.name == "sgd_update" or right.conventions.weight_rule == "sgd"
+    return "E[δ xᵀ]" if of_delta else "E[z xᵀ] − W diag(E[x²])"
 
 
 def _basis(evidence: Evidence, right: Pieces, kind: str) -> _Basis | None:

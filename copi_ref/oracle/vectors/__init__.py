@@ -9,16 +9,27 @@ up to γ(2 c u) M is rounding, see docs/tolerances.md. Each case lists the catal
 import difflib
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from copi_ref.files import write_atomically
+from copi_ref.oracle.inference.vectors import inference_vectors
 from copi_ref.oracle.vectors.generate import FORMAT, all_vectors
 from copi_ref.oracle.vectors.text import as_json
 
 SHIPPED = Path(__file__).parent / "v1"
+SHIPPED_INFERENCE = Path(__file__).parent / "inference_v1"
 MANIFEST, SCHEMA = "manifest.json", "schema.json"
+
+Contents = Callable[[], dict[str, dict[str, Any]]]
+"""Computes the content of each file, by its name."""
+
+
+def all_inference_vectors() -> dict[str, dict[str, Any]]:
+    """Return the content of each file of Inference Learning, by its name."""
+    return inference_vectors(FORMAT)
 
 
 class VectorsError(ValueError):
@@ -56,9 +67,9 @@ def _read(path: Path, facts: dict[str, Any]) -> list[dict[str, Any]]:
     return cases
 
 
-def texts() -> dict[str, str]:
+def texts(contents: Contents = all_vectors) -> dict[str, str]:
     """Compute all vectors, and return the text of each file, the manifest's last."""
-    files = {f"{name}.json": as_json(vectors) for name, vectors in all_vectors().items()}
+    files = {f"{name}.json": as_json(vectors) for name, vectors in contents().items()}
     manifest = {
         "format": FORMAT,
         "files": {
@@ -69,13 +80,13 @@ def texts() -> dict[str, str]:
     return {**files, MANIFEST: json.dumps(manifest, indent=1) + "\n"}
 
 
-def emit(folder: Path) -> int:
+def emit(folder: Path, contents: Contents = all_vectors, shipped: Path = SHIPPED) -> int:
     """Write all files and the schema to a folder, each whole; return the number of cases.
 
     Raises:
         OSError: it can't be written to.
     """
-    for name, text in {**texts(), SCHEMA: (SHIPPED / SCHEMA).read_text(encoding="utf-8")}.items():
+    for name, text in {**texts(contents), SCHEMA: (shipped / SCHEMA).read_text(encoding="utf-8")}.items():
         write_atomically(folder / name, text.encode())
     return sum(len(cases) for cases in load(folder).values())
 
@@ -88,7 +99,7 @@ class Differences:
     lines: list[str]
 
 
-def differences(folder: Path = SHIPPED, most: int = 40) -> Differences:
+def differences(folder: Path = SHIPPED, most: int = 40, contents: Contents = all_vectors) -> Differences:
     """Compare a folder with the vectors as they are computed now; at most `most` lines of difference a file."""
     try:
         counts = {name: len(cases) for name, cases in load(folder).items()}
@@ -96,7 +107,7 @@ def differences(folder: Path = SHIPPED, most: int = 40) -> Differences:
         counts, lines = {}, [f"FAILED: {error}"]
     else:
         lines = []
-    for name, text in texts().items():
+    for name, text in texts(contents).items():
         try:
             there = (folder / name).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
