@@ -27,8 +27,7 @@ def linear_layer(seed):
 def il_step(x, W, target):
     """Standard IL of one linear layer, whose one state is clamped to the target."""
     params = copi.Params((W,), (identity(3),))
-    trace = copi.forward(params, x, copi.identity)
-    (update,) = il_update(predictions(params, trace, (target,), copi.identity))
+    (update,) = il_update(predictions(params, x, (target,), copi.identity))
     return update
 
 
@@ -53,17 +52,17 @@ def prox(params, y0, task, alpha, steps=None):
     """The network after IL-prox's step: from converged states, or after some steps of inference."""
     trace = copi.forward(params, y0, task.activation)
     if steps is None:
-        h = copi.infer_prox_to_convergence(params, trace, trace.a, task, alpha, 1e-9)
+        h = copi.infer_prox_to_convergence(params, y0, trace.a, task, alpha, 1e-9)
     else:
-        h = infer_prox(params, trace, trace.a, task, alpha, steps, 0.5)
-    return moved(params, il_prox_update(predictions(params, trace, h, task.activation)))
+        h = infer_prox(params, y0, trace.a, task, alpha, steps, 0.5)
+    return moved(params, il_prox_update(predictions(params, y0, h, task.activation)))
 
 
 def converged_il(params, y0, task, alpha):
     trace = copi.forward(params, y0, task.activation)
     top = trace.a[-1] + copi.backpropagation(params, trace, task)[-1]
-    h = copi.infer_to_convergence(params, trace, (*trace.a[:-1], top), task.activation, 1e-9)
-    return moved(params, il_update(predictions(params, trace, h, task.activation)), alpha)
+    h = copi.infer_to_convergence(params, y0, (*trace.a[:-1], top), task.activation, 1e-9)
+    return moved(params, il_update(predictions(params, y0, h, task.activation)), alpha)
 
 
 def explicit_step(params, y0, task, alpha):
@@ -222,7 +221,7 @@ def diverged(method, rate):
            "above 1, twice that of an output of 0); IL-prox's loss stays below 1 for every seed and rate.")
 def test_il_prox_is_stable_across_rates(seen):
     seen.measurement("digits", all(diverged("il-plain", rate) == 5 for rate in RATES if rate > 1))
-    seen.measurement("digits", not any(diverged("il-prox-plain", rate) for rate in RATES))
+    seen.measurement("digits", not any(diverged("il-proximal-plain", rate) for rate in RATES))
 
 
 @claim(paper="ours", place="docs/results.md, stability across learning rates", verdict="measured",
@@ -242,11 +241,11 @@ def test_il_explicit_sgd_diverges(seen):
            "Few samples, a coarse grid, a small network and plain steps: not the paper's setting, which was not run.")
 def test_il_is_quicker_one_sample_at_a_time(seen):
     best = {}
-    for method in ("bp-plain", "il-plain", "il-prox-plain"):
+    for method in ("bp-plain", "il-plain", "il-proximal-plain"):
         ends = [column(one_at_a_time(method, rate), "train_accuracy")[-1] for rate in RATES
                 if len(one_at_a_time(method, rate).stopped) == 0]
         best[method] = max(ends, key=np.mean)
-    assert (best["il-prox-plain"] < best["bp-plain"]).all()
+    assert (best["il-proximal-plain"] < best["bp-plain"]).all()
     seen.measurement("digits", above(interval(best["il-plain"], best["bp-plain"]), 0))
 
 
