@@ -100,7 +100,7 @@ def scaled_copi_update(x: Array, z: Array, W: Array, epsilon: Any = Fraction(1, 
     """
     xp = checks.arrays(x=(x, "NK"), z=(z, "NM"), W=(W, "MK"))
     checks.number("epsilon", epsilon, minimum=0)
-    u, size = unit_size(wide(x), -2, xp)
+    size = unit_size(wide(x), -2, xp)
     epsilon = checks.coefficient("epsilon", epsilon, size) + 0 * size
     size = xp.where(epsilon > 0, size * 0 + 1, size)  # ε is in units of x², and keeps what is small from mattering
     u = wide(x) / size
@@ -130,7 +130,8 @@ def nlms_update(x: Array, delta: Array) -> Array:
         ValueError: shapes that don't fit.
     """
     xp = checks.arrays(x=(x, "NK"), delta=(delta, "NM"))
-    u, size = unit_size(wide(x), -1, xp)  # ‖x‖² is size² ‖u‖²
+    size = unit_size(wide(x), -1, xp)
+    u = wide(x) / size  # ‖x‖² is size² ‖u‖²
     power = xp.sum(u * u, axis=-1, keepdims=True)
     return narrow(mean_outer(wide(delta) / xp.where(power == 0, power + 1, power) / size, u), x)
 
@@ -208,7 +209,8 @@ def fixed_point(x: Array, z: Array) -> Array:
         ValueError: shapes that don't fit.
     """
     xp = checks.arrays(x=(x, "NK"), z=(z, "NM"))
-    u, size = unit_size(wide(x), -2, xp)
+    size = unit_size(wide(x), -2, xp)
+    u = wide(x) / size
     power = mean_square(u, xp)[..., None, :]
     # The denominator is masked before the division: where(dead, 0, 1/power) would still divide by 0.
     return narrow(mean_outer(wide(z), u) / xp.where(power == 0, power + 1, power) / size, x)
