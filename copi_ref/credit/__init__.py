@@ -8,6 +8,7 @@ import numpy as np
 
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array, Namespace, default_namespace, from_numpy
+from copi_ref.credit.alonso import AlonsoInferenceLearning, AlonsoProx
 from copi_ref.credit.backpropagation import backpropagation, backpropagation_through_batch_means
 from copi_ref.credit.difference_target_propagation import (
     DifferenceTargetPropagation,
@@ -27,6 +28,8 @@ from copi_ref.task import CreditMethod
 
 __all__ = [
     "CREDIT",
+    "AlonsoInferenceLearning",
+    "AlonsoProx",
     "CreditName",
     "DifferenceTargetPropagation",
     "GaitProp",
@@ -65,7 +68,10 @@ CreditName = Literal[
     "gait-renormalized",
     "node",
     "il",
+    "il-alonso",
     "il-prox",
+    "il-prox-fast",
+    "il-proximal",
     "bp-batch-mean",
 ]
 
@@ -85,7 +91,10 @@ CREDIT: dict[str, CreditMethod] = {
     "gait-renormalized": RenormalizedGaitProp(),
     "node": NodePerturbation(),
     "il": InferenceLearning(),
-    "il-prox": ProximalInferenceLearning(),
+    "il-alonso": AlonsoInferenceLearning(),
+    "il-prox": AlonsoProx(),
+    "il-prox-fast": AlonsoProx(steps=12, gamma_top=0),
+    "il-proximal": ProximalInferenceLearning(),
     "bp-batch-mean": backpropagation_through_batch_means,
 }
 """Credit methods by name."""

@@ -14,7 +14,7 @@ from small_training import CREDIT
 
 import copi_ref as copi
 from copi_ref.credit.inverse_model import learn_inverse
-from copi_ref.inference_learning import CONVENTIONS
+from copi_ref.inference_learning import ORDERS
 
 QUARTER, SIGMA = Fraction(1, 4), 0.25
 
@@ -131,12 +131,24 @@ METHODS = {
     "node": (copi.NodePerturbation(sigma=SIGMA), node_credit),
     "il": (copi.InferenceLearning(steps=2, gamma=QUARTER), il_credit("weights-after-activation")),
     "il, activation after weights": (
-        copi.InferenceLearning(steps=2, gamma=QUARTER, convention="activation-after-weights"),
+        copi.InferenceLearning(steps=2, gamma=QUARTER, order="activation-after-weights"),
         il_credit("activation-after-weights"),
     ),
-    "il-prox": (copi.ProximalInferenceLearning(alpha=Fraction(1, 2), steps=3, gamma=QUARTER), prox_credit),
+    "il-alonso": (
+        copi.AlonsoInferenceLearning(steps=3, gamma_bot=0.25, gamma_top=0.125, share=0.75),
+        lambda W, R, B, y0, target, x, a, y, delta_L, f: naive_credit.il_alonso(
+            W, R, y0, a, y, target, f, 0.75, 3, 0.125, 0.25
+        )[0],
+    ),
+    "il-prox": (
+        copi.AlonsoProx(alpha=0.5, steps=3, gamma_bot=0.25, gamma_top=0.125),
+        lambda W, R, B, y0, target, x, a, y, delta_L, f: naive_credit.il_prox_alonso(
+            W, R, y0, target, f, 0.5, 3, 0.125, 0.25
+        )[0],
+    ),
+    "il-proximal": (copi.ProximalInferenceLearning(alpha=Fraction(1, 2), steps=3, gamma=QUARTER), prox_credit),
 }
-RATIONAL = [name for name in METHODS if name != "node"]
+RATIONAL = [name for name in METHODS if name not in ("node", "il-alonso", "il-prox")]
 
 DIRECT = ("dfa", "sdfa", "drtp")
 GAIT = ("gait", "gait-renormalized")
@@ -144,14 +156,15 @@ GAIT = ("gait", "gait-renormalized")
 # How much more than ALLOWED rounding may add. IL-prox divides by ‖x‖² twice a step, in three steps; it is above 2⁻³
 # at the start (checked; steps are small). Node perturbation divides by σ² = 2⁻⁴. GAIT-prop divides by γ = 2⁻² and
 # takes f⁻¹, at most 2⁴ as steep, once a layer, in two layers.
-AMPLIFIED = {"il-prox": 2.0**18, "node": 2.0**4, "gait": 2.0**12, "gait-renormalized": 2.0**12}
+AMPLIFIED = {"il-proximal": 2.0**18, "node": 2.0**4, "gait": 2.0**12, "gait-renormalized": 2.0**12}
 
 
 def problem(name, rng, make=scaled, leading=()):
     W, R, B, y0, target = network(rng, make, leading)
     if name in DIRECT:
         B = direct(B, make, rng, leading)
-    if name == "il-prox" and make is scaled:  # positive, so that no ‖x‖² is small; the exact test has both signs
+    # Positive, so that no ‖x‖² is small, and no error lost on its way down; exact and other tests have both signs.
+    if name in ("il-proximal", "il-alonso", "il-prox") and make is scaled:
         W, R, y0 = tuple(4 * abs(w) for w in W), tuple(abs(r) + np.eye(r.shape[-1]) for r in R), 2 * abs(y0)
     return W, R, B, y0, target
 
@@ -171,7 +184,7 @@ def expected(name, W, R, B, y0, target, f):
 
 def activations_for(name):
     """GAIT-prop needs an inverse; IL-prox an input that is not 0, which relu can't promise."""
-    return [f for f in copi.ACTIVATIONS if f != "relu" or name not in (*GAIT, "il-prox")]
+    return [f for f in copi.ACTIVATIONS if f != "relu" or name not in (*GAIT, "il-proximal")]
 
 
 def exact_activations_for(name):
@@ -185,7 +198,7 @@ def test_equals_the_naive_loops(name, f, xp, rng):
         target = target / 16  # so that the shifted targets stay in the range of f
     arrays = (xp.asarray(part) for part in (W, R, B, y0, target))
     trace, deltas = perturbations(METHODS[name][0], *arrays, copi.ACTIVATIONS[f])
-    if name == "il-prox":
+    if name == "il-proximal":
         assert min(np.sum(xp.numpy(x) ** 2, axis=1).min() for x in trace.x) > 2**-3
     by_hand = expected(name, W, R, B, y0, target, f)
     for ours, theirs in zip(deltas, by_hand, strict=True):
@@ -724,7 +737,7 @@ def test_node_perturbation_has_the_gradient_as_its_mean(rng):
         assert (np.abs(moment - square - 2 * g[0] ** 2) <= 6 * np.sqrt(105 / draws) * square).all()
 
 
-@pytest.mark.parametrize("name", ["node", "il", "il-prox"])
+@pytest.mark.parametrize("name", ["node", "il", "il-proximal"])
 def test_centring_goes_with_the_states(name, rng):
     """In a linear network the means only shift the states: δ is that of the network without means and a shifted target.
 
@@ -744,8 +757,8 @@ def test_centring_goes_with_the_states(name, rng):
     for W_l, R_l, mu in zip(W[::-1], R[::-1], mean[::-1], strict=True):
         product = product @ W_l @ R_l
         shift = shift - product @ mu
-    if name == "il-prox":  # ‖x‖² is that of the centred inputs, so only the zero of the errors is compared
-        settled = copi.inference_learning.predictions(centred, trace, trace.a, copi.identity)
+    if name == "il-proximal":  # ‖x‖² is that of the centred inputs, so only the zero of the errors is compared
+        settled = copi.inference_learning.predictions(centred, y0, trace.a, copi.identity)
         assert all((e == 0).all() for e in settled.errors)
         assert all((deltas[l] != 0).any() for l in range(3))  # noqa: E741
         return
@@ -779,10 +792,10 @@ def test_the_kind_of_number_that_sigma_is_does_not_matter(sigma, rng):
 
 
 def test_node_perturbation_follows_the_output(rng):
-    """With output="pre-activation" the loss is of a_L, and its gradient has no factor f′(a_L)."""
+    """With a linear output the loss is of a_L, and its gradient has no factor f′(a_L)."""
     W, R, _, y0, target = network(rng, scaled)
     params, trace = copi.Params(W, R), copi.forward(copi.Params(W, R), y0)
-    task = copi.Task(target, copi.half_quadratic, rng=np.random.default_rng(1), output="pre-activation")
+    task = copi.Task(target, copi.half_quadratic, rng=np.random.default_rng(1), output="linear")
     delta = copi.NodePerturbation(SIGMA)(params, trace, task)[-1]
     draws = np.random.default_rng(1)
     noise = [draws.normal(0.0, SIGMA, size=a.shape) for a in trace.a]
@@ -822,8 +835,8 @@ def naive_noisy(W, R, a, noise):
         (lambda: copi.InferenceLearning(steps=-1), ValueError, "steps is -1: needs at least 0"),
         (lambda: copi.InferenceLearning(steps=2.5), TypeError, "steps is 2.5: needs a whole number"),
         (lambda: copi.InferenceLearning(gamma=-0.1), ValueError, "gamma is -0.1: needs at least 0"),
-        (lambda: copi.InferenceLearning(convention="both"), ValueError,
-         "convention is 'both': choose one of 'weights-after-activation', 'activation-after-weights'"),
+        (lambda: copi.InferenceLearning(order="both"), ValueError,
+         "order is 'both': choose one of 'weights-after-activation', 'activation-after-weights'"),
         (lambda: copi.ProximalInferenceLearning(alpha=0), ValueError, "alpha is 0: needs a number above 0"),
         (lambda: copi.ProximalInferenceLearning(alpha=float("inf")), ValueError, "alpha is inf: needs a finite number"),
         (lambda: copi.ProximalInferenceLearning(steps=True), TypeError, "steps is True: needs a whole number"),
@@ -842,7 +855,7 @@ def test_gait_prop_needs_an_inverse_of_f(rng):
 
 def test_states_that_are_outputs_need_an_output_that_is_one(rng):
     W, R, _, y0, target = network(rng, scaled)
-    method = copi.InferenceLearning(convention="activation-after-weights")
+    method = copi.InferenceLearning(order="activation-after-weights")
     task = copi.Task(target, output="pre-activation")
     with pytest.raises(ValueError, match="output is 'pre-activation': needs 'activation' where states are outputs"):
         method(copi.Params(W, R), copi.forward(copi.Params(W, R), y0), task)
@@ -857,4 +870,4 @@ def test_what_is_not_rational_says_so(rng):
 
 
 def test_conventions_are_named():
-    assert list(CONVENTIONS) == ["weights-after-activation", "activation-after-weights"]
+    assert list(ORDERS) == ["weights-after-activation", "activation-after-weights"]

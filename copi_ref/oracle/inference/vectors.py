@@ -138,7 +138,8 @@ def _catches(function: InferenceFunction, rules: Rules, inputs: Inputs, bound: d
     """Return the catalogued mistakes that give another result here, by far more than rounding does."""
     found = []
     for name in MISTAKES_OF_V1:
-        changed: Any = INFERENCE_VARIANTS[name].change(rules)
+        change: Callable[[Any], Any] = INFERENCE_VARIANTS[name].change
+        changed = change(rules)
         if changed is not None and _differs(function.expected(changed, inputs, {}), bound):
             found.append(name)
     return found
