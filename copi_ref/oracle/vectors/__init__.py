@@ -36,6 +36,21 @@ class VectorsError(ValueError):
     """A folder of vectors is incomplete or was changed."""
 
 
+@dataclass(frozen=True)
+class VectorSet:
+    """Vectors that belong together: where they are shipped, and what computes them."""
+
+    folder: Path
+    contents: Contents
+
+
+SETS = {
+    "v1": VectorSet(SHIPPED, all_vectors),
+    "inference_v1": VectorSet(SHIPPED_INFERENCE, all_inference_vectors),
+}
+"""By the names of their folders: COPI, and Inference Learning."""
+
+
 def load(folder: Path = SHIPPED) -> dict[str, list[dict[str, Any]]]:
     """Read vectors, after holding them against their manifest.
 
@@ -80,13 +95,13 @@ def texts(contents: Contents = all_vectors) -> dict[str, str]:
     return {**files, MANIFEST: json.dumps(manifest, indent=1) + "\n"}
 
 
-def emit(folder: Path, contents: Contents = all_vectors, shipped: Path = SHIPPED) -> int:
+def emit(folder: Path, of: VectorSet = SETS["v1"]) -> int:
     """Write all files and the schema to a folder, each whole; return the number of cases.
 
     Raises:
         OSError: it can't be written to.
     """
-    for name, text in {**texts(contents), SCHEMA: (shipped / SCHEMA).read_text(encoding="utf-8")}.items():
+    for name, text in {**texts(of.contents), SCHEMA: (of.folder / SCHEMA).read_text(encoding="utf-8")}.items():
         write_atomically(folder / name, text.encode())
     return sum(len(cases) for cases in load(folder).values())
 
