@@ -146,7 +146,7 @@ def _check_function(
     if found is not None:
         known.append(found.diagnosis)
     tiers = {tier: [one for one in outcomes if one.case.tier == tier] for tier in (EXACT, ROUNDING)}
-    planned = Counter(kind.tier for kind in kinds(function, caller.precision))
+    planned = Counter(kind.tier for kind in kinds(function, caller.precision, caller.conventions))
     results = [
         replace(_result(caller, function, tier, mine, found), skipped=planned[tier] - len(mine))
         for tier, mine in tiers.items()

@@ -123,7 +123,7 @@ class Program:
         return tuple(names)
 
     def _call(self, function: Function, arguments: tuple[Any, ...]) -> Any:
-        names = (*function.arguments, "B")[: len(arguments)]
+        names = self._names(function, arguments)
         like = _first_array(arguments)
         result = self._ask(
             {
@@ -133,6 +133,17 @@ class Program:
             }
         )
         return _read_result(function, result, like)
+
+    def _names(self, function: Function, arguments: tuple[Any, ...]) -> tuple[str, ...]:
+        """The names of arguments, which are as many as the conventions ask for."""
+        conventions = self.conventions
+        there = {
+            "B": conventions.credit != "bp",
+            "indices": conventions.subsampled,
+            "y": conventions.lateral_gain != "none",
+            "eta_r": conventions.lateral_gain != "none",
+        }
+        return function.arguments_given({name: None for name, given in there.items() if given})[: len(arguments)]
 
     def _ask(self, request: dict[str, Any]) -> Any:
         if self._ended:
@@ -206,7 +217,10 @@ def _plain(value: Any) -> Any:
     """Return arrays as lists of Python floats, which json writes so that they read back the same."""
     if isinstance(value, list):
         return [_plain(one) for one in value]
-    return to_numpy(value).astype(np.float64).tolist() if hasattr(value, "dtype") else value
+    if not hasattr(value, "dtype"):
+        return value
+    host = to_numpy(value)
+    return host.tolist() if host.dtype.kind == "i" else host.astype(np.float64).tolist()
 
 
 def _read_result(function: Function, result: Any, like: Array) -> Any:

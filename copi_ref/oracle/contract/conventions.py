@@ -15,12 +15,25 @@ from copi_ref.oracle.rounding import AnyArray, Tracked, bent, evaluated, smooth
 from copi_ref.task import OUTPUTS, OutputName
 
 CreditName = Literal["bp", "fa", "dfa"]
-LateralRuleName = Literal["left", "right", "symmetric"]
+LateralRuleName = Literal[
+    "left",
+    "right",
+    "symmetric",
+    "whitening",
+    "whitening-normalized",
+    "whitening-triangular",
+    "whitening-rows",
+    "kept-diagonal",
+]
+LateralGainName = Literal["none", "norms"]
 SamplesName = Literal["rows", "columns"]
 ReductionName = Literal["mean", "sum"]
 
 CREDITS = get_args(CreditName)
 LATERAL_RULES = get_args(LateralRuleName)
+OF_THE_PAPER = ("left", "right", "symmetric")
+WHITENING = tuple(name for name in LATERAL_RULES if name.startswith("whitening"))
+LATERAL_GAINS = get_args(LateralGainName)
 SAMPLES = dict.fromkeys(get_args(SamplesName))
 REDUCTIONS = dict.fromkeys(get_args(ReductionName))
 
@@ -31,7 +44,14 @@ class Conventions:
 
     Args:
         samples: "rows": a batch is (N, K); "columns": (K, N).
-        lateral_rule: "left", "right" or "symmetric", as in `copi_ref.decorrelation_update`.
+        lateral_rule: by name, as in `copi_ref.decorrelation_update`.
+        kappa: κ of the whitening rules.
+        share: of a batch: "kept-diagonal" and the gain "norms" take its first ⌊N share⌋ + 1 samples, a subsampled rule
+            max(1, N share), rounded, that are drawn.
+        subsampled: whether R learns from samples that are drawn with replacement: `decorrelation_update` gets their
+            indices as an argument, and `step` as its last one, an array for each layer.
+        lateral_gain: "norms", E[‖y‖/√(‖x‖² + 1e-8)], multiplies R ahead of its step, see `copi_ref.NormGain`:
+            ``decorrelation_update(x, R, y, eta_r)`` returns what R moves by in all, g R − R + η ΔR(x, g R).
         loss_factor: δ_L = loss_factor · f′(a_L) ∘ (y* − y_L): 2 for ‖y − y*‖², 1 for half of it.
         credit: "bp", "fa" or "dfa". For the latter two `perturbations` and `step` get the feedback weights B as their
             last argument, one array per layer above the first.
@@ -49,6 +69,10 @@ class Conventions:
 
     samples: SamplesName = "rows"
     lateral_rule: LateralRuleName = "right"
+    kappa: float | Fraction = 0.001
+    share: float | Fraction = 0.1
+    subsampled: bool = False
+    lateral_gain: LateralGainName = "none"
     loss_factor: float = 2
     credit: CreditName = "bp"
     activation: ActivationName = "leaky_relu"
@@ -63,6 +87,7 @@ class Conventions:
         for name, table in (
             ("samples", SAMPLES),
             ("lateral_rule", dict.fromkeys(LATERAL_RULES)),
+            ("lateral_gain", dict.fromkeys(LATERAL_GAINS)),
             ("credit", dict.fromkeys(CREDITS)),
             ("activation", ACTIVATIONS),
             ("output", OUTPUTS),
@@ -71,8 +96,11 @@ class Conventions:
             checks.choice(name, getattr(self, name), table)
         for name in ("loss_factor", "slope", "derivative_at_zero", "error_scale"):
             checks.one_number(name, getattr(self, name))
-        if not isinstance(self.assumes_symmetric_R, bool):
-            raise TypeError(f"assumes_symmetric_R is {self.assumes_symmetric_R!r}: needs True or False")
+        for name in ("kappa", "share"):
+            checks.one_number(name, getattr(self, name), minimum=0, maximum=1)
+        for name in ("assumes_symmetric_R", "subsampled"):
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"{name} is {getattr(self, name)!r}: needs True or False")
 
     def f(self) -> Activation:
         """Return the activation, with the slope and the f′(0) that were chosen."""
@@ -103,6 +131,11 @@ class Conventions:
         slope = self.slope_below
         return slope is not None and slope.denominator & (slope.denominator - 1) == 0
 
+    @property
+    def takes_part_of_batch(self) -> bool:
+        """Whether R learns from some samples of a batch only."""
+        return self.subsampled or self.lateral_rule == "kept-diagonal" or self.lateral_gain != "none"
+
     def given(self, y: AnyArray) -> AnyArray:
         """Return y = f(a) as δ_L sees it: with what a second evaluation of a smooth f rounds."""
         if self.is_smooth and isinstance(y, Tracked):
@@ -119,8 +152,11 @@ class Conventions:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the fields as plain texts and numbers, for JSON."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        """Return the fields as plain texts and numbers, for JSON; without those that the lateral rule does not have."""
+        unused = {"kappa"} if self.lateral_rule not in WHITENING else set()
+        unused |= {"share"} if not self.takes_part_of_batch else set()
+        unused |= {name for name in ("subsampled", "lateral_gain") if getattr(self, name) == getattr(AS_PRINTED, name)}
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in unused}
         return {name: value if isinstance(value, (str, bool, int)) else float(value) for name, value in values.items()}
 
     def differing(self) -> dict[str, Any]:
@@ -192,6 +228,9 @@ def _smoothly(
 
 ALTERNATIVES: dict[str, tuple[Any, ...]] = {
     "lateral_rule": LATERAL_RULES,
+    "kappa": (0.001, 0.01, 0.1, 0.5),
+    "share": (0.1, 0.2, 0.25, 0.5),
+    "subsampled": (False,),
     "reduction": tuple(REDUCTIONS),
     "loss_factor": (2, 1, 0.5, 4),
     "output": tuple(OUTPUTS),
@@ -218,5 +257,20 @@ def combined(
                 slope = changed.get("slope", conventions.slope)
                 changed["derivative_at_zero"] = _OF_SLOPE[changed["derivative_at_zero"]](slope)
             no_slope = "slope" in changed and changed.get("activation", conventions.activation) != "leaky_relu"
-            if not no_slope and all(value != getattr(conventions, name) for name, value in changed.items()):
-                yield changed
+            rule = changed.get("lateral_rule", conventions.lateral_rule)
+            if no_slope or ("kappa" in changed and rule not in WHITENING):
+                continue
+            if any(value == getattr(conventions, name) for name, value in changed.items()):
+                continue
+            yield changed
+            if "kappa" not in changed and rule in WHITENING and conventions.lateral_rule not in WHITENING:
+                yield from _with_other("kappa", changed, conventions)
+            if "share" not in changed and changed.get("lateral_rule") == "kept-diagonal":
+                yield from _with_other("share", changed, conventions)
+
+
+def _with_other(field: str, changed: dict[str, Any], conventions: Conventions) -> Iterator[dict[str, Any]]:
+    """Yield a change to a rule that has one field more, with its other values."""
+    for value in ALTERNATIVES[field]:
+        if value != getattr(conventions, field):
+            yield changed | {field: value}

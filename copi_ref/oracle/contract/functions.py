@@ -20,6 +20,7 @@ class Function:
         equation: with its place in the paper.
         expected: ``(pieces, inputs, own) -> quantities``.
         takes_feedback: whether feedback weights are its last argument.
+        of_lateral_rule: arguments that follow for lateral rules that need more than x and R.
     """
 
     name: str
@@ -28,10 +29,12 @@ class Function:
     equation: str
     expected: Callable[[Pieces, Inputs, Quantities], Quantities]
     takes_feedback: bool = False
+    of_lateral_rule: tuple[str, ...] = ()
 
     def arguments_given(self, inputs: Inputs) -> tuple[str, ...]:
         """Return the arguments with which it is called."""
-        return (*self.arguments, "B") if self.takes_feedback and "B" in inputs else self.arguments
+        given = (*self.arguments, "B") if self.takes_feedback and "B" in inputs else self.arguments
+        return (*given, *(name for name in self.of_lateral_rule if name in inputs))
 
 
 SAMPLES_FIRST = frozenset({"x", "z", "delta", "y0", "target", "a", "y"})
@@ -40,6 +43,12 @@ SAMPLES_FIRST = frozenset({"x", "z", "delta", "y0", "target", "a", "y"})
 
 def _only(name: str, array: AnyArray) -> Quantities:
     return {name: array}
+
+
+def _of_layer(pieces: Pieces, inputs: Inputs) -> AnyArray:
+    return composition.lateral_change(
+        pieces, inputs, inputs["x"], inputs["R"], inputs.get("y"), inputs.get("indices")
+    )
 
 
 FunctionName = Literal["copi_update", "sgd_update", "decorrelation_update", "forward", "perturbations", "step"]
@@ -66,7 +75,8 @@ FUNCTIONS: dict[str, Function] = {
             ("x", "R"),
             "ΔR",
             "Eq. 4, 6: ΔR from R and C_off = E[x xᵀ] − diag(E[x²])",
-            lambda pieces, inputs, own: _only("ΔR", pieces.lateral(inputs["x"], inputs["R"])),
+            lambda pieces, inputs, own: _only("ΔR", _of_layer(pieces, inputs)),
+            of_lateral_rule=("indices", "y", "eta_r"),
         ),
         Function(
             "forward",
@@ -90,6 +100,7 @@ FUNCTIONS: dict[str, Function] = {
             "Alg. 1, lines 3 to 16: W + η_W ΔW, R + η_R ΔR",
             lambda pieces, inputs, own: composition.recovered(pieces.step(pieces, inputs, own), inputs),
             takes_feedback=True,
+            of_lateral_rule=("indices",),
         ),
     )
 }

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -36,14 +37,7 @@ def network_kinds(function: Function, precision: Precision) -> Iterator[Kind]:
 
 
 def _whole_kinds(function: Function) -> Iterator[Kind]:
-    def sized(*sizes: int, N: int, scale: float = 1.0, rates: tuple[float, float] = (ETA_W, ETA_R), **how: Any) -> Draw:
-        def draw(d: Drawing) -> Inputs:
-            inputs = whole_network(d, sizes, N, **how)
-            scaled = {name: inputs[name] * scale for name in ("y0", "target")}
-            return completed(d, function, inputs | scaled, rates)
-
-        return draw
-
+    sized = partial(whole_numbers, function)
     yield Kind("one layer of whole numbers", EXACT, sized(3, 2, N=4))
     yield Kind("one layer of the same shapes", EXACT, sized(3, 2, N=4))  # shows what is kept from a call
     yield Kind("two layers of whole numbers", EXACT, sized(3, 4, 2, N=8), LOOSE)
@@ -67,6 +61,24 @@ def _whole_kinds(function: Function) -> Iterator[Kind]:
     yield Kind(
         "eight layers of whole numbers", EXACT, sized(2, 3, 2, 3, 2, 3, 2, 3, 2, N=2), LOOSE, fine=True, first=40
     )
+
+
+def whole_numbers(
+    function: Function,
+    *sizes: int,
+    N: int,
+    scale: float = 1.0,
+    rates: tuple[float, float] = (ETA_W, ETA_R),
+    **how: Any,
+) -> Draw:
+    """Return what draws a network of whole numbers with all that a function takes; see `whole_network`."""
+
+    def draw(d: Drawing) -> Inputs:
+        inputs = whole_network(d, sizes, N, **how)
+        scaled = {name: inputs[name] * scale for name in ("y0", "target")}
+        return completed(d, function, inputs | scaled, rates)
+
+    return draw
 
 
 def _of_nine_bits(function: Function) -> Draw:
@@ -131,6 +143,8 @@ def completed(d: Drawing, function: Function, inputs: Inputs, rates: tuple[float
         inputs["B"] = tuple(d.matrix(k, m) for k, m in zip(sizes[:-1], above, strict=True))
     if function.name == "step":
         inputs |= {"eta_w": rates[0], "eta_r": rates[1]}
+    if function.name == "step" and d.conventions.subsampled:
+        inputs["indices"] = tuple(d.indices(len(inputs["y0"])) for _ in sizes)
     if function.name == "perturbations":
         inputs |= rounded_trace(d.conventions, d.precision, inputs)
     return inputs

@@ -139,13 +139,39 @@ def _drawn_batch(
         "eta_w": 1.0,
         "eta_r": 1.0,
     }
+    if caller.conventions.subsampled:
+        drawing = Drawing(rng, caller.conventions, precision, ROUNDING, 0)
+        inputs["indices"] = tuple(drawing.indices(samples) for _ in inputs["W"])
     found = FUNCTIONS["step"].expected(right_pieces(caller.conventions), inputs, {})
     eta_w, eta_r = (_rate(letter, inputs, found, share) for letter, share in SHARES.items())
+    if caller.conventions.lateral_gain != "none":
+        eta_r = _rate_beside_a_gain(caller, inputs)
     if equal_rates:
         eta_w = eta_r = min(eta_w, eta_r)
     elif eta_w == eta_r:
         eta_r /= 2  # so that a swap shows
     return inputs | {"eta_w": eta_w, "eta_r": eta_r}
+
+
+_BESIDE_A_GAIN = tuple(2.0**exponent for exponent in range(-6, 4))
+
+
+def _rate_beside_a_gain(caller: Caller, inputs: Inputs) -> float:
+    """The power of two with which R moves most in the layer where it moves least: a gain may undo what its step does.
+
+    In no layer R moves by more than twice itself, if that can be had.
+    """
+    pieces = right_pieces(caller.conventions)
+
+    def worth(eta: float) -> tuple[bool, float]:
+        found = FUNCTIONS["step"].expected(pieces, inputs | {"eta_r": eta}, {})
+        moved = [
+            eta * float(np.max(np.abs(found[f"ΔR of layer {layer}"])) / np.max(np.abs(R)))
+            for layer, R in enumerate(inputs["R"], start=1)
+        ]
+        return max(moved) <= 2, min(moved)
+
+    return max(_BESIDE_A_GAIN, key=worth)
 
 
 def _rate(letter: str, inputs: Inputs, found: Quantities, share: int) -> float:

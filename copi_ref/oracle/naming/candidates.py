@@ -4,18 +4,28 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from copi_ref.oracle.contract.conventions import ALTERNATIVES, Conventions, combined
+from copi_ref.oracle.contract.conventions import (
+    ALTERNATIVES,
+    LATERAL_RULES,
+    OF_THE_PAPER,
+    WHITENING,
+    Conventions,
+    combined,
+)
 from copi_ref.oracle.contract.functions import Function
 from copi_ref.oracle.contract.pieces import Pieces, right_pieces
 from copi_ref.oracle.naming.catalogue import STEP_VARIANTS, VARIANTS
 from copi_ref.oracle.naming.catalogue.slopes import SLOPE_PLACES
 from copi_ref.oracle.naming.evidence import Evidence
 from copi_ref.oracle.naming.explaining import Candidate, Change
+from copi_ref.oracle.naming.factors import Family, fitted_numbers
 
 _USED = {
     "copi_update": {"copi"},
     "sgd_update": {"sgd"},
-    "decorrelation_update": {"joined", "product", "decay"},
+    "decorrelation_update": {
+        "joined", "product", "decay", "weighted", "restored", "drawn", "gain", "regained",
+    },
     "forward": {"decorrelate", "preactivate", "activate", "upwards"},
     "perturbations": {"error", "slope", "carried", "at_output", "in_hidden", "downwards"},
 }
@@ -99,8 +109,41 @@ def several_conventions(evidence: Evidence, conventions: Conventions) -> Iterato
             if _can_be(conventions, changed)
         )
     }
+    if "lateral_rule" in alive:
+        alive["lateral_rule"] = tuple(_plausible_rules(evidence, conventions))
     for depth in range(2, DEEPEST + 1):
         yield from map(convention, combined(conventions, depth, alive))
+
+
+def _plausible_rules(evidence: Evidence, conventions: Conventions) -> Iterator[str]:
+    """Yield the paper's rules, and others that alone give some wrong ΔR, or a multiple: with κ they are too many."""
+    right = right_pieces(conventions)
+    for name in LATERAL_RULES:
+        changes = combined(conventions, 1, {"lateral_rule": (name,)})
+        fits = (evidence.fit(convention(changed).change(right), evidence.few) for changed in changes)
+        if name in OF_THE_PAPER or any(fit.explains or fit.scaled for fit in fits):
+            yield name
+
+
+def with_fitted_kappa(evidence: Evidence, conventions: Conventions) -> Iterator[Candidate]:
+    """Yield the whitening rules with the κ that fits best: ΔR depends on it linearly."""
+    right = right_pieces(conventions)
+    for rule in WHITENING:
+        for kappa in fitted_numbers(_of_kappa(rule), evidence, right, evidence.failing[:_FITTED]):
+            if 0 <= kappa[0] <= 1:
+                changed = {"lateral_rule": rule, "kappa": kappa[0]}
+                yield convention({name: value for name, value in changed.items() if value != getattr(conventions, name)})
+
+
+_FITTED = 6
+"""Observations to which κ is fitted: then it has to fit all."""
+
+
+def _of_kappa(rule: str) -> Family:
+    def change(p: Pieces, kappa: Any) -> Pieces:
+        return right_pieces(replace(p.conventions, lateral_rule=rule, kappa=float(kappa[0])))
+
+    return Family("kappa", ("κ",), change)
 
 
 def convention(changed: dict[str, Any]) -> Candidate:

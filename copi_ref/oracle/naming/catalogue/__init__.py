@@ -5,6 +5,7 @@ here are wrong on purpose. They take NumPy arrays, rows are samples, and mean ov
 """
 
 from copi_ref.oracle.naming.catalogue.errors import ERROR_VARIANTS
+from copi_ref.oracle.naming.catalogue.follow_ups import FOLLOW_UP_VARIANTS
 from copi_ref.oracle.naming.catalogue.forward import FORWARD_VARIANTS
 from copi_ref.oracle.naming.catalogue.lateral import LATERAL_VARIANTS
 from copi_ref.oracle.naming.catalogue.layers import LAYER_VARIANTS
@@ -22,6 +23,7 @@ VARIANTS: dict[str, Variant] = {
         *WEIGHT_VARIANTS,
         *SGD_VARIANTS,
         *LATERAL_VARIANTS,
+        *FOLLOW_UP_VARIANTS,
         *FORWARD_VARIANTS,
         *SLOPE_VARIANTS,
         *ERROR_VARIANTS,
