@@ -30,9 +30,14 @@ SamplesName = Literal["rows", "columns"]
 ReductionName = Literal["mean", "sum"]
 
 CREDITS = get_args(CreditName)
-LATERAL_RULES = get_args(LateralRuleName)
-OF_THE_PAPER = ("left", "right", "symmetric")
-WHITENING = tuple(name for name in LATERAL_RULES if name.startswith("whitening"))
+LATERAL_RULES: tuple[LateralRuleName, ...] = get_args(LateralRuleName)
+OF_THE_PAPER: tuple[LateralRuleName, ...] = ("left", "right", "symmetric")
+WHITENING: tuple[LateralRuleName, ...] = (
+    "whitening",
+    "whitening-normalized",
+    "whitening-triangular",
+    "whitening-rows",
+)
 LATERAL_GAINS = get_args(LateralGainName)
 SAMPLES = dict.fromkeys(get_args(SamplesName))
 REDUCTIONS = dict.fromkeys(get_args(ReductionName))
@@ -273,4 +278,4 @@ def _with_other(field: str, changed: dict[str, Any], conventions: Conventions) -
     """Yield a change to a rule that has one field more, with its other values."""
     for value in ALTERNATIVES[field]:
         if value != getattr(conventions, field):
-            yield changed | {field: value}
+            yield {"lateral_rule": changed["lateral_rule"], field: value} | changed

@@ -46,9 +46,7 @@ def _only(name: str, array: AnyArray) -> Quantities:
 
 
 def _of_layer(pieces: Pieces, inputs: Inputs) -> AnyArray:
-    return composition.lateral_change(
-        pieces, inputs, inputs["x"], inputs["R"], inputs.get("y"), inputs.get("indices")
-    )
+    return composition.lateral_change(pieces, inputs, inputs["x"], inputs["R"], inputs.get("y"), inputs.get("indices"))
 
 
 FunctionName = Literal["copi_update", "sgd_update", "decorrelation_update", "forward", "perturbations", "step"]

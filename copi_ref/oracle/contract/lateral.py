@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from copi_ref.arrays import checks
 from copi_ref.arrays.backend import namespace
 from copi_ref.arrays.moments import mean_outer, mean_square
 from copi_ref.arrays.products import apply

@@ -65,7 +65,10 @@ def for_lateral_rule(d: Drawing, inputs: Inputs) -> Inputs:
     """Return what a lateral rule needs besides x and R: the samples that are drawn, or y and a rate."""
     more: Inputs = {"indices": d.indices(len(inputs["x"]))} if d.conventions.subsampled else {}
     if d.conventions.lateral_gain != "none":  # y is of the size of x, and not R⁻¹ x: that would leave the format
-        more |= {"y": d.precision.representable(np.roll(inputs["x"], 1, axis=1) * d.matrix(*inputs["x"].shape)), "eta_r": 0.25}
+        more |= {
+            "y": d.precision.representable(np.roll(inputs["x"], 1, axis=1) * d.matrix(*inputs["x"].shape)),
+            "eta_r": 0.25,
+        }
     return more
 
 

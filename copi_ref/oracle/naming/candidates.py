@@ -10,6 +10,7 @@ from copi_ref.oracle.contract.conventions import (
     OF_THE_PAPER,
     WHITENING,
     Conventions,
+    LateralRuleName,
     combined,
 )
 from copi_ref.oracle.contract.functions import Function
@@ -24,7 +25,14 @@ _USED = {
     "copi_update": {"copi"},
     "sgd_update": {"sgd"},
     "decorrelation_update": {
-        "joined", "product", "decay", "weighted", "restored", "drawn", "gain", "regained",
+        "joined",
+        "product",
+        "decay",
+        "weighted",
+        "restored",
+        "drawn",
+        "gain",
+        "regained",
     },
     "forward": {"decorrelate", "preactivate", "activate", "upwards"},
     "perturbations": {"error", "slope", "carried", "at_output", "in_hidden", "downwards"},
@@ -113,14 +121,18 @@ def several_conventions(evidence: Evidence, conventions: Conventions) -> Iterato
         alive["lateral_rule"] = tuple(_plausible_rules(evidence, conventions))
     for depth in range(2, DEEPEST + 1):
         yield from map(convention, combined(conventions, depth, alive))
+    for fitted in with_fitted_kappa(evidence, conventions):
+        if evidence.fit(right_pieces(replace(conventions, **fitted.changed)), evidence.few).explains:
+            others = {name: values for name, values in alive.items() if name not in ("lateral_rule", "kappa")}
+            for depth in range(1, DEEPEST):
+                yield from (convention({**fitted.changed, **more}) for more in combined(conventions, depth, others))
 
 
 def _plausible_rules(evidence: Evidence, conventions: Conventions) -> Iterator[str]:
     """Yield the paper's rules, and others that alone give some wrong ΔR, or a multiple: with κ they are too many."""
-    right = right_pieces(conventions)
     for name in LATERAL_RULES:
         changes = combined(conventions, 1, {"lateral_rule": (name,)})
-        fits = (evidence.fit(convention(changed).change(right), evidence.few) for changed in changes)
+        fits = (evidence.fit(right_pieces(replace(conventions, **changed)), evidence.few) for changed in changes)
         if name in OF_THE_PAPER or any(fit.explains or fit.scaled for fit in fits):
             yield name
 
@@ -131,15 +143,15 @@ def with_fitted_kappa(evidence: Evidence, conventions: Conventions) -> Iterator[
     for rule in WHITENING:
         for kappa in fitted_numbers(_of_kappa(rule), evidence, right, evidence.failing[:_FITTED]):
             if 0 <= kappa[0] <= 1:
-                changed = {"lateral_rule": rule, "kappa": kappa[0]}
-                yield convention({name: value for name, value in changed.items() if value != getattr(conventions, name)})
+                of_rule = {} if rule == conventions.lateral_rule else {"lateral_rule": rule}
+                yield convention({**of_rule, "kappa": kappa[0]})
 
 
 _FITTED = 6
 """Observations to which κ is fitted: then it has to fit all."""
 
 
-def _of_kappa(rule: str) -> Family:
+def _of_kappa(rule: LateralRuleName) -> Family:
     def change(p: Pieces, kappa: Any) -> Pieces:
         return right_pieces(replace(p.conventions, lateral_rule=rule, kappa=float(kappa[0])))
 
@@ -153,7 +165,7 @@ def convention(changed: dict[str, Any]) -> Candidate:
         return right_pieces(replace(pieces.conventions, **changed))
 
     name = ", ".join(f"{field}={value!r}" for field, value in changed.items())
-    return Candidate(name, name, change, is_convention=True)
+    return Candidate(name, name, change, is_convention=True, changed=changed)
 
 
 def _can_be(conventions: Conventions, changed: dict[str, Any]) -> bool:

@@ -82,7 +82,7 @@ def _with_C(name: str, says: str, wrong: Callable[[HostArray, HostArray, HostArr
     def joined(p: Pieces, x: HostArray, R: HostArray) -> HostArray:
         one = np.eye(len(R))
         C_off = wrong(p.product(x, one), p.decay(x, one), x)
-        return coupled(p, times(p, C_off, R), x, R)
+        return np.asarray(coupled(p, times(p, C_off, R), x, R))
 
     return _whole(name, says, joined)
 
@@ -415,7 +415,7 @@ def _joined_parts(
     """What is made of both terms for their difference, with the symmetric part of each where the rule takes it."""
     symmetric = p.conventions.lateral_rule == "symmetric"
     product, decay = ((A + A.mT) / 2 if symmetric else A for A in (p.product(x, R), p.decay(x, R)))
-    return coupled(p, wrong(product, decay), x, R)
+    return np.asarray(coupled(p, wrong(product, decay), x, R))
 
 
 def lateral_terms(p: Pieces, product: float, decay: float) -> Callable[[HostArray, HostArray], HostArray]:
