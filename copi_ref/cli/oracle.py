@@ -12,7 +12,7 @@ from copi_ref.arrays.backend import backend_name, load_backend, to_numpy
 from copi_ref.oracle.calling.named import TargetError, find_target
 from copi_ref.oracle.calling.program import Program, ProgramError
 from copi_ref.oracle.checks import check
-from copi_ref.oracle.contract.conventions import ALTERNATIVES, AS_PRINTED, SAMPLES, Conventions
+from copi_ref.oracle.contract.conventions import ALTERNATIVES, AS_PRINTED, LATERAL_GAINS, SAMPLES, Conventions
 from copi_ref.oracle.contract.functions import FUNCTIONS
 from copi_ref.oracle.report.explain import as_text, explain
 from copi_ref.oracle.report.report import Report
@@ -20,6 +20,7 @@ from copi_ref.oracle.rounding import PRECISIONS
 
 _CHOICES: dict[str, Any] = {
     "samples": SAMPLES,
+    "lateral_gain": LATERAL_GAINS,
     **{name: ALTERNATIVES[name] for name in ("lateral_rule", "credit", "activation", "output", "reduction")},
 }
 

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from copi_ref.arrays.backend import namespace
+import numpy as np
+
+from copi_ref.arrays.backend import HostArray, namespace
 from copi_ref.arrays.moments import mean_outer, mean_square
 from copi_ref.arrays.products import apply
 from copi_ref.kept_diagonal import NormGain, first
@@ -114,6 +116,14 @@ def excess_power(x: AnyArray) -> AnyArray:
 def gain_of(conventions: Conventions) -> Callable[[AnyArray, AnyArray], AnyArray]:
     """Return the right gain, ``(y, x) -> g``; it is asked for only where the conventions have one."""
     return NormGain(conventions.share)
+
+
+def has_no_gain(conventions: Conventions, y: HostArray) -> bool:
+    """Whether the samples that the gain is taken from have y = 0.
+
+    The gain is 0 then, and R for ever; the library makes it 1. No implementation is judged by that.
+    """
+    return not np.any(np.asarray(first(y, conventions.share)))
 
 
 def is_exact(conventions: Conventions, of_networks: bool) -> bool:

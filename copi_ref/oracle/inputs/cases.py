@@ -12,7 +12,7 @@ import numpy as np
 
 from copi_ref.oracle.contract.conventions import AS_PRINTED, Conventions
 from copi_ref.oracle.contract.functions import Function
-from copi_ref.oracle.contract.lateral import is_exact
+from copi_ref.oracle.contract.lateral import has_no_gain, is_exact
 from copi_ref.oracle.contract.pieces import Inputs, Quantities, batch_of, right_pieces
 from copi_ref.oracle.inputs.drawing import EXACT, ROUNDING, Drawing, Kind
 from copi_ref.oracle.inputs.lateral import lateral_layer_kinds, lateral_network_kinds
@@ -107,6 +107,16 @@ def undecided(expected: Quantities, conventions: Conventions, precision: Precisi
     return sum(int(np.sum((np.abs(a.value) <= a.allowance(precision)) & (a.magnitude > 0))) for a in pre if a.roundings)
 
 
+def without_gain(inputs: Inputs, expected: Quantities, conventions: Conventions) -> bool:
+    """Whether a layer's gain has nothing to go by, see `has_no_gain`."""
+    if conventions.lateral_gain == "none" or "eta_r" not in inputs:
+        return False
+    if "y0" not in inputs:
+        return has_no_gain(conventions, inputs["y"])
+    below = (expected[f"y of layer {at}"].value for at in range(1, len(inputs["W"])))
+    return any(has_no_gain(conventions, y) for y in (inputs["y0"], *below))
+
+
 def overflows(inputs: Inputs, expected: dict[str, Tracked], precision: Precision) -> bool:
     """Whether a sum over the batch, before it becomes a mean and after a rate, may leave the range of the format."""
     factor = 4 * len(batch_of(inputs)) * max(1.0, inputs.get("eta_w", 1.0), inputs.get("eta_r", 1.0))
@@ -140,6 +150,7 @@ def _sharp(
             expected = as_compared(function, conventions, precision, inputs)
         if kind.tier == ROUNDING:
             good = not undecided(expected, conventions, precision)
+        good = good and not without_gain(inputs, expected, conventions)
         if good and _says_something(function, inputs, expected) and sharpness(expected, precision) <= limit:
             return inputs
     raise NoCaseError(f"{function.name}: no {kind.tier} case in {precision.name}")

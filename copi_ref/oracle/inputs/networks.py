@@ -209,7 +209,9 @@ def real_network(
         # A row of zeros in W puts a unit on the kink for every sample, small samples put all near it.
         W = [np.where(np.arange(len(one))[:, None] == 1, 0.0, one) for one in W]
         near = 2.0**-12 if d.fine or d.precision.dtype == "float32" else 2.0**-5
-        y0 *= np.array([0.0, near, -near, *np.ones(N - 3)])[:, None]
+        factors = np.array([0.0, near, -near, *np.ones(N - 3)])
+        # A gain is taken from the first samples, and of zeros there is none.
+        y0 *= (factors if d.conventions.lateral_gain == "none" else factors[::-1])[:, None]
     factor = 2.0 ** np.floor(np.log2(d.precision.tiny) / 2) if isinstance(scale, str) else scale
     inputs = {"W": W, "R": R, "y0": y0 * factor, "target": d.rng.uniform(-2, 2, size=(N, sizes[-1])) * factor}
     return {

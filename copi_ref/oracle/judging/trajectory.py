@@ -9,7 +9,7 @@ from copi_ref.oracle.calling.calling import Caller
 from copi_ref.oracle.contract.conventions import Conventions
 from copi_ref.oracle.contract.functions import FUNCTIONS
 from copi_ref.oracle.contract.pieces import Inputs, Quantities, right_pieces
-from copi_ref.oracle.inputs.cases import Case, sharpness, undecided, with_tracked
+from copi_ref.oracle.inputs.cases import Case, sharpness, undecided, with_tracked, without_gain
 from copi_ref.oracle.inputs.drawing import ROUNDING, Drawing
 from copi_ref.oracle.inputs.networks import completed, real_network, rounded_trace
 from copi_ref.oracle.judging.comparison import Outcome, run_case
@@ -72,7 +72,9 @@ def _calls(caller: Caller, inputs: Inputs, passed: set[str]) -> list[tuple[str, 
 
 
 def _at_a_kink(caller: Caller, inputs: Inputs) -> bool:
-    return undecided(_expected(caller, inputs), caller.conventions, caller.precision) > 0
+    expected = _expected(caller, inputs)
+    kinks = undecided(expected, caller.conventions, caller.precision)
+    return kinks > 0 or without_gain(inputs, expected, caller.conventions)
 
 
 def _expected(caller: Caller, inputs: Inputs) -> dict[str, Tracked]:
