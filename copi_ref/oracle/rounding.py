@@ -257,6 +257,13 @@ def _quantum(value: HostArray) -> float:
     return float(np.min(np.ldexp((whole & -whole).astype(np.float64), exponent - 53)))
 
 
+_SAYS_NOTHING = 2.0**200
+"""M of a root whose error is not known: of 0 that was computed. Not infinite, as 0 of it would be no number."""
+
+_MOVED = 32.0
+"""Up to this ratio M/√b, the same for all entries, becomes a factor of c."""
+
+
 class TrackedNamespace:
     """The few array functions that the library's equations use, for Tracked arrays."""
 
@@ -305,9 +312,13 @@ class TrackedNamespace:
     def sqrt(x: Tracked) -> Tracked:
         """√x of x ≥ 0, where an error e makes e/(√x + √(x + e)): e/(1.7 √x) at most for one up to x/2; √0 is exact."""
         value = np.sqrt(x.value)
-        magnitude = np.where(x.magnitude > 0, x.magnitude, 0) / np.where(x.magnitude > 0, value, 1)
-        roundings, products = (math.ceil(count / 1.7) for count in (x.roundings, x.products))
-        return Tracked(value, magnitude, roundings + 1, products, largest=np.inf)
+        magnitude = np.where(x.magnitude > 0, np.where(value > 0, x.magnitude, _SAYS_NOTHING), 0)
+        magnitude = magnitude / np.where(value > 0, value, 1)
+        ratio = float(np.max(magnitude / np.where(value > 0, value, 1), initial=1))
+        # A large M in two factors would multiply, where their errors add up: γ(c u) r M is at most γ(r c u) M.
+        moved = ratio if ratio <= _MOVED and np.all((value > 0) | (magnitude == 0)) else 1
+        roundings, products = (math.ceil(moved * count / 1.7) for count in (x.roundings, x.products))
+        return Tracked(value, value if moved > 1 else magnitude, roundings + 1, products, largest=np.inf)
 
     @staticmethod
     def arange(stop: int, dtype: Any = None, device: Any = None) -> Tracked:

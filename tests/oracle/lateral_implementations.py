@@ -147,17 +147,17 @@ def kept_transposed(x, R, share):
 
 
 def gain_by_norms(y, x, share):
-    n = int(share * len(x)) + 1
+    n = min(int(share * len(x)) + 1, len(x))
     return (root((y[:n] ** 2).sum(1)) / root((x[:n] ** 2).sum(1) + 1e-8)).mean()
 
 
 def gain_by_loop(y, x, share):
-    n = int(share * len(x)) + 1
+    n = min(int(share * len(x)) + 1, len(x))
     return sum(root((y[i] @ y[i]) / (x[i] @ x[i] + 1e-8)) for i in range(n)) / n
 
 
 def gain_by_roots(y, x, share):
-    n = int(share * len(x)) + 1
+    n = min(int(share * len(x)) + 1, len(x))
     return ((y[:n] * y[:n]).sum(1) ** 0.5 * ((x[:n] * x[:n]).sum(1) + 1e-8) ** -0.5).sum() / n
 
 

@@ -160,6 +160,13 @@ def test_right_gains_in_several_styles_pass(gain, regained, precision):
     check(mine, conventions=conventions, precision=precision, only=only).raise_if_failed()
 
 
+def test_right_gains_pass_with_outputs_near_0():
+    """Norms of tanh(0) are not sharp: such cases are left out, and right code is not rejected for it."""
+    conventions = Conventions(lateral_rule="kept-diagonal", lateral_gain="norms", share=1, activation="tanh")
+    mine = written.Rule(made_plain("tanh"), written.kept_by_samples, 1, written.gain_by_loop)
+    check(mine, conventions=conventions, precision="float32", only=("step",)).raise_if_failed()
+
+
 def test_a_gain_of_zeros_is_not_judged():
     """Of a dead batch it is 0, or 1 as in the library: with a ReLU, samples die."""
 
@@ -288,8 +295,7 @@ def test_the_root_of_an_exact_zero_is_exact_and_of_a_computed_one_says_nothing()
     exact = tracked_xp.sqrt(tracked(np.zeros((1, 1))))
     assert exact.magnitude == 0
     one = tracked(np.ones((1, 1)))
-    with np.errstate(divide="ignore"):
-        assert np.isinf(tracked_xp.sqrt(one - one).magnitude)
+    assert tracked_xp.sqrt(one - one).allowance(PRECISIONS["float64"]) > 1e30
 
 
 # --- mistakes ---------------------------------------------------------------------------------------------------------
