@@ -130,8 +130,8 @@ def safe_eta_r(x: Array) -> Array:
         ValueError: `x` has fewer than two axes, or no samples.
     """
     xp = checks.arrays(x=(x, "NK"))
-    u, size = unit_size(wide(x), (-2, -1), xp)
-    trace = xp.sum(mean_square(u, xp), axis=-1)
+    size = unit_size(wide(x), (-2, -1), xp)
+    trace = xp.sum(mean_square(wide(x) / size, xp), axis=-1)
     dead, size = trace == 0, size[..., 0, 0]
     # masked before the division, as in fixed_point; + 1 keeps Fractions Fractions
     rate = 2 / (3 * xp.where(dead, trace + 1, trace)) / size / size
@@ -160,9 +160,11 @@ def preserving_gain(y: Array, R: Array) -> Array:
     """
     xp = checks.arrays(y=(y, "NK"), R=(R, "KK"))
     checks.not_exact("preserving_gain", y)
-    u, size_y = unit_size(wide(y), (-2, -1), xp)
-    v, size = unit_size(apply(wide(R), u), (-2, -1), xp)
-    before, after = (xp.sum(mean_square(one, xp), axis=-1)[..., None, None] for one in (u, v))
+    size_y = unit_size(wide(y), (-2, -1), xp)
+    u = wide(y) / size_y
+    v = apply(wide(R), u)
+    size = unit_size(v, (-2, -1), xp)
+    before, after = (xp.sum(mean_square(one, xp), axis=-1)[..., None, None] for one in (u, v / size))
     dead = (before == 0) | (after == 0)
     gain = xp.sqrt(before) / xp.sqrt(xp.where(dead, after + 1, after)) / size
     # A gain for an R of any size would hide for ever that training had diverged.

@@ -100,7 +100,7 @@ def scaled_copi_update(x: Array, z: Array, W: Array, epsilon: Any = Fraction(1, 
     """
     xp = checks.arrays(x=(x, "NK"), z=(z, "NM"), W=(W, "MK"))
     checks.number("epsilon", epsilon, minimum=0)
-    u, size = unit_size(wide(x), -2, xp)
+    size = unit_size(wide(x), -2, xp)
     epsilon = checks.coefficient("epsilon", epsilon, size) + 0 * size
     size = xp.where(epsilon > 0, size * 0 + 1, size)  # ε is in units of x², and keeps what is small from mattering
     u = wide(x) / size
@@ -116,7 +116,7 @@ def nlms_update(x: Array, delta: Array) -> Array:
 
     ΔW = E[δ xᵀ/‖x‖²]
 
-    Of all ΔW with ΔW x = δ for one sample, this is the smallest. It is the update of IL-prox, with δ = e.
+    Of all ΔW with ΔW x = δ for one sample, this is the smallest. It is the update of proximal IL, with δ = e.
 
     Args:
         x: (…, N, K), inputs of the layer; rows are samples.
@@ -130,9 +130,37 @@ def nlms_update(x: Array, delta: Array) -> Array:
         ValueError: shapes that don't fit.
     """
     xp = checks.arrays(x=(x, "NK"), delta=(delta, "NM"))
-    u, size = unit_size(wide(x), -1, xp)  # ‖x‖² is size² ‖u‖²
+    size = unit_size(wide(x), -1, xp)
+    u = wide(x) / size  # ‖x‖² is size² ‖u‖²
     power = xp.sum(u * u, axis=-1, keepdims=True)
     return narrow(mean_outer(wide(delta) / xp.where(power == 0, power + 1, power) / size, u), x)
+
+
+def batch_nlms_update(x: Array, delta: Array, epsilon: Any = 0) -> Array:
+    """Return gradient descent's step direction in units of the batch's mean input power, as IL-prox's authors run it.
+
+    ΔW = E[δ xᵀ] / (E‖x‖² + 1 + ε)  (Alonso et al. 2022, with δ = e)
+
+    A ratio of means, where `nlms_update` is the mean of ratios; for one sample and without the 1 they are the same. The
+    1 is the input of a bias, that networks have there.
+
+    Args:
+        x: (…, N, K), inputs of the layer; rows are samples.
+        delta: (…, N, M), perturbations δ.
+        epsilon: ε ≥ 0; they take 0 to 20. In exact mode an int or a Fraction.
+
+    Returns:
+        ΔW, (…, M, K).
+
+    Raises:
+        TypeError: arrays of different libraries or dtypes, or not floating.
+        ValueError: shapes that don't fit, or ε < 0.
+    """
+    xp = checks.arrays(x=(x, "NK"), delta=(delta, "NM"))
+    checks.one_number("epsilon", epsilon, minimum=0)
+    power = xp.sum(mean_square(wide(x), xp)[..., None, :], axis=-1, keepdims=True)
+    epsilon = checks.coefficient("epsilon", epsilon, power)
+    return narrow(mean_outer(wide(delta), wide(x)) / (power + 1 + epsilon), x)
 
 
 def oja_update(x: Array, y: Array, M: Array) -> Array:
@@ -181,18 +209,20 @@ def fixed_point(x: Array, z: Array) -> Array:
         ValueError: shapes that don't fit.
     """
     xp = checks.arrays(x=(x, "NK"), z=(z, "NM"))
-    u, size = unit_size(wide(x), -2, xp)
+    size = unit_size(wide(x), -2, xp)
+    u = wide(x) / size
     power = mean_square(u, xp)[..., None, :]
     # The denominator is masked before the division: where(dead, 0, 1/power) would still divide by 0.
     return narrow(mean_outer(wide(z), u) / xp.where(power == 0, power + 1, power) / size, x)
 
 
-WeightRuleName = Literal["copi", "copi-scaled", "sgd", "nlms"]
+WeightRuleName = Literal["copi", "copi-scaled", "sgd", "nlms", "nlms-batch"]
 
 WEIGHT_RULES: dict[str, Callable[[Array, Array, Array, Array], Array]] = {
     "copi": lambda x, a, delta, W: copi_update(x, a + delta, W),  # z = a + δ
     "copi-scaled": lambda x, a, delta, W: scaled_copi_update(x, a + delta, W),
     "sgd": lambda x, a, delta, W: sgd_update(x, delta),
     "nlms": lambda x, a, delta, W: nlms_update(x, delta),
+    "nlms-batch": lambda x, a, delta, W: batch_nlms_update(x, delta),
 }
 """ΔW from x, a, δ and W: by COPI, plain or variance-scaled, or from x and δ alone."""

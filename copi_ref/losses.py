@@ -75,6 +75,17 @@ def _log_softmax(y: Array, xp: Namespace) -> Array:
     return shifted - xp.log(xp.sum(xp.exp(shifted), axis=-1, keepdims=True))
 
 
+def softmax(y: Array) -> Array:
+    """Return softmax(y) along the last axis, of the shape of `y`.
+
+    Raises:
+        TypeError: `y` is no floating array, or exact (an exponential is not rational).
+    """
+    checks.not_exact("softmax", y)
+    xp = checks.floating("y", y)
+    return xp.exp(_log_softmax(y, xp))
+
+
 def _cross_entropy(prediction: Array, target: Array, xp: Namespace) -> Array:
     return -xp.sum(target * _log_softmax(prediction, xp), axis=-1)
 

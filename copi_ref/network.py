@@ -31,11 +31,15 @@ class Params:
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """What a forward pass computed: decorrelated inputs x_l, pre-activations a_l, outputs y_l, layer by layer."""
+    """What a forward pass computed: decorrelated inputs x_l, pre-activations a_l, outputs y_l, layer by layer.
+
+    `y0` is what it was run on. A trace made by hand may lack it: only Inference Learning asks for it.
+    """
 
     x: tuple[Array, ...]
     a: tuple[Array, ...]
     y: tuple[Array, ...]
+    y0: Array | None = None
 
     __repr__ = shown
 
@@ -95,7 +99,7 @@ def forward(params: Params, y0: Array, activation: Activation = leaky_relu) -> T
         xs.append(x)
         as_.append(a)
         ys.append(y)
-    return Trace(x=tuple(xs), a=tuple(as_), y=tuple(ys))
+    return Trace(x=tuple(xs), a=tuple(as_), y=tuple(ys), y0=y0)
 
 
 def forward_by_batch_means(params: Params, y0: Array, activation: Activation = leaky_relu) -> tuple[Trace, Params]:
@@ -105,15 +109,16 @@ def forward_by_batch_means(params: Params, y0: Array, activation: Activation = l
     means: with it `forward` gives the same trace.
     """
     checks.same_length(R=(params.R, len(params.W)))
-    y, means, traces = y0, [], []
+    below, means, traces = y0, [], []
     for layer, (W, R) in enumerate(zip(params.W, params.R, strict=True), start=1):
-        xp = _check_layer(layer, y, R, W)
-        if y.shape[-2] == 1:
+        xp = _check_layer(layer, below, R, W)
+        if below.shape[-2] == 1:
             raise ValueError("y0 has 1 sample, which is its own mean: centring by the batch needs 2 or more")
-        means.append(mean_sample(y, xp))
-        traces.append(forward(Params((W,), (R,), (means[-1],)), y, activation))  # of one layer
-        y = traces[-1].y[0]
-    joined = Trace(*(tuple(getattr(trace, name)[0] for trace in traces) for name in ("x", "a", "y")))
+        means.append(mean_sample(below, xp))
+        traces.append(forward(Params((W,), (R,), (means[-1],)), below, activation))  # of one layer
+        below = traces[-1].y[0]
+    x, a, y = (tuple(getattr(trace, name)[0] for trace in traces) for name in ("x", "a", "y"))
+    joined = Trace(x, a, y, y0)
     return joined, replace(params, mean=tuple(means))
 
 

@@ -46,8 +46,8 @@ class Recipe:
         activation: f.
         loss: ℓ.
         credit: how δ is found: a name in `CREDIT`, or a callable ``(params, trace, task) -> deltas``.
-        weight_rule: a name in `WEIGHT_RULES`: "copi" (Eq. 3), "copi-scaled", "sgd" (§2.7), "nlms"; or a callable
-            ``(x, a, delta, W) -> ΔW``.
+        weight_rule: a name in `WEIGHT_RULES`: "copi" (Eq. 3), "copi-scaled", "sgd" (§2.7), "nlms",
+            "nlms-batch"; or a callable ``(x, a, delta, W) -> ΔW``.
         lateral_rule: a name in `LATERAL_RULES` (see `decorrelation_update`), or "none": R stays as it is; or a callable
             ``(x, R) -> ΔR`` such as ``Whitening(kappa=0.1)`` or ``Subsampled("left", share=0.1)``.
         lateral_gain: "none"; "power": R is scaled after each step so that x keeps the power of y, see
@@ -60,7 +60,8 @@ class Recipe:
         optimizer: how ΔW becomes a step. R always takes the plain one.
         weight_decay: λ in W ← W + η_W (d − λ W), with d the optimizer's direction (decoupled decay).
         error_scale: every δ is multiplied by it before it goes into the update.
-        output: what is compared with the target: "activation", y_L, or "pre-activation", a_L.
+        output: what is compared with the target: "activation", y_L; "linear", a_L; or "pre-activation", a_L too, but
+            with the f′(a_L) in δ_L that the TMLR experiments have.
         lateral_only_epochs: in so many epochs at the start W stays, and only what is beside it learns: R, the running
             means, and an inverse model.
         batch_size: samples of a step; the last batch of an epoch may be smaller.

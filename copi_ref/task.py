@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from copi_ref.activations import Activation, leaky_relu
+from copi_ref.activations import Activation, identity, leaky_relu
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array
 from copi_ref.arrays.shown import shown
@@ -16,20 +16,32 @@ from copi_ref.network import Params, Trace
 Generators = np.random.Generator | tuple[np.random.Generator, ...]
 """A network's generator, or one for each network of an ensemble."""
 
-OutputName = Literal["activation", "pre-activation"]
+OutputName = Literal["activation", "pre-activation", "linear"]
 
 OUTPUTS: dict[str, Callable[[Trace], Array]] = {
     "activation": lambda trace: trace.y[-1],
     "pre-activation": lambda trace: trace.a[-1],
+    "linear": lambda trace: trace.a[-1],
 }
-"""What counts as the network's prediction: y_L (the paper), or a_L (the TMLR experiments)."""
+"""What counts as the network's prediction: y_L (the paper), or a_L (the TMLR experiments, and a linear output)."""
+
+OUTPUT_SLOPES: dict[str, Callable[[Activation], Activation]] = {
+    "activation": lambda f: f,
+    "pre-activation": lambda f: f,
+    "linear": lambda f: identity,
+}
+"""Whose derivative at a_L is the factor in δ_L.
+
+δ_L is −∂ℓ/∂a_L under "activation" and "linear". Under "pre-activation" it has f′(a_L) beside the derivative at a_L, as
+the TMLR experiments were published: the gradient of no loss, and no energy has it for its slope.
+"""
 
 
 @dataclass(frozen=True, eq=False)
 class Task:
     """The target y* (…, N, K_L), the loss and f; feedback weights and a generator, for methods that use them.
 
-    `output` says what is compared with the target: a name in `OUTPUTS`.
+    `output` says what is compared with the target, and what δ_L is then: a name in `OUTPUTS`.
     """
 
     target: Array
@@ -50,7 +62,9 @@ The weights that it gets are valid during the call: `fit` updates them in place.
 
 
 def output_perturbation(params: Params, trace: Trace, task: Task) -> Array:
-    """Return δ_L = −f′(a_L) ∘ ∂ℓ/∂prediction (§2.5), where every method starts.
+    """Return δ_L = −o′(a_L) ∘ ∂ℓ/∂prediction (§2.5), o being f, or where the output is linear the identity.
+
+    Every method starts from it. See `OUTPUT_SLOPES` for the one case in which it is no gradient.
 
     Raises:
         TypeError: the target is no array of the trace's library and dtype.
@@ -58,7 +72,21 @@ def output_perturbation(params: Params, trace: Trace, task: Task) -> Array:
     """
     checks.same_length(trace=(trace.a, len(params.W)))
     prediction = checks.choice("output", task.output, OUTPUTS)(trace)
-    return task.loss.perturbation(prediction, trace.a[-1], task.target, task.activation)
+    return task.loss.perturbation(prediction, trace.a[-1], task.target, OUTPUT_SLOPES[task.output](task.activation))
+
+
+def output_function(task: Task, method: str) -> Activation:
+    """Return the o of a loss ℓ(o(a_L)) of which δ_L is the descent: f, or the identity.
+
+    Raises:
+        ValueError: there is none, as δ_L is the gradient of no loss; or an unknown kind of output.
+    """
+    checks.choice("output", task.output, OUTPUTS)
+    if task.output == "pre-activation":
+        raise ValueError(
+            f"output is 'pre-activation', whose δ_L is the gradient of no loss: {method} needs 'activation' or 'linear'"
+        )
+    return OUTPUT_SLOPES[task.output](task.activation)
 
 
 def required_feedback(params: Params, task: Task, method: str) -> tuple[Array, ...]:

@@ -67,6 +67,50 @@ def direct_feedback_alignment(B, a, delta_L, f):
     return by_sample(one, a, [delta_L])
 
 
+def sign(number):
+    return 1 if number > 0 else -1 if number < 0 else 0
+
+
+def sign_direct_feedback_alignment(B, a, delta_L, f):
+    """δ_l = f′(a_l) ∘ B_{l+1} sign(δ_L)."""
+
+    def one(a, delta_L):
+        sent = each(sign, delta_L[0])
+        hidden = [both(each(F_PRIME[f], a_l), times(B_l, sent)) for B_l, a_l in zip(B, a, strict=False)]
+        return [*hidden, delta_L[0]]
+
+    return by_sample(one, a, [delta_L])
+
+
+def direct_random_target_projection(B, a, delta_L, f, target):
+    """δ_l = f′(a_l) ∘ B_{l+1} y*."""
+
+    def one(a, delta_L, target):
+        hidden = [both(each(F_PRIME[f], a_l), times(B_l, target[0])) for B_l, a_l in zip(B, a, strict=False)]
+        return [*hidden, delta_L[0]]
+
+    return by_sample(one, a, [delta_L], [target])
+
+
+def sign_symmetric(W, B, a, delta_L, f):
+    """δ_l[k] = f′(a_l[k]) Σ_m |B_{l+1}[k][m]| sign(W_{l+1}[m][k]) δ_{l+1}[m]; without B: 1 for |B|."""
+
+    def one(a, delta_L):
+        deltas = [delta_L[0]]
+        for layer in reversed(range(len(a) - 1)):
+            above, W_up = deltas[0], W[layer + 1]
+            delta = []
+            for k, a_k in enumerate(a[layer]):
+                total = 0
+                for m, delta_m in enumerate(above):
+                    total += (1 if B is None else abs(B[layer][k][m])) * sign(W_up[m][k]) * delta_m
+                delta.append(F_PRIME[f](a_k) * total)
+            deltas.insert(0, delta)
+        return deltas
+
+    return by_sample(one, a, [delta_L])
+
+
 def target_propagation_as_printed(B, a, delta_L, f):
     """§2.5: δ_l = f(B_{l+1} δ_{l+1}) − a_l."""
 
@@ -286,3 +330,169 @@ def prox_states(W, R, y0, h, f, descent, target, alpha, steps, gamma):
             new.append([h_i - rate * g_i for h_i, g_i in zip(h[layer], gradient, strict=True)])
         h = new
     return h
+
+
+# --- the forms of Inference Learning, and what its authors run --------------------------------------------------------
+
+
+def predicted_state(W, R, b, below, f, layer, last, order, on_input, at_output, biases):
+    """x, W x with a bias that is inside, and p of one layer (from 0), without R or b where they are None."""
+    after = order == "weights-after-activation"
+    x = each(F[f], below) if after and (layer > 0 or on_input) else below
+    x = x if R is None else times(R, x)
+    a = times(W, x)
+    if biases == "inside":
+        a = plus(a, b)
+    bends = not after and not (last and at_output == "identity")
+    p = each(F[f], a) if bends else a
+    if biases == "outside":
+        p = plus(p, b)
+    slopes = each(F_PRIME[f], a) if bends else [a_i**0 for a_i in a]
+    return x, a, p, slopes
+
+
+def forms_of(W, R, b, y0, h, f, *form):
+    """x, a, p and ψ′(a) of all layers."""
+    below, found = [y0, *h[:-1]], []
+    for layer in range(len(W)):
+        R_l, b_l = (part if part is None else part[layer] for part in (R, b))
+        found.append(predicted_state(W[layer], R_l, b_l, below[layer], f, layer, layer == len(W) - 1, *form))
+    return [list(part) for part in zip(*found, strict=True)]
+
+
+def energy_of_form(W, R, b, y0, h, f, form, precisions, decay):
+    """½ Σ π ‖h − p‖² + ½ λ Σ ‖h‖² of the hidden layers."""
+    _, _, p, _ = forms_of(W, R, b, y0, h, f, *form)
+    total = 0
+    for h_l, p_l, precision in zip(h, p, precisions, strict=True):
+        total += precision * sum(e_i**2 for e_i in minus(h_l, p_l))
+    return (total + decay * sum(sum(h_i**2 for h_i in h_l) for h_l in h[:-1])) / 2
+
+
+def gradient_of_form(W, R, b, y0, h, f, form, precisions, decay, layer, held=None):
+    """∂F/∂h of one hidden layer (from 0); predictions and slopes are those of `held`, if there is any."""
+    there = h if held is None else held
+    _, _, p, slopes = forms_of(W, R, b, y0, there, f, *form)
+    own, above = minus(h[layer], p[layer]), minus(h[layer + 1], p[layer + 1])
+    pull = transposed_times(W[layer + 1], [precisions[layer + 1] * u for u in both(slopes[layer + 1], above)])
+    pull = pull if R is None else transposed_times(R[layer + 1], pull)
+    if form[0] == "weights-after-activation":
+        pull = both(each(F_PRIME[f], there[layer]), pull)
+    return [precisions[layer] * e - q + decay * h_i for e, q, h_i in zip(own, pull, h[layer], strict=True)]
+
+
+def infer_form(W, R, b, y0, h, f, form, precisions, decay, steps, gammas, schedule, fixed):
+    """T steps over the hidden layers, of which each sees the moved ones but where all move at once."""
+    held, layers = (h if fixed else None), range(len(h) - 1)
+    order = {"all-at-once": layers, "bottom-up": layers, "top-down": layers[::-1]}[schedule]
+    for _ in range(steps):
+        before = h
+        for layer in order:
+            seen = before if schedule == "all-at-once" else h
+            g = gradient_of_form(W, R, b, y0, seen, f, form, precisions, decay, layer, held)
+            moved = [h_i - gammas[layer] * g_i for h_i, g_i in zip(seen[layer], g, strict=True)]
+            h = [*h[:layer], moved, *h[layer + 1 :]]
+    return h
+
+
+def updates_of_form(W, R, b, y0, h, f, form, precisions):
+    """ΔW and Δb of each layer, means over the samples; y0 and h are batches here."""
+    dW = [[[0] * len(W_l[0]) for _ in W_l] for W_l in W]
+    db = [[0] * len(W_l) for W_l in W]
+    for n, row in enumerate(y0):
+        at = [h_l[n] for h_l in h]
+        x, _, p, slopes = forms_of(W, R, b, row, at, f, *form)
+        for layer in range(len(W)):
+            e = [precisions[layer] * e_i for e_i in minus(at[layer], p[layer])]
+            inner = both(slopes[layer], e)
+            for i, u in enumerate(inner):
+                db[layer][i] += (u if form[3] == "inside" else e[i]) / len(y0)
+                for j, x_j in enumerate(x[layer]):
+                    dW[layer][i][j] += u * x_j / len(y0)
+    return dW, db
+
+
+def softmax(v):
+    powers = [math.exp(v_i - max(v)) for v_i in v]
+    return [power / sum(powers) for power in powers]
+
+
+def mixed(share, target, prediction):
+    return [share * t + (1 - share) * s for t, s in zip(target, softmax(prediction), strict=True)]
+
+
+def alonso_states(W, R, y0, h, t, f, form, steps, gamma_top, gamma_bot, factor):
+    """h_l += −γ_top e_l + γ_bot (…)ᵀ e_{l+1}, with e_L = c (t − softmax(p_L)); at the end also x, a and ψ′ ∘ e."""
+    for step in range(steps + 1):
+        x, a, p, slopes = forms_of(W, R, None, y0, h, f, *form)
+        e = [minus(h_l, p_l) for h_l, p_l in zip(h[:-1], p, strict=False)]
+        e.append([factor * (t_i - s_i) for t_i, s_i in zip(t, softmax(p[-1]), strict=True)])
+        if step == steps:
+            return h, x, a, [both(*pair) for pair in zip(slopes, e, strict=True)]
+        new = []
+        for layer in range(len(h) - 1):
+            down = transposed_times(R[layer + 1], transposed_times(W[layer + 1], both(slopes[layer + 1], e[layer + 1])))
+            if form[0] == "weights-after-activation":
+                down = both(each(F_PRIME[f], h[layer]), down)
+            new.append([
+                h_i - gamma_top * e_i + gamma_bot * d_i for h_i, e_i, d_i in zip(h[layer], e[layer], down, strict=True)
+            ])  # fmt: skip
+        h = [*new, h[-1]]
+
+
+AFTER_WEIGHTS = ("activation-after-weights", False, "identity", "none")
+ON_INPUT = ("weights-after-activation", True, "same", "none")
+
+
+def il_alonso(W, R, y0, a, y, target, f, share, steps, gamma_top, gamma_bot):
+    """δ of each layer, and x, a and errors that the weights learn from; one array a layer, with rows for samples."""
+
+    def one(a, y, y0, target):
+        start, t = [*y[:-1], a[-1]], mixed(share, target[0], a[-1])
+        h, x, ends, errors = alonso_states(W, R, y0[0], start, t, f, AFTER_WEIGHTS, steps, gamma_top, gamma_bot, 0.5)
+        deltas = [both(each(F_PRIME[f], a_l), minus(h_l, y_l)) for a_l, h_l, y_l in zip(a, h, y[:-1], strict=False)]
+        top = [(t_i - s_i) / 2 for t_i, s_i in zip(t, softmax(a[-1]), strict=True)]
+        return [*deltas, top, *x, *ends, *errors]
+
+    return in_four(by_sample(one, a, y, [y0], [target]), len(W))
+
+
+def il_prox_alonso(W, R, y0, target, f, alpha, steps, gamma_top, gamma_bot):
+    """As `il_alonso`; ν is a mean over all samples, ahead of the loop over them."""
+
+    def forward(row):
+        h = []
+        for layer in range(len(W)):
+            below = h[-1] if h else row
+            x, _, p, _ = predicted_state(W[layer], R[layer], None, below, f, layer, layer == len(W) - 1, *ON_INPUT)
+            h.append(p)
+        return h, x
+
+    nu = sum(sum(x_i**2 for x_i in forward(row)[1]) for row in y0) / len(y0)
+    share = nu * alpha / (1 + nu * alpha)
+
+    def one(y0, target):
+        start, _ = forward(y0[0])
+        t = mixed(share, target[0], start[-1])
+        h, x, ends, errors = alonso_states(W, R, y0[0], start, t, f, ON_INPUT, steps, gamma_top, gamma_bot, 1)
+        deltas = [minus(h_l, s_l) for h_l, s_l in zip(h[:-1], start, strict=False)]
+        return [*deltas, minus(t, softmax(start[-1])), *x, *ends, *errors]
+
+    return in_four(by_sample(one, [y0], [target]), len(W))
+
+
+def in_four(rows, layers):
+    return [rows[start : start + layers] for start in range(0, 4 * layers, layers)]
+
+
+def batch_nlms(x, delta, epsilon):
+    """E[δ xᵀ] / (E‖x‖² + 1 + ε)."""
+    count = len(x)
+    power = sum(sum(x_i**2 for x_i in row) for row in x) / count
+    return [
+        [
+            sum(d[i] * row[j] for d, row in zip(delta, x, strict=True)) / count / (power + 1 + epsilon)
+            for j in range(len(x[0]))
+        ]
+        for i in range(len(delta[0]))
+    ]

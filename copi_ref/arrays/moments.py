@@ -32,18 +32,17 @@ def off_diagonal_times(x: Array, R: Array, xp: Namespace) -> Array:
     return mean_outer(x, p) - mean_square(x, xp)[..., :, None] * R
 
 
-def unit_size(x: Array, axis: int | tuple[int, ...], xp: Namespace) -> tuple[Array, Array]:
-    """Return x/s and s: the largest |x| along `axis`, which stays as an axis of 1, where its square is out of range.
+def unit_size(x: Array, axis: int | tuple[int, ...], xp: Namespace) -> Array:
+    """Return s by which to divide x: the largest |x| along `axis`, which stays as an axis of 1, or 1.
 
-    s is 1 where squares of x are normal numbers with digits to spare, as nearly always; and where all x are 0.
+    It is 1 where squares of x are normal numbers with digits to spare, as nearly always; and where all x are 0.
     """
     largest = xp.max(xp.abs(x), axis=axis, keepdims=True)
     if is_exact(x):
-        return x, largest * 0 + 1
+        return largest * 0 + 1
     numbers = xp.finfo(x.dtype)
     low, high = math.sqrt(numbers.smallest_normal) / numbers.eps, math.sqrt(numbers.max)
-    size = xp.where(((largest >= low) & (largest <= high)) | (largest == 0), xp.ones_like(largest), largest)
-    return x / size, size
+    return xp.where(((largest >= low) & (largest <= high)) | (largest == 0), xp.ones_like(largest), largest)
 
 
 def is_half(x: Array) -> bool:

@@ -20,7 +20,7 @@ from copi_ref.experiments.presets import PAPER_METHODS
 from copi_ref.experiments.tables import as_csv, as_table, as_text
 from copi_ref.files import write_atomically
 
-IL_METHODS = ("bp-plain", "il-plain", "il-prox-plain")
+IL_METHODS = ("bp-plain", "il-plain", "il-proximal-plain")
 RATES = "0.01 0.1 1 2.5 10 100"  # of the stability experiment
 
 

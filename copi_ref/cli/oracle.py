@@ -9,26 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from copi_ref.arrays.backend import backend_name, load_backend, to_numpy
-from copi_ref.oracle.calling.named import TargetError, find_target
+from copi_ref.oracle.calling.named import TargetError, conventions_for, find_target
 from copi_ref.oracle.calling.program import Program, ProgramError
 from copi_ref.oracle.checks import check
-from copi_ref.oracle.contract.conventions import ALTERNATIVES, AS_PRINTED, LATERAL_GAINS, SAMPLES, Conventions
+from copi_ref.oracle.contract.conventions import AS_PRINTED, Conventions
 from copi_ref.oracle.contract.functions import FUNCTIONS
+from copi_ref.oracle.inference.conventions import THIS_LIBRARY, InferenceConventions
+from copi_ref.oracle.inference.explain import explain_inference
+from copi_ref.oracle.inference.functions import INFERENCE_FUNCTIONS
 from copi_ref.oracle.report.explain import as_text, explain
 from copi_ref.oracle.report.report import Report
 from copi_ref.oracle.rounding import PRECISIONS
-
-_CHOICES: dict[str, Any] = {
-    "samples": SAMPLES,
-    "lateral_gain": LATERAL_GAINS,
-    **{name: ALTERNATIVES[name] for name in ("lateral_rule", "credit", "activation", "output", "reduction")},
-}
 
 
 def add_commands(commands: Any) -> None:
     """Add the oracle's subcommands to those of `copi-ref`."""
     checker = commands.add_parser(
-        "check", help="say whether an implementation is COPI, and which mistake it is if not",
+        "check", help="say whether an implementation is COPI, or Inference Learning, and which mistake it is if not",
         description="Exit code 0: it is; 1: it is not; 2: it could not be checked.",
     )  # fmt: skip
     add = checker.add_argument
@@ -39,7 +36,14 @@ def add_commands(commands: Any) -> None:
     add("--backend", help="array library of its arguments (default: $COPI_REF_BACKEND, else numpy)")
     add("--device", help="where its arrays have to lie, as cuda:0 (default: the library's)")
     add("--seed", type=int, default=0, help="another seed draws other inputs (default 0)")
-    add("--only", action="append", choices=FUNCTIONS, default=[], metavar="FUNCTION", help="only this one; repeatable")
+    add(
+        "--only",
+        action="append",
+        choices=[*{**FUNCTIONS, **INFERENCE_FUNCTIONS}],
+        default=[],
+        metavar="FUNCTION",
+        help="only this one; repeatable",
+    )
     add("--expect-failure", action="append", default=[], metavar="FUNCTION=REASON", help="known to fail; repeatable")
     add("--json", action="store_true", help="print the report as JSON")
     add("--reproduce", action="store_true", help="print only code that shows the first failure")
@@ -54,11 +58,13 @@ def add_commands(commands: Any) -> None:
     vectors = commands.add_parser("vectors", help="the shipped test vectors, for implementations in other languages")
     actions = vectors.add_subparsers(required=True, metavar="ACTION")
     verify = actions.add_parser("verify", help="read the shipped vectors, compute them again, and show what differs")
-    verify.add_argument("--dir", type=Path, help="another folder than the shipped one")
+    verify.add_argument("--dir", type=Path, help="another folder than the shipped ones")
     verify.set_defaults(command=_verify)
     emit = actions.add_parser("emit", help="compute the vectors and write them to a folder")
     emit.add_argument("dir", type=Path, metavar="DIR")
     emit.set_defaults(command=_emit)
+    for action in (verify, emit):
+        action.add_argument("--inference", action="store_true", help="those of Inference Learning")
 
 
 def _seconds(text: str) -> float:
@@ -69,34 +75,42 @@ def _seconds(text: str) -> float:
 
 
 def _add_conventions(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("conventions", "what the implementation chose; by default Algorithm 1 as printed")
-    for field in fields(Conventions):
-        default = getattr(AS_PRINTED, field.name)
-        flag = "--" + field.name.replace("_", "-")
+    group = parser.add_argument_group(
+        "conventions",
+        "what the implementation chose; by default Algorithm 1 as printed, or Inference Learning as copi_ref has it. "
+        "What the values are: docs/oracle.md, docs/oracle_inference.md",
+    )
+    group.add_argument("--inference", action="store_true", help="of Inference Learning (predictive coding)")
+    for name in _NAMES:
+        flag, default = "--" + name.replace("_", "-"), _default(name)
         if isinstance(default, bool):
-            group.add_argument(flag, dest=field.name, action="store_true")
-        elif field.name in _CHOICES:
-            group.add_argument(flag, dest=field.name, choices=list(_CHOICES[field.name]), default=default)
+            group.add_argument(flag, dest=name, action="store_const", const="true")
         else:
-            group.add_argument(flag, dest=field.name, type=float, default=default, metavar="NUMBER")
+            group.add_argument(flag, dest=name, metavar="NAME" if isinstance(default, str) else "NUMBER")
 
 
-def _conventions(options: argparse.Namespace) -> Conventions:
-    try:
-        return Conventions(**{field.name: getattr(options, field.name) for field in fields(Conventions)})
-    except (ValueError, TypeError) as error:
-        raise TargetError(str(error)) from error
+_NAMES = list(dict.fromkeys(field.name for kind in (Conventions, InferenceConventions) for field in fields(kind)))
+"""Of all conventions, each once."""
+
+
+def _default(name: str) -> Any:
+    return getattr(AS_PRINTED, name, getattr(THIS_LIBRARY, name, None))
+
+
+def _conventions(options: argparse.Namespace, implementation: Any = None) -> Conventions | InferenceConventions:
+    texts = {name: getattr(options, name) for name in _NAMES if getattr(options, name) is not None}
+    return conventions_for(implementation, options.inference, texts)
 
 
 def _check(options: argparse.Namespace) -> int:
-    conventions = _conventions(options)
     expected = dict(_expected_failure(text) for text in options.expect_failure)
     xp = load_backend(options.backend or backend_name())
     if (options.target is None) == (options.program is None):
         raise TargetError("needs either PKG.MOD[:OBJ] or --command PROGRAM")
     try:
         # What the user's code prints must not get between the lines of a report.
-        with redirect_stdout(sys.stderr), _opened(options, conventions) as implementation:
+        with redirect_stdout(sys.stderr), _opened(options) as implementation:
+            conventions = implementation.conventions if options.program else _conventions(options, implementation)
             report = check(
                 implementation, conventions=conventions, precision=options.precision, expected_failures=expected,
                 only=tuple(options.only), xp=xp, device=options.device, seed=options.seed,
@@ -107,9 +121,9 @@ def _check(options: argparse.Namespace) -> int:
     return 0 if report.ok else 1
 
 
-def _opened(options: argparse.Namespace, conventions: Conventions) -> AbstractContextManager[Any]:
+def _opened(options: argparse.Namespace) -> AbstractContextManager[Any]:
     if options.program is not None:
-        return Program(options.program, conventions, options.timeout)
+        return Program(options.program, _conventions(options), options.timeout)
     return nullcontext(find_target(options.target))
 
 
@@ -129,7 +143,9 @@ def _expected_failure(text: str) -> tuple[str, str]:
 
 
 def _explain(options: argparse.Namespace) -> int:
-    sections = explain(_conventions(options))
+    conventions = _conventions(options)
+    told = explain_inference(conventions) if isinstance(conventions, InferenceConventions) else explain(conventions)
+    sections = {title: dict(part) for title, part in told.items()}
     if options.json:
         plain = {
             title: {
@@ -144,16 +160,23 @@ def _explain(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from copi_ref.oracle.vectors import SHIPPED, differences
+    from copi_ref.oracle.vectors import SETS, differences
 
-    found = differences(options.dir or SHIPPED)
-    print("\n".join(found.lines))
-    return 0 if found.ok else 1
+    if options.dir is not None:
+        found = [differences(options.dir, contents=SETS[_set_in(options)].contents)]
+    else:
+        found = [differences(one.folder, contents=one.contents) for one in SETS.values()]
+    print("\n".join(line for one in found for line in one.lines))
+    return 0 if all(one.ok for one in found) else 1
+
+
+def _set_in(options: argparse.Namespace) -> str:
+    return "inference_v1" if options.inference else "v1"
 
 
 def _emit(options: argparse.Namespace) -> int:
-    from copi_ref.oracle.vectors import emit
+    from copi_ref.oracle.vectors import SETS, emit
 
-    count = emit(options.dir)
+    count = emit(options.dir, SETS[_set_in(options)])
     print(f"{count} cases written to {options.dir}/")
     return 0

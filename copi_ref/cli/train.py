@@ -104,8 +104,9 @@ def _methods() -> str:
         f"the paper's methods: {', '.join(PAPER_METHODS)}",
         f"others: {', '.join(others)}",
         "copi-X learns with COPI's rule and sgd-X by gradient descent, both from the perturbations of X.",
-        "il and il-prox are Inference Learning by itself, with Adam; bp-plain, il-plain and il-prox-plain take plain "
-        "steps, for the figure of IL's stability: there --eta-w is α for il-prox-plain.",
+        "il-alonso, il-prox and il-prox-fast are Inference Learning as its authors run it; il and il-proximal are this "
+        "library's, with Adam; bp-plain, il-plain and il-proximal-plain take plain steps, for the figure of IL's "
+        "stability: there --eta-w is α for il-proximal-plain.",
         f"without R, and so without use for --eta-r: {', '.join(WITHOUT_R)}",
         "presets: paper (the text of arXiv 2203.13203), tmlr (the experiments of its later version), il (Inference "
         "Learning: hidden layers 256,256 or for cifar10 1024,1024,1024, one sample at a time), demo (for digits)",

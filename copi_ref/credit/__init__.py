@@ -8,23 +8,28 @@ import numpy as np
 
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array, Namespace, default_namespace, from_numpy
+from copi_ref.credit.alonso import AlonsoInferenceLearning, AlonsoProx
 from copi_ref.credit.backpropagation import backpropagation, backpropagation_through_batch_means
 from copi_ref.credit.difference_target_propagation import (
     DifferenceTargetPropagation,
     PreActivationDifferenceTargetPropagation,
 )
-from copi_ref.credit.direct_feedback_alignment import direct_feedback_alignment
+from copi_ref.credit.direct_feedback_alignment import direct_feedback_alignment, sign_direct_feedback_alignment
+from copi_ref.credit.direct_random_target_projection import direct_random_target_projection
 from copi_ref.credit.feedback_alignment import feedback_alignment
 from copi_ref.credit.gait_prop import GaitProp, RenormalizedGaitProp
 from copi_ref.credit.inference_learning import InferenceLearning, ProximalInferenceLearning
 from copi_ref.credit.inverse_model import LearnsInverse
 from copi_ref.credit.node_perturbation import NodePerturbation
+from copi_ref.credit.sign_symmetric import sign_symmetric_feedback, sign_symmetric_feedback_with_magnitudes
 from copi_ref.credit.target_propagation import TargetPropagation, target_propagation_as_printed
 from copi_ref.network import check_sizes, xavier_normal
 from copi_ref.task import CreditMethod
 
 __all__ = [
     "CREDIT",
+    "AlonsoInferenceLearning",
+    "AlonsoProx",
     "CreditName",
     "DifferenceTargetPropagation",
     "GaitProp",
@@ -37,9 +42,13 @@ __all__ = [
     "backpropagation",
     "backpropagation_through_batch_means",
     "direct_feedback_alignment",
+    "direct_random_target_projection",
     "feedback_alignment",
     "find_credit",
     "init_feedback",
+    "sign_direct_feedback_alignment",
+    "sign_symmetric_feedback",
+    "sign_symmetric_feedback_with_magnitudes",
     "target_propagation_as_printed",
 ]
 
@@ -47,6 +56,10 @@ CreditName = Literal[
     "bp",
     "fa",
     "dfa",
+    "sdfa",
+    "drtp",
+    "sign-symmetric",
+    "sign-symmetric-magnitudes",
     "tp-printed",
     "tp",
     "dtp",
@@ -55,7 +68,10 @@ CreditName = Literal[
     "gait-renormalized",
     "node",
     "il",
+    "il-alonso",
     "il-prox",
+    "il-prox-fast",
+    "il-proximal",
     "bp-batch-mean",
 ]
 
@@ -63,6 +79,10 @@ CREDIT: dict[str, CreditMethod] = {
     "bp": backpropagation,
     "fa": feedback_alignment,
     "dfa": direct_feedback_alignment,
+    "sdfa": sign_direct_feedback_alignment,
+    "drtp": direct_random_target_projection,
+    "sign-symmetric": sign_symmetric_feedback,
+    "sign-symmetric-magnitudes": sign_symmetric_feedback_with_magnitudes,
     "tp-printed": target_propagation_as_printed,
     "tp": TargetPropagation(),
     "dtp": DifferenceTargetPropagation(),
@@ -71,7 +91,10 @@ CREDIT: dict[str, CreditMethod] = {
     "gait-renormalized": RenormalizedGaitProp(),
     "node": NodePerturbation(),
     "il": InferenceLearning(),
-    "il-prox": ProximalInferenceLearning(),
+    "il-alonso": AlonsoInferenceLearning(),
+    "il-prox": AlonsoProx(),
+    "il-prox-fast": AlonsoProx(steps=12, gamma_top=0),
+    "il-proximal": ProximalInferenceLearning(),
     "bp-batch-mean": backpropagation_through_batch_means,
 }
 """Credit methods by name."""
@@ -86,7 +109,8 @@ def init_feedback(
 ) -> tuple[Array, ...] | None:
     """Draw the feedback weights with which a method starts, Xavier-normal, or return None if it has none.
 
-    B_2 … B_L: B_{l+1} is (K_l, K_{l+1}); for direct feedback alignment (K_l, K_L).
+    B_2 … B_L: B_{l+1} is (K_l, K_{l+1}); for direct feedback alignment, sDFA and direct random target projection
+    (K_l, K_L).
 
     Args:
         method: a name in `CREDIT`, or a credit method itself.
@@ -109,11 +133,14 @@ def init_feedback(
     return tuple(from_numpy(xavier_normal(*shape, rng), xp, dtype) for shape in shapes)
 
 
+_FROM_THE_OUTPUT = (direct_feedback_alignment, sign_direct_feedback_alignment, direct_random_target_projection)
+_LAYER_BY_LAYER = (feedback_alignment, sign_symmetric_feedback_with_magnitudes, target_propagation_as_printed)
+
+
 def _feedback_shapes(method: CreditMethod, sizes: tuple[int, ...]) -> list[tuple[int, int]] | None:
-    if method is direct_feedback_alignment:
+    if method in _FROM_THE_OUTPUT:
         return [(units, sizes[-1]) for units in sizes[1:-1]]
-    layer_by_layer = method in (feedback_alignment, target_propagation_as_printed)
-    if layer_by_layer or isinstance(method, LearnsInverse | DifferenceTargetPropagation):
+    if method in _LAYER_BY_LAYER or isinstance(method, LearnsInverse | DifferenceTargetPropagation):
         return list(itertools.pairwise(sizes[1:]))
     return None
 

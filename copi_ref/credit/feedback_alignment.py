@@ -22,7 +22,15 @@ def feedback_alignment(params: Params, trace: Trace, task: Task) -> tuple[Array,
     Raises:
         TypeError, ValueError: the target or the feedback weights are missing or don't fit the trace.
     """
-    feedback = required_feedback(params, task, "feedback alignment")
+    return through(required_feedback(params, task, "feedback alignment"), params, trace, task)
+
+
+def through(feedback: tuple[Array, ...], params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
+    """Return δ of all layers, sent down through feedback weights layer by layer.
+
+    Raises:
+        TypeError, ValueError: the target or the feedback weights don't fit the trace.
+    """
     deltas = [output_perturbation(params, trace, task)]
     for B, a in zip(reversed(feedback), trace.a[-2::-1], strict=True):
         deltas.append(fed_back(deltas[-1], B, a, task.activation))

@@ -44,7 +44,8 @@ def learn_inverse(feedback: tuple[Array, ...], trace: Trace, eta_b: Any) -> tupl
     learnt = []
     for B, a, y in zip(feedback, trace.a[:-1], trace.y[1:], strict=True):
         xp = checks.arrays(a=(a, "NK"), y=(y, "NM"), B=(B, "KM"))
-        u, size = unit_size(wide(y), (-2, -1), xp)
+        size = unit_size(wide(y), (-2, -1), xp)
+        u = wide(y) / size
         power = xp.sum(mean_square(u, xp), axis=-1, keepdims=True)[..., None]
         step = mean_outer(wide(a - apply(B, y)), u) / xp.where(power == 0, power + 1, power) / size
         learnt.append(B + checks.coefficient("eta_b", eta_b, B) * narrow(step, B))

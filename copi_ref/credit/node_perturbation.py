@@ -7,7 +7,7 @@ from copi_ref.arrays.backend import Array
 from copi_ref.arrays.products import apply
 from copi_ref.credit.noise import check_generators, normal_noise
 from copi_ref.network import Params, Trace, decorrelated
-from copi_ref.task import OUTPUTS, Task
+from copi_ref.task import OUTPUTS, Task, output_function
 
 
 @dataclass(frozen=True)
@@ -15,9 +15,7 @@ class NodePerturbation:
     """δ_l = −(ℓ(a + ξ) − ℓ(a)) ξ_l / σ², with noise ξ ~ N(0, σ²) in all pre-activations of all layers at once.
 
     To first order in σ its mean is −dℓ/da_l, and the variance of its component i is ‖g‖² + g_i², where g is the
-    gradient with respect to the pre-activations of all layers together. δ_L is an estimate too. With
-    ``output="pre-activation"`` it estimates the gradient itself, without the factor f′(a_L) that the other methods
-    keep there.
+    gradient with respect to the pre-activations of all layers together. δ_L is an estimate too.
 
     Noise is drawn on the host from ``task.rng``, a (…, N, K_l) array per layer, the lowest first; with a tuple of
     generators network s of an ensemble (S, N, K_l) draws from the s-th.
@@ -39,12 +37,14 @@ class NodePerturbation:
 
         Raises:
             TypeError: exact arrays (noise is not rational), or ``task.rng`` is no Generator.
-            ValueError: the target doesn't fit the trace.
+            ValueError: the target doesn't fit the trace, or ``output="pre-activation"``, whose δ_L is the gradient
+                of no loss.
         """
         checks.same_length(trace=(trace.a, len(params.W)))
         check_generators(task.rng)
         checks.not_exact("node perturbation", trace.a[-1])
-        predict = checks.choice("output", task.output, OUTPUTS)
+        output_function(task, "node perturbation")
+        predict = OUTPUTS[task.output]
         assert task.rng is not None  # checked above
         noises = [normal_noise(a, self.sigma, task.rng) for a in trace.a]
         noisy = _forward_with(params, trace, noises, task)

@@ -3,7 +3,7 @@
 import hashlib
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import environment
+from copi_ref.credit import find_credit
 from copi_ref.data.dataset import Dataset
 from copi_ref.experiments.presets import WITHOUT_R, Experiment, PresetName, changed, experiment
 from copi_ref.recipe import Recipe
@@ -75,6 +76,7 @@ class Plan:
             "hidden": list(settings.hidden),
             "overrides": self.changes,
             "recipe": described(settings.recipe, self.epochs),
+            "rules": rules(settings.recipe),
             **surroundings,
         }
 
@@ -95,6 +97,12 @@ def described(recipe: Recipe, epochs: int) -> dict[str, Any]:
             value = value.name
         words[one.name] = value if isinstance(value, (int, float, str, list)) else repr(value)
     return words
+
+
+def rules(recipe: Recipe) -> dict[str, str]:
+    """Say which credit method the name in a recipe stands for, with its settings: a name may come to mean another."""
+    credit: Any = find_credit(recipe.credit)
+    return {"credit": repr(credit) if is_dataclass(credit) else str(getattr(credit, "__qualname__", credit))}
 
 
 def fingerprint(dataset: Dataset) -> str:
@@ -126,9 +134,29 @@ def revision() -> str | None:
 
 def different_settings(there: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
     """Name the settings, and the data, in which two configurations differ, and how; none: it is the same run."""
-    ignored = ("environment", "revision", "resumed_by")
+    ignored = ("environment", "revision", "resumed_by", *(() if "rules" in there else ("rules",)))
     one, other = ({key: value for key, value in each.items() if key not in ignored} for each in (there, asked))
-    return _differences(one, other)
+    return _differences(one, other) + ([] if "rules" in there else _renamed(there, asked))
+
+
+RENAMED = {
+    "credit": {
+        "gait": "RenormalizedGaitProp, now 'gait-renormalized'",
+        "dtp": "PreActivationDifferenceTargetPropagation, now 'dtp-pre-activation'",
+        "il-prox": "ProximalInferenceLearning, now 'il-proximal'",
+    },
+    "lateral_rule": {"whitening": "RowWhitening, now 'whitening-rows'"},
+}
+"""What names in recipes meant before runs recorded their `rules`."""
+
+
+def _renamed(there: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    """Name the rules that a run without recorded `rules` may have been made with, where names mean others by now."""
+    return [
+        f"{field} {name!r} may have meant {RENAMED[field][name]}, as the run does not record its rules"
+        for field in RENAMED
+        if (name := there.get("recipe", {}).get(field)) in RENAMED[field] and "rules" in asked
+    ]
 
 
 def different_bits(there: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from copi_ref.arrays import checks
-from copi_ref.credit import CREDIT, ProximalInferenceLearning
+from copi_ref.credit import CREDIT, NodePerturbation, ProximalInferenceLearning, find_credit
 from copi_ref.data.dataset import Dataset
 from copi_ref.decorrelation import LATERAL_RULES
 from copi_ref.kept_diagonal import BatchCentring
-from copi_ref.losses import half_quadratic, quadratic
+from copi_ref.losses import half_quadratic, quadratic, softmax_cross_entropy
 from copi_ref.optimizers import Adam, adam, adam_tmlr, plain
 from copi_ref.recipe import Recipe
 from copi_ref.subsampling import Subsampled
@@ -28,6 +28,8 @@ _NO_LATERAL: dict[str, Any] = {"lateral_rule": "none", "eta_r": 0, "error_scale"
 
 _INFERENCE_LEARNING = {"states": "inferred", "optimizer": adam, "eta_w": 1e-3, **_NO_LATERAL}
 
+_ALONSO = {"states": "inferred", "output": "linear", "loss": softmax_cross_entropy, "optimizer": plain, **_NO_LATERAL}
+
 _OTHERS = [credit for credit in CREDIT if not credit.startswith("bp")]
 
 METHODS: dict[str, dict[str, Any]] = {
@@ -38,14 +40,17 @@ METHODS: dict[str, dict[str, Any]] = {
     **{f"copi-{credit}": {"credit": credit, "weight_rule": "copi"} for credit in _OTHERS if credit != "fa"},
     **{f"sgd-{credit}": {"credit": credit, "weight_rule": "sgd"} for credit in _OTHERS},
     "il": {"credit": "il", "weight_rule": "sgd", **_INFERENCE_LEARNING},
-    "il-prox": {"credit": "il-prox", "weight_rule": "nlms", **_INFERENCE_LEARNING},
+    "il-proximal": {"credit": "il-proximal", "weight_rule": "nlms", **_INFERENCE_LEARNING},
+    "il-alonso": {"credit": "il-alonso", "weight_rule": "sgd", **_ALONSO},
+    "il-prox": {"credit": "il-prox", "weight_rule": "nlms-batch", **_ALONSO, "eta_w": 1},
+    "il-prox-fast": {"credit": "il-prox-fast", "weight_rule": "nlms-batch", **_ALONSO, "eta_w": 1},
     "bp-kept-diagonal": {
         "credit": "bp-batch-mean", "weight_rule": "sgd", "lateral_rule": "kept-diagonal", "lateral_gain": "norms",
         "centring": BatchCentring(), "eta_r": 1e-5,
     },
     "bp-plain": {"credit": "bp", "weight_rule": "sgd", **_NO_LATERAL},
     "il-plain": {"credit": "il", "weight_rule": "sgd", "states": "inferred", "optimizer": plain, **_NO_LATERAL},
-    "il-prox-plain": {
+    "il-proximal-plain": {
         "credit": ProximalInferenceLearning(), "weight_rule": "nlms", "states": "inferred", "optimizer": plain,
         "eta_w": 1, **_NO_LATERAL,
     },
@@ -53,12 +58,14 @@ METHODS: dict[str, dict[str, Any]] = {
 """What each method changes in a preset's recipe; `bp-adam` has the preset's own Adam besides.
 
 `copi-X` and `sgd-X` take δ from the credit method X, and learn with COPI's rule or gradient descent on decorrelated
-inputs (`sgd-bp` is called `bp-decorrelated`). `il` and `il-prox` are Inference Learning by itself: its own update, from
-the inferred states, without R, and with Adam, as its paper does for batches of more than one sample. Like `bp-adam`
-they wait while in other methods only R learns, so that W learns equally long in all. `bp-kept-diagonal` is the rule of
-Ahmad 2024 with its gain, its centring and its own η_R (`copi_ref.KeptDiagonal`). The three
-`…-plain` take plain steps without R: the explicit one of gradient descent, IL's, and the implicit one, to which IL-prox
-comes close; the learning rate of `il-prox-plain` is α (see `changed`).
+inputs (`sgd-bp` is called `bp-decorrelated`). `il-alonso`, `il-prox` and `il-prox-fast` are what the authors of Alonso
+et al. 2022 run, with their own updates, output and loss, plain steps and no R. `il` and `il-proximal` are the forms of
+this library: their own updates, from the inferred states, without R, and with Adam, as the paper does for batches of
+more than one sample. Like `bp-adam` they all wait while in other methods only R learns, so that W learns equally
+long in all.
+`bp-kept-diagonal` is the rule of Ahmad 2024 with its gain, its centring and its own η_R (`copi_ref.KeptDiagonal`). The
+three `…-plain` take plain steps without R: the explicit one of gradient descent, `il`'s, and the implicit one, to which
+`il-proximal` comes close; the learning rate of `il-proximal-plain` is α (see `changed`).
 """
 
 WITHOUT_R = tuple(method for method, changes in METHODS.items() if changes.get("lateral_rule") == "none")
@@ -95,14 +102,20 @@ def experiment(preset: "PresetName", method: str, dataset: str) -> Experiment:
     make = checks.choice("preset", preset, PRESETS)
     changes = checks.choice("method", method, METHODS)
     settings, baseline = make(dataset)
-    recipe = replace(settings.recipe, **changes)
+    recipe = replace(settings.recipe, **{**_with_loss(changes["credit"], settings.recipe), **changes})
     if method == "bp-adam":
         recipe = replace(recipe, **baseline)
     return Experiment(settings.hidden, recipe)
 
 
+def _with_loss(credit: Any, settings: Recipe) -> dict[str, Any]:
+    """Return the output for methods that go by a loss: under a preset's "pre-activation" it is that of a linear one."""
+    goes_by_loss = isinstance(find_credit(credit), NodePerturbation | ProximalInferenceLearning)
+    return {"output": "linear"} if goes_by_loss and settings.output == "pre-activation" else {}
+
+
 def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
-    """Return a recipe with other settings, where the learning rate of IL-prox by itself is α and not η_W.
+    """Return a recipe with other settings, where the learning rate of `il-proximal-plain` is α and not η_W.
 
     Its step is W + 1 · ΔW, with α in the energy that its states come from: a rate `eta_w` goes to ``credit.alpha``. A
     `lateral_rule` is a name in `LATERAL`.
@@ -115,7 +128,7 @@ def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
         changes["lateral_rule"] = checks.choice("lateral_rule", changes["lateral_rule"], LATERAL)
     if isinstance(recipe.credit, ProximalInferenceLearning) and "eta_w" in changes:
         alpha = changes.pop("eta_w")
-        checks.positive_number("eta_w, here α of IL-prox,", alpha)
+        checks.positive_number("eta_w, here α of proximal IL,", alpha)
         changes["credit"] = replace(recipe.credit, alpha=alpha)
     return replace(recipe, **changes)
 

@@ -13,6 +13,10 @@ from copi_ref.oracle.calling.calling import Caller
 from copi_ref.oracle.calling.fresh import fresh_copies
 from copi_ref.oracle.contract.conventions import AS_PRINTED, Conventions
 from copi_ref.oracle.contract.functions import FUNCTIONS, Function, FunctionName
+from copi_ref.oracle.inference.checks import check_functions
+from copi_ref.oracle.inference.conventions import InferenceConventions
+from copi_ref.oracle.inference.functions import INFERENCE_FUNCTIONS, InferenceFunctionName
+from copi_ref.oracle.inference.reading import InferenceReader
 from copi_ref.oracle.inputs.cases import draw_cases, kinds
 from copi_ref.oracle.inputs.drawing import EXACT, ROUNDING, is_narrow
 from copi_ref.oracle.judging.comparison import Outcome, catches, run_case
@@ -29,10 +33,10 @@ from copi_ref.oracle.rounding import PRECISIONS, Precision, PrecisionName
 def check(
     implementation: Any,
     *,
-    conventions: Conventions = AS_PRINTED,
+    conventions: Conventions | InferenceConventions = AS_PRINTED,
     precision: PrecisionName = "float64",
     expected_failures: Mapping[str, str] | None = None,
-    only: tuple[FunctionName, ...] = (),
+    only: tuple[FunctionName | InferenceFunctionName, ...] = (),
     xp: Namespace | None = None,
     device: Any = None,
     seed: int = 0,
@@ -62,6 +66,10 @@ def check(
     """
     expected = dict(expected_failures or {})
     format_ = _checked(conventions, precision, expected, only, seed)
+    if isinstance(conventions, InferenceConventions):
+        return _of_inference(
+            implementation, conventions, format_, expected, only, _usable(xp, format_, device), device, seed
+        )
     conventions = replace(conventions, slope=float(conventions.slope))  # a Fraction is for exact vectors alone
     fresh = fresh_copies(implementation)
     caller = Caller(implementation, conventions, format_, _usable(xp, format_, device), device, fresh)
@@ -78,21 +86,45 @@ def check(
 
 
 def _checked(
-    conventions: Conventions, precision: str, expected: dict[str, str], only: tuple[str, ...], seed: int
+    conventions: Conventions | InferenceConventions,
+    precision: str,
+    expected: dict[str, str],
+    only: tuple[str, ...],
+    seed: int,
 ) -> Precision:
     """Check what `check` was told, and return the precision."""
-    if not isinstance(conventions, Conventions):
-        raise TypeError(f"conventions is {conventions!r}: needs a copi_ref.oracle.Conventions")
+    if not isinstance(conventions, (Conventions, InferenceConventions)):
+        raise TypeError(f"conventions is {conventions!r}: needs copi_ref.oracle.Conventions or InferenceConventions")
     if isinstance(only, str):
         raise TypeError(f"only is {only!r}: needs a tuple of names, as ({only!r},)")
+    table: Mapping[str, Any] = INFERENCE_FUNCTIONS if isinstance(conventions, InferenceConventions) else FUNCTIONS
     for name in (*expected, *only):
-        checks.choice("a function's name", name, FUNCTIONS)
+        checks.choice("a function's name", name, table)
     for name, reason in expected.items():
         if not (isinstance(reason, str) and reason.strip()):
             raise ValueError(f"expected_failures[{name!r}] is {reason!r}: needs the reason")
     checks.whole_number("seed", seed, minimum=0)
     found: Precision = checks.choice("precision", precision, PRECISIONS)
     return found
+
+
+def _of_inference(
+    implementation: Any,
+    conventions: InferenceConventions,
+    precision: Precision,
+    expected: dict[str, str],
+    only: tuple[str, ...],
+    xp: Namespace,
+    device: Any,
+    seed: int,
+) -> Report:
+    """Say whether an implementation is Inference Learning by its conventions."""
+    fresh = fresh_copies(implementation)
+    caller = Caller(implementation, conventions, precision, xp, device, fresh, read_by=InferenceReader)
+    found = check_functions(caller, conventions, only, seed)
+    by_name = {name: [result for result in found if result.check == name] for name in INFERENCE_FUNCTIONS}
+    results = [one for name, mine in by_name.items() for one in _as_expected(mine, expected.get(name))]
+    return Report(tuple(results), conventions, precision.name, library_name(caller), only)
 
 
 def _usable(xp: Namespace | None, precision: Precision, device: Any) -> Namespace:
@@ -135,7 +167,7 @@ def _check_function(
     if not caller.has(function.name):
         return [Result(function.name, "", function.equation, NOT_IMPLEMENTED)]
     cases = draw_cases(function, caller.conventions, caller.precision, seed)
-    if not cases:
+    if not cases or _is_ruled_out(function, caller.conventions):
         return [Result(function.name, "", function.equation, NOT_CHECKED)]
     start = len(caller.history)
     outcomes = [run_case(caller, function, case) for case in cases]
@@ -157,6 +189,12 @@ def _check_function(
     if function.name == "step" and tiers[ROUNDING] and not is_narrow(caller.precision):
         results.append(_steps(caller, seed, passed, known, found))
     return results
+
+
+def _is_ruled_out(function: Function, conventions: Conventions) -> bool:
+    """Whether the equation is none of what was chosen."""
+    ruled_out = {"decorrelation_update": not conventions.has_R, "copi_update": conventions.weight_rule != "copi"}
+    return ruled_out.get(function.name, False)
 
 
 # --- results ----------------------------------------------------------------------------------------------------------

@@ -15,6 +15,8 @@ from copi_ref.oracle.calling.calling import has
 from copi_ref.oracle.calling.named import TargetError, conventions_from_text, find_target
 from copi_ref.oracle.checks import check
 from copi_ref.oracle.contract.functions import FUNCTIONS, FunctionName
+from copi_ref.oracle.inference.conventions import InferenceConventions
+from copi_ref.oracle.inference.functions import INFERENCE_FUNCTIONS
 from copi_ref.oracle.report.report import NOT_IMPLEMENTED, OracleError, Report
 from copi_ref.oracle.rounding import PRECISIONS
 
@@ -28,6 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--copi-conventions", default="", metavar="NAME=VALUE,…", help="as lateral_rule=left,slope=0.01"
     )  # fmt: skip
+    group.addoption("--copi-inference", action="store_true", help="it is Inference Learning (predictive coding)")
 
 
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -38,18 +41,21 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
     try:
         implementation = find_target(name)
         settings = {
-            "conventions": conventions_from_text(config.getoption("--copi-conventions")),
+            "conventions": conventions_from_text(
+                config.getoption("--copi-conventions"), implementation, config.getoption("--copi-inference")
+            ),
             "precision": config.getoption("--copi-precision"),
         }
         backend = config.getoption("--copi-backend")
         settings |= {"xp": load_backend(backend)} if backend else {}
     except (TargetError, ValueError, TypeError) as error:
         raise pytest.UsageError(str(error)) from error
-    if not any(has(implementation, function) for function in FUNCTIONS):
-        raise pytest.UsageError(f"{name} has none of {', '.join(FUNCTIONS)}: name the module or object that has them")
+    functions = [*(INFERENCE_FUNCTIONS if isinstance(settings["conventions"], InferenceConventions) else FUNCTIONS)]
+    if not any(has(implementation, function) for function in functions):
+        raise pytest.UsageError(f"{name} has none of {', '.join(functions)}: name the module or object that has them")
     items += [
         CopiItem.from_parent(session, name=f"{name}::{function}", function=function, run=(implementation, settings))
-        for function in FUNCTIONS
+        for function in functions
     ]
 
 

@@ -299,6 +299,16 @@ class TrackedNamespace:
         )
 
     @staticmethod
+    def sign(x: Tracked) -> Tracked:
+        """Signs of the reference's own values: where rounding decides, inputs are drawn again."""
+        return Tracked(np.sign(x.value), np.ones_like(x.magnitude), 0, 0, 1.0, max(1.0, x.largest))
+
+    @staticmethod
+    def abs(x: Tracked) -> Tracked:
+        """Absolute values."""
+        return x._like(np.abs(x.value), x.magnitude)
+
+    @staticmethod
     def astype(x: HostArray, dtype: Any) -> Tracked:
         """Numbers 0 and 1 of a condition."""
         return tracked(x.astype(dtype))
@@ -399,3 +409,24 @@ def smooth(f: Callable[[HostArray], HostArray], a: Tracked, size: float, slope: 
     value, roundings = f(a.value), a.roundings + SMOOTH_ROUNDINGS
     magnitude = (a.roundings * slope * a.magnitude + SMOOTH_ROUNDINGS * size) / roundings
     return Tracked(value, np.maximum(magnitude, np.abs(value)), roundings, a.products, quantum=0.0, largest=np.inf)
+
+
+def softmax(a: Tracked) -> Tracked:
+    """Return the softmax over units, with what every way of writing it may round.
+
+    With A the largest M_a of a sample, an error of e in each a moves s = softmax(a) by at most 2 s_i (1 − s_i) e: its
+    derivative is s_i (1 − s_i) on the diagonal and −s_i s_j beside it. So do e = c_a u A and what is rounded where the
+    maximum is taken from a, 2 u A. An exponential of a − log Σ has an argument of up to 2 A + log K, whose rounding
+    multiplies s_i; sums over K units, their inverse, exponential and logarithm round K + 16 times at most. With c =
+    c_a + K + 16 all is within γ(c u) M for M = s (2 (1 − s)(c_a + 2) A + 2 A + K + 16)/c; and M has to be at least s.
+    """
+    e = np.exp(a.value - a.value.max(axis=-1, keepdims=True))
+    s = e / e.sum(axis=-1, keepdims=True)
+    own = a.shape[-1] + SOFTMAX_ROUNDINGS
+    roundings, largest = a.roundings + own, a.magnitude.max(axis=-1, keepdims=True)
+    magnitude = s * (2 * (1 - s) * (a.roundings + 2) * largest + 2 * largest + own) / roundings
+    return Tracked(s, np.maximum(magnitude, s), roundings, a.products, quantum=0.0, largest=np.inf)
+
+
+SOFTMAX_ROUNDINGS = 16
+"""Of an exponential, a logarithm, a division and what comes between, besides those of the sum over units."""

@@ -12,7 +12,7 @@ from copi_ref.arrays.products import apply
 from copi_ref.credit import backpropagation
 from copi_ref.learning_rules import sgd_update
 from copi_ref.network import Params, forward
-from copi_ref.task import Task
+from copi_ref.task import OUTPUTS, Task, output_function
 from copi_ref.to_convergence.inference import host_params
 from copi_ref.to_convergence.minimise import NotConvergedError, minimise_arrays, on_host
 
@@ -73,19 +73,19 @@ def implicit_sgd_step(params: Params, y0: Array, task: Task, alpha: float, toler
 
     Raises:
         TypeError, ValueError: arrays that don't fit the network, exact arrays, an ensemble, α not above 0, or
-            ``output="pre-activation"``, where δ is not the gradient of the loss.
+            ``output="pre-activation"``, whose δ_L is the gradient of no loss.
         NotConvergedError: no such weights were found; `point` holds the network at the best ones.
     """
     checks.positive_number("alpha", alpha)
     checks.arrays(y0=(y0, "NK"))
     checks.not_exact("implicit_sgd_step", y0)
-    if task.output != "activation":
-        raise ValueError(f"output is {task.output!r}: needs 'activation', where δ is the gradient of the loss")
+    output_function(task, "an implicit step")
+    predict = OUTPUTS[task.output]
     for name, array in (("W of the last layer", params.W[-1]), ("y0", y0)):
         if array.ndim != 2:
             raise ValueError(f"{name} has shape {tuple(array.shape)}: needs one network and one batch")
     start, (host_y0, target) = host_params(params), on_host((y0, task.target))
-    host_task = Task(target, task.loss, task.activation)
+    host_task = Task(target, task.loss, task.activation, output=task.output)
 
     def value_and_gradient(W: tuple[HostArray, ...]) -> tuple[Any, tuple[HostArray, ...]]:
         """α L + ½‖θ − θ_b‖² and its gradient θ − θ_b + α ∇L: in units of θ, whatever α is."""
@@ -96,7 +96,7 @@ def implicit_sgd_step(params: Params, y0: Array, task: Task, alpha: float, toler
         layers = zip(shifts, trace.x, deltas, strict=True)
         gradient = tuple(shift - alpha * sgd_update(x, delta) for shift, x, delta in layers)
         distance = sum((shift * shift).sum() for shift in shifts)
-        return alpha * np.mean(task.loss(trace.y[-1], target)) + distance / 2, gradient
+        return alpha * np.mean(task.loss(predict(trace), target)) + distance / 2, gradient
 
     try:
         return replace(params, W=minimise_arrays(value_and_gradient, params.W, tolerance))

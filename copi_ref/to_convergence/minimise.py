@@ -8,11 +8,11 @@ import numpy as np
 from copi_ref.arrays.backend import Array, HostArray, device_of, from_numpy, namespace, to_numpy
 
 _ITERATIONS = 20_000
-_DENSE = 1000  # above so many unknowns a full Jacobian is not formed
+DENSE = 1000  # above so many unknowns a full Jacobian is not formed
 
 
 class NotConvergedError(RuntimeError):
-    """A minimiser did not reach its tolerance: at a kink of f, or where rounding is larger than the tolerance.
+    """A minimiser did not reach its tolerance, as where rounding is larger than it.
 
     `point` holds the best point found, as the function that raised it would have returned it, and `residual` is the
     largest entry of the gradient there.
@@ -82,19 +82,28 @@ def minimise(
     def gradient(point: HostArray) -> HostArray:
         return value_and_gradient(point)[1]
 
-    options = {"gtol": tolerance, "ftol": 0, "maxiter": _ITERATIONS, "maxfun": _ITERATIONS, "maxcor": 30}
-    best = optimize.minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", options=options).x
-    if _largest(gradient(best)) > tolerance and best.size <= _DENSE:
+    best = descend(value_and_gradient, start, tolerance)
+    if largest(gradient(best)) > tolerance and best.size <= DENSE:
         polished = optimize.root(gradient, best, method="hybr", options={"xtol": 1e-15}).x
         # A root of the gradient may be a saddle or a top: it counts only if it is no higher, up to rounding.
         low, here = value_and_gradient(polished)[0], value_and_gradient(best)[0]
-        if _largest(gradient(polished)) < _largest(gradient(best)) and low <= here + 1e-9 * abs(here):
+        if largest(gradient(polished)) < largest(gradient(best)) and low <= here + 1e-9 * abs(here):
             best = polished
-    residual = _largest(gradient(best))
+    residual = largest(gradient(best))
     if not residual <= tolerance:
         message = f"the gradient's largest entry is {residual:.3g}: needs at most the tolerance, {tolerance:.3g}"
         raise NotConvergedError(message, best, residual)
     return np.asarray(best)
+
+
+def descend(
+    value_and_gradient: Callable[[HostArray], tuple[float, HostArray]], start: HostArray, tolerance: float
+) -> HostArray:
+    """Return where L-BFGS ends: at the tolerance, or where its line search finds no lower value."""
+    from scipy import optimize
+
+    options = {"gtol": tolerance, "ftol": 0, "maxiter": _ITERATIONS, "maxfun": _ITERATIONS, "maxcor": 30}
+    return np.asarray(optimize.minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", options=options).x)
 
 
 def on_host(arrays: tuple[Array, ...]) -> tuple[HostArray, ...]:
@@ -102,5 +111,6 @@ def on_host(arrays: tuple[Array, ...]) -> tuple[HostArray, ...]:
     return tuple(to_numpy(array).astype(np.float64) for array in arrays)
 
 
-def _largest(gradient: HostArray) -> float:
-    return float(np.abs(gradient).max())
+def largest(gradient: HostArray) -> float:
+    """Return the largest entry in size, 0 of none."""
+    return float(np.abs(gradient).max(initial=0))

@@ -27,8 +27,7 @@ def linear_layer(seed):
 def il_step(x, W, target):
     """Standard IL of one linear layer, whose one state is clamped to the target."""
     params = copi.Params((W,), (identity(3),))
-    trace = copi.forward(params, x, copi.identity)
-    (update,) = il_update(predictions(params, trace, (target,), copi.identity))
+    (update,) = il_update(predictions(params, x, (target,), copi.identity))
     return update
 
 
@@ -50,20 +49,20 @@ def moved(params, updates, rate=1):
 
 
 def prox(params, y0, task, alpha, steps=None):
-    """The network after IL-prox's step: from converged states, or after some steps of inference."""
+    """The network after proximal IL's step: from converged states, or after some steps of inference."""
     trace = copi.forward(params, y0, task.activation)
     if steps is None:
-        h = copi.infer_prox_to_convergence(params, trace, trace.a, task, alpha, 1e-9)
+        h = copi.infer_prox_to_convergence(params, y0, trace.a, task, alpha, 1e-9)
     else:
-        h = infer_prox(params, trace, trace.a, task, alpha, steps, 0.5)
-    return moved(params, il_prox_update(predictions(params, trace, h, task.activation)))
+        h = infer_prox(params, y0, trace.a, task, alpha, steps, 0.5)
+    return moved(params, il_prox_update(predictions(params, y0, h, task.activation)))
 
 
 def converged_il(params, y0, task, alpha):
     trace = copi.forward(params, y0, task.activation)
     top = trace.a[-1] + copi.backpropagation(params, trace, task)[-1]
-    h = copi.infer_to_convergence(params, trace, (*trace.a[:-1], top), task.activation, 1e-9)
-    return moved(params, il_update(predictions(params, trace, h, task.activation)), alpha)
+    h = copi.infer_to_convergence(params, y0, (*trace.a[:-1], top), task.activation, 1e-9)
+    return moved(params, il_update(predictions(params, y0, h, task.activation)), alpha)
 
 
 def explicit_step(params, y0, task, alpha):
@@ -125,11 +124,11 @@ def test_il_implicit_sgd_is_not_explicit_sgd(seen):
 
 @claim(paper="IL", place="Abstract", verdict="holds if",
        quote="the standard implementation of IL can be altered to better approximate implicit SGD",
-       says="IL-prox is closer to an implicit step than standard IL.",
+       says="Proximal IL is closer to an implicit step than standard IL.",
        why="Holds if inference has converged: tanh, three layers, α = 1/2, seeds 0 to 4: the residual θ⁺ − θ_b + α "
-           "∇L(θ⁺) of IL-prox is below a millionth of its step, that of standard IL above a tenth. After the usual "
-           "25 steps of inference IL-prox is the worse one for some seeds. (This library's IL-prox; that of the "
-           "authors differs, see docs/equations.md.)")
+           "∇L(θ⁺) of proximal IL is below a millionth of its step, that of standard IL above a tenth. After the usual "
+           "25 steps of inference proximal IL is the worse one for some seeds. (Proximal IL is this library's; the "
+           "authors' IL-prox differs, see docs/equations.md.)")
 def test_il_prox_approximates_better(seen):
     for seed in SEEDS:
         params, y0, task = network(seed)
@@ -139,8 +138,8 @@ def test_il_prox_approximates_better(seen):
         seen.case(cut_off < standard, condition=False)
 
 
-@claim(paper="ours", place="docs/proofs.md, IL-prox", verdict="holds if", proof="il-prox",
-       says="IL-prox takes an implicit SGD step of one sample.",
+@claim(paper="ours", place="docs/proofs.md, proximal IL", verdict="holds if", proof="il-prox",
+       says="Proximal IL takes an implicit SGD step of one sample.",
        why="Holds if inference has converged: θ⁺ − θ_b + α ∇L(θ⁺) is then 0 to the solver's tolerance, for α of "
            "0.01, ½ and 10. After one step of inference it is not a stationary step, and after the usual 25 not on "
            "digits (docs/equations.md).")
@@ -152,7 +151,7 @@ def test_il_prox_is_an_implicit_step(seen):
         seen.case(residual(params, prox(params, y0, task, 10, steps=1), y0, task, 10) < 1e-5, condition=False)
 
 
-@claim(paper="ours", place="docs/proofs.md, IL-prox, the smallest change", verdict="holds", proof="il-prox",
+@claim(paper="ours", place="docs/proofs.md, proximal IL, the smallest change", verdict="holds", proof="il-prox",
        says="Of all ΔW with (W + ΔW) x = h the smallest is e xᵀ/‖x‖², with ‖ΔW‖² = ‖e‖²/‖x‖².",
        why="Any other is ΔW + P with P x = 0, and ⟨ΔW, P⟩ = 0. This turns an implicit step over weights into one "
            "over states.")
@@ -216,13 +215,13 @@ def diverged(method, rate):
 
 @claim(paper="IL", place="Abstract", verdict="measured", supported={"digits": "borne out"},
        quote="Our novel implementation considerably improves the stability of IL across learning rates",
-       says="IL-prox is stable at learning rates at which standard IL is not.",
+       says="Proximal IL is stable at learning rates at which standard IL is not.",
        why="Digits, 300 samples one at a time, 64-20-10, half-quadratic loss, T = 25, seeds 0 to 4, rates .01, .1, "
            "1, 2.5, 10, 100. Standard IL leaves the finite numbers for every seed from 2.5 on (at 1 its loss ends "
-           "above 1, twice that of an output of 0); IL-prox's loss stays below 1 for every seed and rate.")
+           "above 1, twice that of an output of 0); proximal IL's loss stays below 1 for every seed and rate.")
 def test_il_prox_is_stable_across_rates(seen):
     seen.measurement("digits", all(diverged("il-plain", rate) == 5 for rate in RATES if rate > 1))
-    seen.measurement("digits", not any(diverged("il-prox-plain", rate) for rate in RATES))
+    seen.measurement("digits", not any(diverged("il-proximal-plain", rate) for rate in RATES))
 
 
 @claim(paper="ours", place="docs/results.md, stability across learning rates", verdict="measured",
@@ -237,16 +236,16 @@ def test_il_explicit_sgd_diverges(seen):
 @claim(paper="IL", place="Abstract", verdict="measured", supported={"digits": "undecided"},
        quote="IL achieves quicker convergence when trained with small mini-batches",
        says="One sample at a time, IL has a higher train accuracy than BP after the first epoch.",
-       why="Digits, as above, each at its best rate of the six (.1 for all three): BP .78, standard IL .79, IL-prox "
-           ".53; IL's difference from BP has an interval that contains 0, and IL-prox is below BP for every seed. "
+       why="Digits, as above, each at its best rate of the six (.1 for all three): BP .78, standard IL .79, proximal "
+           "IL .53; IL's difference from BP has an interval that contains 0; proximal IL is below BP for every seed. "
            "Few samples, a coarse grid, a small network and plain steps: not the paper's setting, which was not run.")
 def test_il_is_quicker_one_sample_at_a_time(seen):
     best = {}
-    for method in ("bp-plain", "il-plain", "il-prox-plain"):
+    for method in ("bp-plain", "il-plain", "il-proximal-plain"):
         ends = [column(one_at_a_time(method, rate), "train_accuracy")[-1] for rate in RATES
                 if len(one_at_a_time(method, rate).stopped) == 0]
         best[method] = max(ends, key=np.mean)
-    assert (best["il-prox-plain"] < best["bp-plain"]).all()
+    assert (best["il-proximal-plain"] < best["bp-plain"]).all()
     seen.measurement("digits", above(interval(best["il-plain"], best["bp-plain"]), 0))
 
 
@@ -255,6 +254,6 @@ def test_il_is_quicker_one_sample_at_a_time(seen):
        says="In batches of 50, standard IL makes at most a quarter more test errors than BP, both with Adam.",
        why="Digits, demo recipe without R (64-100-100-10, 20 epochs), Adam at 10⁻³, seeds 0 to 4, last epoch: −.0028 "
            "[−.0077, +.0021]. That neither shows a difference nor excludes one of a quarter of BP's errors, which is "
-           ".005. IL-prox, with the same Adam, is .02 behind (docs/credit.md).")
+           ".005. Proximal IL, with the same Adam, is .02 behind (docs/credit.md).")
 def test_il_matches_bp_in_batches(seen):
     seen.measurement("digits", on_par(last("il", seeds=5, epochs=20), last("bp-adam", seeds=5, epochs=20)))

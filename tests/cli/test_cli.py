@@ -300,7 +300,10 @@ def test_an_interrupted_demo_says_what_a_demo_can(tmp_path, monkeypatch, capsys)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--method", "il-prox-plain", "--eta-w", "0"], "eta_w, here α of IL-prox, is 0: needs a number above 0"),
+        (
+            ["--method", "il-proximal-plain", "--eta-w", "0"],
+            "eta_w, here α of proximal IL, is 0: needs a number above 0",
+        ),
         (["--method", "bp-adam", "il", "--eta-r", "1"], "eta_r is given, but there is no R in bp-adam, il"),
         (["--method", "bp-adam", "--lateral", "left"], "lateral_rule is given, but there is no R in bp-adam"),
     ],

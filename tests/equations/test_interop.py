@@ -61,7 +61,7 @@ def test_a_whole_step_can_be_traced(credit, optimizer, rng, jax):
 
     traced, plain = jax.jit(step)(W, R, B, y0, target), step(W, R, B, y0, target)
     # A perturbation that is divided by σ² = 10⁻⁴ or γ = 10⁻³, or an inverse, carries so much more rounding.
-    allowed = ALLOWED * {"node": 10.0**4, "gait": 10.0**7, "gait-renormalized": 10.0**4, "il-prox": 10.0**2}.get(
+    allowed = ALLOWED * {"node": 10.0**4, "gait": 10.0**7, "gait-renormalized": 10.0**4, "il-proximal": 10.0**2}.get(
         credit, 1
     )
     for one, other in zip(jax.tree.leaves(traced), jax.tree.leaves(plain), strict=True):

@@ -202,6 +202,33 @@ def test_a_folder_with_another_run_is_refused(changes, message, tmp_path):
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
+@pytest.mark.parametrize("method", ["copi-il-prox", "copi-gait", "sgd-dtp"])
+def test_a_run_whose_method_meant_another_rule_is_not_resumed(method, tmp_path):
+    """Its recipe has the same words today: before runs recorded their rules, these names stood for others."""
+    folder = tmp_path / "run"
+    run_small(folder, method=method)
+    path = folder / "config.json"
+    there = json.loads(path.read_text())
+    assert run_small(folder, resume=True, method=method).config == there
+    path.write_text(json.dumps({**there, "rules": {"credit": "AnotherRule(gamma=1)"}}))
+    with pytest.raises(RunError, match=r"another run: rules\.credit is 'AnotherRule\(gamma=1\)' there, and "):
+        run_small(folder, resume=True, method=method)
+    path.write_text(json.dumps({key: value for key, value in there.items() if key != "rules"}))
+    with pytest.raises(
+        RunError, match=r"another run: credit '.*' may have meant .*, now '.*', as the run does not rec"
+    ):
+        run_small(folder, resume=True, method=method)
+
+
+def test_a_run_from_before_rules_were_recorded_is_resumed_where_its_names_mean_the_same(tmp_path):
+    folder = tmp_path / "run"
+    run_small(folder)
+    path = folder / "config.json"
+    there = {key: value for key, value in json.loads(path.read_text()).items() if key != "rules"}
+    path.write_text(json.dumps(there))
+    assert run_small(folder, resume=True).config == there
+
+
 def test_a_run_on_other_samples_is_another_run(tmp_path):
     run_small(tmp_path / "run")
     dataset = small()

@@ -390,7 +390,10 @@ def test_a_sweep_feeds_the_figure_of_learning_rates(own_npz, tmp_path):
         ({"seeds": [-1]}, "seeds is -1: needs at least 0"),
         ({"epochs": 10**7}, "epochs is 10000000: needs at most 1000000"),
         ({"seeds": 10**12}, "seeds is 1000000000000: needs at most 1000000"),
-        ({"methods": ["il-prox-plain"], "eta_w": [0, 1]}, "eta_w, here α of IL-prox, is 0: needs a number above 0"),
+        (
+            {"methods": ["il-proximal-plain"], "eta_w": [0, 1]},
+            "eta_w, here α of proximal IL, is 0: needs a number above 0",
+        ),
         ({"epochs": 2.5}, "epochs is 2.5: needs a whole number"),
         ({"epochs": [1, 2]}, r"epochs is \[1, 2\]: needs a whole number"),
         ({"hidden": 5}, "hidden is 5: needs a list"),

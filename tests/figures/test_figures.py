@@ -279,7 +279,7 @@ def test_rates_of_two_settings_are_not_mixed():
 
 
 def test_the_learning_rate_of_il_prox_is_alpha():
-    recipe = experiment("il", "il-prox-plain", "mnist").recipe
+    recipe = experiment("il", "il-proximal-plain", "mnist").recipe
     faster = changed(recipe, {"eta_w": 2.5, "eta_r": 0.5})
     assert (faster.eta_w, faster.credit.alpha, faster.eta_r) == (1, 2.5, 0.5)
     other = changed(experiment("il", "il-plain", "mnist").recipe, {"eta_w": 2.5})
@@ -292,7 +292,8 @@ def test_the_stability_experiment_is_one_sample_at_a_time_without_r_or_adam(meth
     assert settings.hidden == (256, 256)
     recipe = settings.recipe
     assert (recipe.batch_size, recipe.lateral_rule, recipe.optimizer) == (1, "none", copi.plain)
-    assert (recipe.loss, recipe.output) == (copi.half_quadratic, "pre-activation")
+    output = "linear" if method == "il-proximal-plain" else "pre-activation"  # what goes by a loss needs its gradient
+    assert (recipe.loss, recipe.output) == (copi.half_quadratic, output)
 
 
 def test_il_prox_takes_the_step_of_its_alpha(rng):
@@ -301,7 +302,7 @@ def test_il_prox_takes_the_step_of_its_alpha(rng):
     In each of 25 steps what is left of the way shrinks by 1 − γ (c + 1)/(c + 2) ≤ 3/4, c = 1/(α‖x‖²), γ = 1/2: to less
     than (3/4)^25 < 2⁻¹⁰ of it.
     """
-    recipe = changed(experiment("il", "il-prox-plain", "mnist").recipe, {"eta_w": 100.0})
+    recipe = changed(experiment("il", "il-proximal-plain", "mnist").recipe, {"eta_w": 100.0})
     recipe = copi.Recipe(**{**vars(recipe), "dtype": "float64"})
     state = copi.init_state(recipe, (5, 3), rng, xp=np)
     x, target = rng.normal(size=(1, 5)), rng.normal(size=(1, 3))
@@ -442,7 +443,7 @@ FINISHED = {
     "3b": runs_of_copi(),
     "3c": runs_of_copi(),
     "learning-rates": [a_run(method, eta_w=eta) for method in PAPER_METHODS for eta in (0.1, 0.2)],
-    "il-stability": [a_run("il-prox-plain", eta_w=1, overrides={"eta_w": eta}) for eta in (0.1, 100)],
+    "il-stability": [a_run("il-proximal-plain", eta_w=1, overrides={"eta_w": eta}) for eta in (0.1, 100)],
 }
 
 

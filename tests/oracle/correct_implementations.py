@@ -358,20 +358,97 @@ def _gradient_of_the_loss(c, factor, a, y, t):
     """−dℓ/da_L by autograd, ℓ = factor/2 ‖y* − p‖² summed over samples."""
 
     def loss(a):
-        difference = t - c.library_f(a)
+        difference = t - c.library_f_of_output(a)
         return factor / 2 * c.xp.sum(difference * difference)
 
     return -c.vjp(loss, a, c.xp.ones_like(c.xp.sum(a)))
 
 
-# δ_L = factor f′(a_L) ∘ (y* − p), p being y_L or a_L
+# δ_L = factor f′(a_L) ∘ (y* − p), p being y_L or a_L; of a linear output without f′
 OUTPUT_DELTA = {
-    "as printed": lambda c, k, a, y, t: k * c.f_prime(a, y) * (t - c.prediction(a, y)),
-    "a gradient negated": lambda c, k, a, y, t: -(c.f_prime(a, y) * (k * (c.prediction(a, y) - t))),
-    "expanded": lambda c, k, a, y, t: k * (c.f_prime(a, y) * t) - k * (c.f_prime(a, y) * c.prediction(a, y)),
-    "factor twice": lambda c, k, a, y, t: (k / 2) * ((t - c.prediction(a, y)) * c.f_prime(a, y)) * 2,
-    "sum of two": lambda c, k, a, y, t: (k / 2) * c.f_prime(a, y) * ((t - c.prediction(a, y)) * 2),
+    "as printed": lambda c, k, a, y, t: k * c.slope_of_output(a, y) * (t - c.prediction(a, y)),
+    "a gradient negated": lambda c, k, a, y, t: -(c.slope_of_output(a, y) * (k * (c.prediction(a, y) - t))),
+    "expanded": lambda c, k, a, y, t: (
+        k * (c.slope_of_output(a, y) * t) - k * (c.slope_of_output(a, y) * c.prediction(a, y))
+    ),
+    "factor twice": lambda c, k, a, y, t: (k / 2) * ((t - c.prediction(a, y)) * c.slope_of_output(a, y)) * 2,
+    "sum of two": lambda c, k, a, y, t: (k / 2) * c.slope_of_output(a, y) * ((t - c.prediction(a, y)) * 2),
     AUTOGRAD: _gradient_of_the_loss,
+}
+
+
+def _shifted_softmax(c, p):
+    e = c.xp.exp(p - c.xp.max(p, axis=-1, keepdims=True))
+    return e / c.xp.sum(e, axis=-1, keepdims=True)
+
+
+def _plain_softmax(c, p):
+    e = c.xp.exp(p)
+    return e / c.xp.sum(e, axis=-1, keepdims=True)
+
+
+def _softmax_by_logarithms(c, p):
+    shifted = p - c.xp.max(p, axis=-1, keepdims=True)
+    return c.xp.exp(shifted - c.xp.log(c.xp.sum(c.xp.exp(shifted), axis=-1, keepdims=True)))
+
+
+def _softmax_of_each(c, p):
+    """Unit by unit, 1/Σ_j exp(a_j − a_i)."""
+    with np.errstate(over="ignore"):
+        return c.xp.stack([1 / c.xp.sum(c.xp.exp(p - p[:, i : i + 1]), axis=1) for i in range(p.shape[1])], axis=1)
+
+
+SOFTMAX = {
+    "shifted": _shifted_softmax,
+    "by logarithms": _softmax_by_logarithms,
+    "of each": _softmax_of_each,
+    "plain, of half": lambda c, p: (
+        _plain_softmax(c, p / 2) ** 2 / c.xp.sum(_plain_softmax(c, p / 2) ** 2, axis=-1, keepdims=True)
+    ),
+}
+
+
+def _torch_cross_entropy(logits, target):
+    from torch.nn import functional
+
+    return functional.cross_entropy(logits, target.argmax(dim=1), reduction="sum")
+
+
+def _jax_cross_entropy(logits, target):
+    import jax
+
+    return -(target * jax.nn.log_softmax(logits)).sum()
+
+
+LIBRARY_CROSS_ENTROPY = {"torch": _torch_cross_entropy, "jax": _jax_cross_entropy}
+
+
+def _gradient_of_cross_entropy(c, scale, a, y, t):
+    def loss(a):
+        return LIBRARY_CROSS_ENTROPY[c.library](c.library_f_of_output(a), t)
+
+    return -scale * c.vjp(loss, a, c.xp.ones_like(c.xp.sum(a)))
+
+
+# δ_L = f′(a_L) ∘ (y* − softmax(p)), for one-hot y*
+CROSS_ENTROPY = {
+    "as printed": lambda c, k, a, y, t: k * (c.slope_of_output(a, y) * c.error(1, a, y, t)),
+    "a gradient negated": lambda c, k, a, y, t: -(k * c.softmax(c.prediction(a, y)) - k * t) * c.slope_of_output(a, y),
+    AUTOGRAD: _gradient_of_cross_entropy,
+}
+
+# the signs of what is sent
+SIGN = {
+    "sign": lambda c, e: c.xp.sign(e),
+    "where": lambda c, e: c.xp.where(e > 0, c.xp.ones_like(e), c.xp.where(e < 0, -c.xp.ones_like(e), 0 * e)),
+    "masks": lambda c, e: _mask(c, e > 0, e) - _mask(c, e < 0, e),
+    "clipped": lambda c, e: c.xp.clip(e / c.xp.where(e == 0, c.xp.ones_like(e), c.xp.abs(e)), -1, 1),
+}
+
+# |B| with the signs of Wᵀ; B is None for sizes of one
+SIGNED = {
+    "signs": lambda c, W, B: c.xp.sign(W.mT) if B is None else c.xp.abs(B) * c.xp.sign(W.mT),
+    "where": lambda c, W, B: c.xp.where(W.mT < 0, -c.size(W, B), c.xp.where(W.mT > 0, c.size(W, B), 0 * W.mT)),
 }
 
 # δ_l = f′(a_l) ∘ (Rᵀ Wᵀ δ_{l+1})
@@ -387,21 +464,26 @@ BACKWARD = {
 
 
 def _layer_by_layer(c, W, R, x, a, y, target, B, factor):
-    deltas = [c.output_delta(factor, a[-1], y[-1], target)]
+    credit = c.conventions.credit
+    of_output = c.cross_entropy if c.conventions.loss == "cross-entropy" else c.output_delta
+    deltas = [of_output(factor, a[-1], y[-1], target)]
+    sent = deltas[0] if c.conventions.dfa_error == "pre-activation" else c.error(factor, a[-1], y[-1], target)
+    sent = {"dfa": lambda: sent, "sdfa": lambda: c.sign(sent), "drtp": lambda: target}.get(credit, lambda: None)()
     for layer in range(len(W) - 2, -1, -1):
-        if c.conventions.credit == "bp":
+        if credit == "bp":
             delta = c.backward(a[layer], y[layer], W[layer + 1], R[layer + 1], deltas[0])
         else:
-            above = deltas[-1] if c.conventions.credit == "dfa" else deltas[0]
-            delta = c.product(above, B[layer]) * c.f_prime(a[layer], y[layer])
+            weights = c.signed(W[layer + 1], B and B[layer]) if credit.startswith("sign-") else B[layer]
+            above = deltas[0] if sent is None else sent
+            delta = c.product(above, weights) * c.f_prime(a[layer], y[layer])
         deltas.insert(0, delta)
     return deltas
 
 
 def _jacobians(c, W, R, x, a, y, target, B, factor):
     """The error times the whole Jacobian ∂y_L/∂a_l of every sample."""
-    error = factor * (target - c.prediction(a[-1], y[-1]))
-    J, deltas = c.f_prime(a[-1], y[-1])[:, :, None] * c.eye(target)[None, :, :], []
+    error = c.error(factor, a[-1], y[-1], target)
+    J, deltas = c.slope_of_output(a[-1], y[-1])[:, :, None] * c.eye(target)[None, :, :], []
     for layer in range(len(W) - 1, -1, -1):
         deltas.insert(0, c.xp.sum(error[:, :, None] * J, axis=1))
         if layer:
@@ -416,7 +498,10 @@ def _network_again(c, W, R, x, a, y, target, B, factor):
         v = x[0]
         for layer in range(len(W)):
             v = v @ R[layer].mT if layer else v
-            v = c.library_f(v @ W[layer].mT + zeros[layer])
+            f = c.library_f if layer < len(W) - 1 else c.library_f_of_output
+            v = f(v @ W[layer].mT + zeros[layer])
+        if c.conventions.loss == "cross-entropy":
+            return factor * LIBRARY_CROSS_ENTROPY[c.library](v, target)
         return factor / 2 * c.xp.sum((target - v) ** 2)
 
     return [-one for one in GRADIENTS[c.library](loss, [_zeros(c, one) for one in a])]
@@ -607,7 +692,7 @@ def _upwards(c, W, R, y0):
         as_.append(c.preactivation(w, r, xs[-1], y))
         y = c.f(as_[-1])
         ys.append(y)
-    return xs, as_, ys
+    return xs, as_, [*ys[:-1], c.f_of_output(as_[-1])]
 
 
 def _from_scratch(c, W, R, y0):
@@ -620,7 +705,7 @@ def _from_scratch(c, W, R, y0):
         xs.append(c.product(y, R[layer]))
         as_.append(c.preactivation(W[layer], R[layer], xs[-1], y))
         ys.append(c.f(as_[-1]))
-    return xs, as_, ys
+    return xs, as_, [*ys[:-1], c.f_of_output(as_[-1])]
 
 
 def _one_matrix(c, W, R, y0):
@@ -680,6 +765,10 @@ TABLES = {
     "product": PRODUCT,
     "preactivation": PREACTIVATION,
     "output_delta": OUTPUT_DELTA,
+    "cross_entropy": CROSS_ENTROPY,
+    "softmax": SOFTMAX,
+    "sign": SIGN,
+    "signed": SIGNED,
     "backward": BACKWARD,
     "scale": SCALE,
     "copi": COPI,
@@ -741,8 +830,43 @@ class Implementation:
     def vjp(self, function, a, cotangent):
         return VJP[self.library](function, a, cotangent)
 
+    @property
+    def is_linear(self):
+        """Whether the output has no f."""
+        return self.conventions.output_activation == "identity"
+
+    def f_of_output(self, a):
+        return 1.0 * a if self.is_linear else self.f(a)
+
+    def library_f_of_output(self, a):
+        return a if self.is_linear else self.library_f(a)
+
+    def slope_of_output(self, a, y):
+        return self.xp.ones_like(a) if self.is_linear else self.f_prime(a, y)
+
     def prediction(self, a, y):
         return y if self.conventions.output == "activation" else a
+
+    def error(self, factor, a, y, t):
+        """−∂ℓ/∂p."""
+        p = self.prediction(a, y)
+        return factor * (t - (self.softmax(p) if self.conventions.loss == "cross-entropy" else p))
+
+    def size(self, W, B):
+        return self.xp.ones_like(W.mT) if B is None else self.xp.abs(B)
+
+    def feedback(self, W, B):
+        """B of each layer as (K_l, what comes down), whatever its shape is by convention."""
+        if B is None:
+            return None
+        turned = [one.mT for one in ([B] if self.conventions.feedback == "shared" else B)]
+        if self.conventions.feedback_like == "transpose":
+            turned = [one.mT for one in turned]
+        if self.conventions.feedback == "own":
+            return turned
+        direct = self.conventions.credit in ("dfa", "sdfa", "drtp")
+        above = [W[-1].shape[0] if direct else one.shape[0] for one in W[1:]]
+        return [turned[0][: one.shape[0], :m] for one, m in zip(W[:-1], above, strict=True)]
 
     def reduced(self, mean, total, u, v):
         """Return a mean over samples, or the sum."""
@@ -793,6 +917,8 @@ class Implementation:
 
     def perturbations(self, W, R, x, a, y, target, B=None):
         scale, factor = self.conventions.error_scale, self.conventions.loss_factor
+        factor = 1 if self.conventions.loss == "cross-entropy" else factor
+        B = self.feedback(W, B)
         if self.choices["scale"] == "on the error":
             factor, scale = factor * scale, 1
         return [scale * delta for delta in self.perturbing(W, R, x, a, y, target, B, factor)]
@@ -847,13 +973,18 @@ def drawn_conventions(rng):
         "samples": one("rows", "columns"),
         "lateral_rule": one("left", "right", "symmetric"),
         "loss_factor": one(2, 2, 1, 0.5),
-        "credit": one("bp", "bp", "fa", "dfa"),
+        "credit": one("bp", "bp", "fa", "dfa", "sdfa", "drtp", "sign-symmetric", "sign-symmetric-magnitudes"),
         "activation": one("leaky_relu", "leaky_relu", "relu", "identity", "tanh", "sigmoid"),
         "slope": one(0.1, 0.1, 0.01, 0.2, 0.25, 0.3, 0.5),
         "output": one("activation", "pre-activation"),
         "reduction": one("mean", "mean", "sum"),
         "error_scale": one(1, 1, 1000, 10),
         "assumes_symmetric_R": one(False, False, True),
+        "output_activation": one("same", "same", "identity"),
+        "loss": one("quadratic", "quadratic", "cross-entropy"),
+        "dfa_error": one("pre-activation", "output"),
+        "feedback": one("own", "own", "shared"),
+        "feedback_like": one("transpose", "weights"),
     }
 
 
@@ -887,12 +1018,14 @@ def drawn(rng, library, make_conventions, coarse=False):
     choices = {piece: of[int(rng.integers(len(of)))] for piece, of in alternatives(library, given, coarse).items()}
     if given["credit"] != "bp":
         choices["perturbing"] = "layer by layer"
+    if given["credit"] in ("sdfa", "drtp"):  # a factor on the error would be lost
+        choices["scale"] = "on every δ"
     activation, slope = given["activation"], given["slope"]
     if choices["f′"] == AUTOGRAD:
         at_zero = AUTOGRAD_AT_ZERO.get((library, activation), lambda s: 1)(slope)
         # autograd takes f′(0) from the library: only then may δ come from it too
         if given["output"] == "activation" and rng.random() < 0.7:
-            choices["output_delta"] = choices["f"] = AUTOGRAD  # one formula of f throughout
+            choices["output_delta"] = choices["cross_entropy"] = choices["f"] = AUTOGRAD  # one formula of f throughout
             if given["credit"] == "bp" and rng.random() < 0.5:
                 choices["perturbing"] = AUTOGRAD
         if rng.random() < 0.7:

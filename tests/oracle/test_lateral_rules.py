@@ -217,6 +217,53 @@ def test_right_code_in_torch_passes(conventions, update, gain):
         ).raise_if_failed()
 
 
+class BesideOthers:
+    """A classifier with R, biases and feedback weights, whose R whitens by samples that are drawn."""
+
+    def __init__(self, kappa):
+        self.kappa = kappa
+
+    def forward(self, W, R, y0, b):
+        x, a, y = [], [], [y0]
+        for W_l, R_l, b_l in zip(W, R, b, strict=True):
+            x.append(y[-1] @ R_l.T)
+            a.append(x[-1] @ W_l.T + b_l)
+            y.append(np.maximum(a[-1], 0))
+        return x, a, [*y[1:-1], a[-1]]
+
+    def perturbations(self, W, R, x, a, y, target, B, b):
+        e = np.exp(y[-1] - y[-1].max(axis=1, keepdims=True))
+        deltas = [target - e / e.sum(axis=1, keepdims=True)]
+        for B_l, a_l in zip(B[::-1], a[-2::-1], strict=True):
+            deltas.insert(0, (deltas[0] @ B_l.T) * (a_l > 0))
+        return deltas
+
+    def step(self, W, R, y0, target, eta_w, eta_r, B, b, indices):
+        x, a, y = self.forward(W, R, y0, b)
+        deltas = self.perturbations(W, R, x, a, y, target, B, b)
+        of_R = [written.columns_by_matrices(x_l[i], R_l, self.kappa) for x_l, R_l, i in zip(x, R, indices, strict=True)]
+        return (
+            [W_l + eta_w * d.T @ x_l / len(d) for W_l, d, x_l in zip(W, deltas, x, strict=True)],
+            [R_l + eta_r * change for R_l, change in zip(R, of_R, strict=True)],
+            [b_l + eta_w * d.mean(axis=0) for b_l, d in zip(b, deltas, strict=True)],
+            {"x": x, "a": a, "y": y, "delta": deltas},
+        )
+
+
+def test_a_rule_goes_with_feedback_biases_and_another_loss():
+    conventions = Conventions(
+        lateral_rule="whitening", kappa=0.25, subsampled=True, credit="fa", biases=True, weight_rule="sgd",
+        activation="relu", derivative_at_zero=0, output_activation="identity", loss="cross-entropy",
+    )  # fmt: skip
+    report = check(BesideOthers(kappa=0.25), conventions=conventions, xp=np)
+    assert report.ok, report.summary()
+    ran = {(result.check, result.tier) for result in report.results if result.cases}
+    assert {("perturbations", "rounding"), ("step", "rounding"), ("step", "steps")} <= ran
+    report = check(BesideOthers(kappa=0.3), conventions=conventions, xp=np)
+    assert {result.check for result in report.results if result.status == "failed"} == {"step"}
+    assert report.variant == "kappa=0.3", report.summary()
+
+
 def test_samples_in_columns():
     class InColumns:
         def decorrelation_update(self, x, R, y, eta_r):
@@ -531,6 +578,9 @@ def test_a_reproducer_runs():
         ({"kappa": "half"}, TypeError, "kappa"),
         ({"share": -1}, ValueError, "share"),
         ({"subsampled": 1}, TypeError, "subsampled is 1: needs True or False"),
+        ({"lateral_rule": "none", "subsampled": True}, ValueError, "subsampled is True, and there is no R"),
+        ({"lateral_rule": "none", "lateral_gain": "norms"}, ValueError, "lateral_gain is 'norms', and there is no R"),
+        ({"output": "linear"}, ValueError, "output is 'linear': choose one of 'activation', 'pre-activation'"),
         ({"lateral_gain": "power"}, ValueError, "lateral_gain is 'power'"),
     ],
 )

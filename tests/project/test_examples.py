@@ -15,6 +15,7 @@ SHOWS = {
     "plot_correlated_inputs": "COPI without R",
     "plot_receptive_fields": "epoch 9: test accuracy",
     "plot_compress": "pseudo-inverse",
+    "plot_two_forms_of_inference": "angle 54° to 20°",
     "plot_feedback_alignment": "(degrees; test accuracy)",
     "stability_of_implicit_sgd": "diverges",
     "a_credit_method_of_your_own": "sign ",

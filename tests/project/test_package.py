@@ -161,13 +161,18 @@ PUBLIC = """
     leaky_relu_with tanh sigmoid LATERAL_RULES decorrelation_update Whitening
     NormalizedWhitening TriangularWhitening RowWhitening KeptDiagonal NormGain BatchCentring Subsampled safe_eta_r
     LATERAL_GAINS
-    preserving_gain WEIGHT_RULES copi_update full_update scaled_copi_update sgd_update nlms_update oja_update
+    preserving_gain WEIGHT_RULES copi_update full_update scaled_copi_update sgd_update nlms_update
+    batch_nlms_update oja_update
     fixed_point LOSSES Loss quadratic half_quadratic softmax_cross_entropy CREDIT Task backpropagation
     backpropagation_through_batch_means
-    feedback_alignment direct_feedback_alignment target_propagation_as_printed TargetPropagation
+    feedback_alignment direct_feedback_alignment sign_direct_feedback_alignment direct_random_target_projection
+    sign_symmetric_feedback sign_symmetric_feedback_with_magnitudes target_propagation_as_printed TargetPropagation
     DifferenceTargetPropagation PreActivationDifferenceTargetPropagation GaitProp RenormalizedGaitProp
-    NodePerturbation InferenceLearning ProximalInferenceLearning
-    init_feedback infer_to_convergence infer_prox_to_convergence NotConvergedError implicit_sgd_layer
+    NodePerturbation AlonsoInferenceLearning AlonsoProx InferenceLearning ProximalInferenceLearning
+    init_feedback
+    Weights Form Settled predictions forward_states held_predictions Energy il_energy il_gradient il_update
+    il_bias_update infer incremental_il prox_energy prox_gradient il_prox_update infer_prox
+    infer_to_convergence infer_prox_to_convergence NotConvergedError implicit_sgd_layer
     implicit_sgd_step OPTIMIZERS Plain Momentum Adam plain momentum adam adam_tmlr Recipe State init_state step
     stack member Dataset fit FitResult evaluate Evaluation NonFiniteError use_backend BackendError __version__
 """

@@ -29,7 +29,7 @@ def test_records_print_shapes_in_the_place_of_numbers(rng):
     state = fresh(RECIPE, sizes=(6, 5, 3))
     assert repr(state.params) == "Params(W=(5×6, 3×5), R=(6×6, 5×5), mean=None; float64 of numpy)"
     trace = copi.forward(state.params, rng.normal(size=(7, 6)))
-    assert repr(trace) == "Trace(x=(7×6, 7×5), a=(7×5, 7×3), y=(7×5, 7×3); float64 of numpy)"
+    assert repr(trace) == "Trace(x=(7×6, 7×5), a=(7×5, 7×3), y=(7×5, 7×3), y0=7×6; float64 of numpy)"
     assert repr(copi.adam.init(np.ones((2, 3), np.float32))) == "AdamMemory(m=2×3, v=2×3, t=0; float32 of numpy)"
     task = copi.Task(rng.normal(size=(7, 3)), feedback=(np.ones((5, 3)),))
     assert repr(task) == (

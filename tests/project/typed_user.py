@@ -54,8 +54,8 @@ copi.init_feedback("fa", (4, 3, 2), rng)
 copi.init_feedback("fb", (4, 3, 2), rng)  # must fail
 copi.Adam(bias_correction="none")  # must fail
 copi.GaitProp(inverse="transpose")  # must fail
-copi.InferenceLearning(convention="activation-after-weights")
-copi.InferenceLearning(convention="weights-last")  # must fail
+copi.InferenceLearning(order="activation-after-weights")
+copi.InferenceLearning(order="weights-last")  # must fail
 Conventions(lateral_rule="left", credit="dfa", activation="tanh", samples="columns", reduction="sum")
 Conventions(lateral_rule="lef")  # must fail
 Conventions(credit="tp")  # must fail

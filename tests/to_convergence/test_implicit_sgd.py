@@ -91,7 +91,7 @@ def test_the_numerical_step_keeps_library_and_dtype(xp, rng):
     [
         ({"alpha": 0}, ValueError, "alpha is 0: needs a number above 0"),
         ({"alpha": "1"}, TypeError, "alpha is '1': needs a number"),
-        ({"output": "pre-activation"}, ValueError, "output is 'pre-activation': needs 'activation'"),
+        ({"output": "pre-activation"}, ValueError, "an implicit step needs 'activation' or 'linear'"),
         ({"leading": (2,)}, ValueError, r"W of the last layer has shape \(2, 3, 6\): needs one network"),
         ({"make": fractions}, TypeError, "implicit_sgd_step is not rational"),
     ],
@@ -121,8 +121,8 @@ def one_sample(seed, layers, f):
 def prox_step(params, y0, task, alpha):
     """The network after IL-prox's step from converged states, and these states."""
     trace = copi.forward(params, y0, task.activation)
-    h = copi.infer_prox_to_convergence(params, trace, trace.a, task, alpha, TOLERANCE)
-    updates = il_prox_update(predictions(params, trace, h, task.activation))
+    h = copi.infer_prox_to_convergence(params, y0, trace.a, task, alpha, TOLERANCE)
+    updates = il_prox_update(predictions(params, y0, h, task.activation))
     return copi.Params(tuple(w + dW for w, dW in zip(params.W, updates, strict=True)), params.R), h
 
 
@@ -147,15 +147,12 @@ def bound_of_residuals(params, after, y0, task, alpha):
 @pytest.mark.parametrize("layers", SIZES_OF)
 @pytest.mark.parametrize("f", [copi.tanh, copi.leaky_relu], ids=lambda f: f.name)
 def test_il_prox_at_convergence_is_an_implicit_sgd_step(f, layers, alpha):
-    """Stationarity at θ⁺ for every sample whose states converge; leaky ReLU's minima on a kink are another test's."""
+    """Stationarity at θ⁺ for every sample; leaky ReLU's minima on a kink are another test's."""
     smooth = 0
     for seed in range(12):
         params, y0, task = one_sample(seed, layers, f)
-        try:
-            after, h = prox_step(params, y0, task, alpha)
-        except copi.NotConvergedError:
-            if f is copi.tanh:
-                raise
+        after, h = prox_step(params, y0, task, alpha)
+        if f is copi.leaky_relu and min(np.abs(h_l).min() for h_l in h) < 1e-9:
             continue
         smooth += 1
         for a, h_l in zip(copi.forward(after, y0, f).a, h, strict=True):
@@ -199,27 +196,27 @@ def objective(before, after, y0, task, alpha):
 def test_states_on_a_kink_satisfy_the_inclusion():
     """Leaky ReLU: a minimum can lie on h_i = 0, where the slopes from both sides point towards it.
 
-    Every case that did not converge has to be of this kind.
+    Where no state is at its kink every entry of the gradient is 0; of one that is, the sides have opposite signs.
     """
     kinks = 0
     for seed in range(40):
         params, y0, task = one_sample(seed, 2, copi.leaky_relu)
-        trace = copi.forward(params, y0)
-        try:
-            copi.infer_prox_to_convergence(params, trace, trace.a, task, 10, 1e-7)
-        except copi.NotConvergedError as error:
-            states_and_layers = enumerate(error.point)
-            places = [(layer, tuple(at)) for layer, h in states_and_layers for at in np.argwhere(np.abs(h) < 1e-4)]
-            assert places, "no state at its kink"
-            kinks += 1
-            for layer, at in places:
+        start = copi.forward_states(params, y0, copi.leaky_relu)
+        h = copi.infer_prox_to_convergence(params, y0, start, task, 10, 1e-7)
+        for layer, h_l in enumerate(h):
+            for i in range(h_l.shape[1]):
+                at = (0, i)
                 slopes_at = []
-                for side in (-1, 1):
-                    h = [h_l.copy() for h_l in error.point]
-                    h[layer][at] = side * 1e-9
-                    settled = predictions(params, trace, tuple(h), copi.leaky_relu)
+                for side in (-1, 1) if abs(h_l[at]) < 1e-9 else (0, 0):
+                    moved = [one.copy() for one in h]
+                    moved[layer][at] += side * 1e-9 - (h_l[at] if side else 0)
+                    settled = predictions(params, y0, tuple(moved), copi.leaky_relu)
                     slopes_at.append(prox_gradient(params, settled, task, 10)[layer][at])
-                assert slopes_at[0] < 0 < slopes_at[1]
+                kinks += abs(h_l[at]) < 1e-9
+                # The other kinks of a sample enter by the slope that they rest with, not by that of their sign: only
+                # within a layer are they independent, and two layers have one hidden one.
+                assert slopes_at[0] <= 1e-6
+                assert slopes_at[1] >= -1e-6
     assert kinks >= 1
 
 
@@ -231,13 +228,13 @@ def test_for_one_linear_layer_il_prox_is_the_closed_form_and_il_overshoots(alpha
     task = copi.Task(xp.asarray(target), copi.half_quadratic, copi.identity)
     trace = copi.forward(params, xp.asarray(x), copi.identity)
     # F_α is quadratic with curvature 1 + 1/(α‖x‖²): its minimum is h = (W x + α‖x‖² y*)/(1 + α‖x‖²).
-    h = copi.infer_prox_to_convergence(params, trace, trace.a, task, alpha, 1e-12)
+    h = copi.infer_prox_to_convergence(params, xp.asarray(x), trace.a, task, alpha, 1e-12)
     n = np.sum(x**2)
     assert_close(xp.numpy(h[0]), (x @ W.T + alpha * n * target) / (1 + alpha * n), 1e-11)
-    (prox,) = il_prox_update(predictions(params, trace, h, copi.identity))
+    (prox,) = il_prox_update(predictions(params, xp.asarray(x), h, copi.identity))
     closed = xp.numpy(copi.implicit_sgd_layer(xp.asarray(x), params.W[0], task.target, alpha)) - W
     assert_close(xp.numpy(prox), closed, 1e-10)
-    (il,) = il_update(predictions(params, trace, (task.target,), copi.identity))
+    (il,) = il_update(predictions(params, xp.asarray(x), (task.target,), copi.identity))
     assert_close(alpha * xp.numpy(il), (1 + alpha * n) * closed, 1e-10 * (1 + alpha * n))
 
 
@@ -253,8 +250,8 @@ def test_standard_il_is_not_the_proximal_step(layers):
         params, y0, task = one_sample(seed, layers, copi.tanh)
         trace = copi.forward(params, y0, copi.tanh)
         delta_L = copi.backpropagation(params, trace, task)[-1]
-        h = copi.infer_to_convergence(params, trace, (*trace.a[:-1], trace.a[-1] + delta_L), copi.tanh, TOLERANCE)
-        updates = il_update(predictions(params, trace, h, copi.tanh))
+        h = copi.infer_to_convergence(params, y0, (*trace.a[:-1], trace.a[-1] + delta_L), copi.tanh, TOLERANCE)
+        updates = il_update(predictions(params, y0, h, copi.tanh))
         after = copi.Params(tuple(w + alpha * dW for w, dW in zip(params.W, updates, strict=True)), params.R)
         left = np.sqrt(sum(np.sum(r**2) for r in residuals(params, after, y0, task, alpha)))
         step = np.sqrt(sum(np.sum((alpha * dW) ** 2) for dW in updates))
@@ -267,8 +264,8 @@ def test_converged_states_and_implicit_steps_know_the_means(rng):
     params, y0, task = one_sample(0, 3, copi.tanh)
     params = copi.Params(params.W, params.R, tuple(draw(rng, len(r)) / 2 for r in params.R))
     trace = copi.forward(params, y0, copi.tanh)
-    h = copi.infer_prox_to_convergence(params, trace, trace.a, task, 0.5, TOLERANCE)
-    updates = il_prox_update(predictions(params, trace, h, copi.tanh))
+    h = copi.infer_prox_to_convergence(params, y0, trace.a, task, 0.5, TOLERANCE)
+    updates = il_prox_update(predictions(params, y0, h, copi.tanh))
     after = copi.implicit_sgd_step(params, y0, task, 0.5, TOLERANCE)
     assert after.mean is params.mean
     for new, old, dW in zip(after.W, params.W, updates, strict=True):
@@ -324,8 +321,8 @@ def test_a_converged_step_of_il_prox_never_raises_its_own_loss(alpha, digits):
     for x, label in zip(digits.x_train[:8], digits.y_train[:8], strict=True):
         y0, task = x[None, :].astype(float), copi.Task(np.eye(10)[[label]], copi.half_quadratic, copi.tanh)
         trace = copi.forward(params, y0, copi.tanh)
-        h = copi.infer_prox_to_convergence(params, trace, trace.a, task, alpha, 1e-6)
-        updates = il_prox_update(predictions(params, trace, h, copi.tanh))
+        h = copi.infer_prox_to_convergence(params, y0, trace.a, task, alpha, 1e-6)
+        updates = il_prox_update(predictions(params, y0, h, copi.tanh))
         after = copi.Params(tuple(w + dW for w, dW in zip(params.W, updates, strict=True)), params.R)
         # F_α at h is L(θ⁺) + ‖Δθ‖²/2α, and it began at L(θ_b) with e = 0.
         assert objective(params, after, y0, task, alpha) <= objective(params, params, y0, task, alpha) * (1 + 1e-9)

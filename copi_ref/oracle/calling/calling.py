@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from copi_ref.arrays.backend import Array, HostArray, Namespace, device_of, from_numpy, to_numpy
+from copi_ref.oracle.calling.arguments import as_given
 from copi_ref.oracle.calling.fresh import NO_COPIES, Fresh
 from copi_ref.oracle.calling.program import Program, ProgramError
 from copi_ref.oracle.calling.reading import Reader, VerdictError, text_of
-from copi_ref.oracle.contract.conventions import Conventions
-from copi_ref.oracle.contract.functions import SAMPLES_FIRST, Function
+from copi_ref.oracle.contract.functions import SAMPLES_FIRST, AnyConventions, AnyFunction
 from copi_ref.oracle.contract.pieces import Inputs, Quantities
 from copi_ref.oracle.rounding import Precision
 
@@ -45,7 +45,7 @@ class Answer(NamedTuple):
 class Call(NamedTuple):
     """A call that was made."""
 
-    function: Function
+    function: AnyFunction
     inputs: Inputs
     strided: bool
 
@@ -62,20 +62,22 @@ class Caller:
         device: where its arrays have to lie; None: that library's default.
         fresh: where new copies of the implementation come from.
         history: the calls that were made, whatever came of them.
+        read_by: what reads its results.
     """
 
     implementation: Any
-    conventions: Conventions
+    conventions: AnyConventions
     precision: Precision
     xp: Namespace
     device: Any = None
     fresh: Fresh = NO_COPIES
     history: list[Call] = field(default_factory=list, compare=False)
+    read_by: type[Reader] = Reader
 
     @cached_property
     def _reader(self) -> Reader:
         device = device_of(from_numpy(np.ones(1), self.xp, self.precision.dtype, self.device))
-        return Reader(self.conventions.samples == "columns", self.precision, self.xp, device)
+        return self.read_by(self.conventions, self.precision, self.xp, device)
 
     def has(self, name: str) -> bool:
         """Whether the implementation has a function of that name."""
@@ -86,14 +88,15 @@ class Caller:
         """Whether it is a program that answers no more."""
         return isinstance(self.implementation, Program) and self.implementation.has_ended
 
-    def call(self, function: Function, inputs: Inputs, strided: bool = False) -> "Answer":
+    def call(self, function: AnyFunction, inputs: Inputs, strided: bool = False) -> "Answer":
         """Call a function; its results by name are float64 arrays with samples in rows.
 
         Raises:
             VerdictError: it raised, changed an argument, or returned what can't be compared.
         """
         self.history.append(Call(function, inputs, strided))
-        arguments = [self._there(name, inputs[name], strided) for name in function.arguments_given(inputs)]
+        given = as_given(self.conventions, inputs)
+        arguments = [self._there(name, given[name], strided) for name in function.arguments_given(self.conventions)]
         try:
             returned = getattr(self.implementation, function.name)(*arguments)
         except ProgramError as error:
@@ -104,10 +107,10 @@ class Caller:
             says = _what_was_raised(error) + self._hint(error)
             raise VerdictError(says, shape_or_raised=True, is_stub=_is_of_a_stub(error)) from error
         quantities = self._reader.read(function, returned, inputs)
-        self._check_unchanged(function, inputs, arguments)
+        self._check_unchanged(function, given, arguments)
         return Answer(quantities, returned)
 
-    def still_says(self, function: Function, inputs: Inputs, answer: "Answer") -> bool:
+    def still_says(self, function: AnyFunction, inputs: Inputs, answer: "Answer") -> bool:
         """Whether what was returned earlier is still what it was: memory may have been used again."""
         try:
             again = self._reader.read(function, answer.returned, inputs)
@@ -133,7 +136,7 @@ class Caller:
         if value.dtype.kind == "i":  # indices
             return from_numpy(value, self.xp, device=self.device)
         turned = self._turned(name, value)
-        if strided:
+        if strided and value.ndim > 1:
             return from_numpy(np.ascontiguousarray(turned.T), self.xp, self.precision.dtype, self.device).mT
         return from_numpy(turned, self.xp, self.precision.dtype, self.device)
 
@@ -141,8 +144,8 @@ class Caller:
         columns = self.conventions.samples == "columns" and name in SAMPLES_FIRST
         return np.ascontiguousarray(array.T) if columns else array
 
-    def _check_unchanged(self, function: Function, inputs: Inputs, arguments: list[Any]) -> None:
-        for name, argument in zip(function.arguments_given(inputs), arguments, strict=True):
+    def _check_unchanged(self, function: AnyFunction, inputs: Inputs, arguments: list[Any]) -> None:
+        for name, argument in zip(function.arguments_given(self.conventions), arguments, strict=True):
             sent = inputs[name]
             pairs = (
                 [(f"{name} of layer {at + 1}", *pair) for at, pair in enumerate(zip(sent, argument, strict=False))]

@@ -3,10 +3,15 @@
 import importlib
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from copi_ref.oracle.contract.conventions import AS_PRINTED, Conventions
+from copi_ref.oracle.calling.calling import has
+from copi_ref.oracle.contract.conventions import Conventions
+from copi_ref.oracle.contract.functions import FUNCTIONS
+from copi_ref.oracle.inference.conventions import InferenceConventions
+from copi_ref.oracle.inference.functions import INFERENCE_FUNCTIONS
 
 
 class TargetError(Exception):
@@ -33,24 +38,57 @@ def find_target(name: str) -> Any:
     return found
 
 
-def conventions_from_text(text: str) -> Conventions:
-    """Read ``lateral_rule=left,slope=0.01``; names that are left out keep their defaults.
+AnyOfBoth = Conventions | InferenceConventions
+
+
+def conventions_for(implementation: Any, inference: bool, texts: Mapping[str, str]) -> AnyOfBoth:
+    """Return conventions of COPI or, if asked for or by the functions that are there, of Inference Learning.
+
+    Args:
+        implementation: has some of the functions; None if that is not known yet.
+        inference: whether Inference Learning is asked for.
+        texts: values by name, as they were written; names that are left out keep their defaults.
 
     Raises:
         TargetError: an unknown name, or a value that is none.
     """
-    values: dict[str, Any] = {}
-    for entry in filter(None, text.split(",")):
-        name, _, value = entry.partition("=")
-        default = getattr(AS_PRINTED, name.strip(), None)
-        if name.strip() not in {field.name for field in fields(Conventions)}:
-            raise TargetError(
-                f"{name!r} is no convention: choose among {', '.join(f.name for f in fields(Conventions))}"
-            )
-        if isinstance(default, bool):
-            if value.strip().lower() not in ("true", "false"):
-                raise TargetError(f"{name} is {value!r}: needs true or false")
-            values[name.strip()] = value.strip().lower() == "true"
-        else:
-            values[name.strip()] = value.strip() if isinstance(default, str) else float(value)
-    return Conventions(**values)
+    kind = InferenceConventions if inference or _infers(implementation) else Conventions
+    known = {field.name: getattr(kind(), field.name) for field in fields(kind)}
+    for name in texts:
+        if name not in known:
+            raise TargetError(f"{name!r} is no convention of {_SUBJECTS[kind]}: choose among {', '.join(known)}")
+    try:
+        return kind(**{name: _value(name, text, known[name]) for name, text in texts.items()})
+    except (ValueError, TypeError) as error:
+        raise TargetError(str(error)) from error
+
+
+_SUBJECTS: dict[type, str] = {Conventions: "COPI", InferenceConventions: "Inference Learning"}
+
+
+def _infers(implementation: Any) -> bool:
+    """Whether it has functions of Inference Learning and none of COPI; `step` is a name in both."""
+    here = {name for name in {**FUNCTIONS, **INFERENCE_FUNCTIONS} if has(implementation, name)} - {"step"}
+    return bool(here) and not here & FUNCTIONS.keys()
+
+
+def _value(name: str, text: str, default: Any) -> Any:
+    """Read a value as one of the kind of its default; a list of numbers has : or , between them."""
+    if isinstance(default, bool):
+        if text.lower() not in ("true", "false"):
+            raise TargetError(f"{name} is {text!r}: needs true or false")
+        return text.lower() == "true"
+    if isinstance(default, str):
+        return text
+    try:
+        if isinstance(default, tuple):
+            return tuple(float(one) for one in text.replace(":", ",").split(",") if one.strip())
+        return float(text)
+    except ValueError:
+        return text  # "slope" or "1/N"; of a word that is none, the conventions say what is needed
+
+
+def conventions_from_text(text: str, implementation: Any = None, inference: bool = False) -> AnyOfBoth:
+    """Read ``lateral_rule=left,slope=0.01``; otherwise as `conventions_for`. A list of numbers is written 1:2:0.5."""
+    pairs = (entry.partition("=") for entry in filter(None, text.split(",")))
+    return conventions_for(implementation, inference, {name.strip(): value.strip() for name, _, value in pairs})

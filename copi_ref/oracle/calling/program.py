@@ -8,6 +8,10 @@
 A matrix is a list of rows, one array per layer a list of matrices. Results: ΔW or ΔR for the equations, {"x", "a", "y"}
 for `forward`, a list for `perturbations`, {"W", "R"} for `step` (and "x", "a", "y", "delta", if it likes). Numbers are
 decimal, with as many digits as it takes to read the same number again (17 for float64). At the end stdin is closed.
+
+Of Inference Learning `conventions` has a "form", and results are: a list with a matrix a layer for most functions; a
+list of numbers or a number for `energy`; a list, or {"W", "b"} where there are biases, for `weight_update`; {"W"} for
+`step` (and "b"; and "start", "states", "errors", if it likes); a matrix for `implicit_layer`. Biases are lists.
 """
 
 import json
@@ -18,7 +22,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any
@@ -27,7 +31,8 @@ import numpy as np
 
 from copi_ref.arrays.backend import Array, device_of, float_name, from_numpy, namespace, to_numpy
 from copi_ref.oracle.contract.conventions import Conventions
-from copi_ref.oracle.contract.functions import FUNCTIONS, Function
+from copi_ref.oracle.contract.functions import FUNCTIONS, AnyConventions, AnyFunction
+from copi_ref.oracle.inference.functions import INFERENCE_FUNCTIONS
 
 
 class ProgramError(RuntimeError):
@@ -46,8 +51,11 @@ class Program:
         ProgramError: it can't be started, or does not say which functions it has.
     """
 
-    def __init__(self, command: str, conventions: Conventions, timeout: float = 60):
+    def __init__(self, command: str, conventions: AnyConventions, timeout: float = 60):
         self.command, self.conventions, self.timeout = command, conventions, timeout
+        self._table: Mapping[str, AnyFunction] = (
+            FUNCTIONS if isinstance(conventions, Conventions) else INFERENCE_FUNCTIONS
+        )
         try:
             self._process = subprocess.Popen(
                 shlex.split(command, posix=os.name != "nt"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -112,18 +120,20 @@ class Program:
     def __getattr__(self, name: str) -> Callable[..., Any]:
         if name.startswith("_") or name not in self.__dict__.get("functions", ()):
             raise AttributeError(name)
-        return lambda *arguments: self._call(FUNCTIONS[name], arguments)
+        return lambda *arguments: self._call(self._table[name], arguments)
 
     # --- the protocol ---
 
-    def _functions(self, conventions: Conventions) -> tuple[str, ...]:
+    def _functions(self, conventions: AnyConventions) -> tuple[str, ...]:
         names = self._ask({"function": "functions", "conventions": conventions.as_dict()})
-        if not isinstance(names, list) or not all(isinstance(name, str) and name in FUNCTIONS for name in names):
-            raise ProgramError(f"answered {str(names)[:200]} to 'functions': needs a list of some of {list(FUNCTIONS)}")
+        if not isinstance(names, list) or not all(isinstance(name, str) and name in self._table for name in names):
+            raise ProgramError(
+                f"answered {str(names)[:200]} to 'functions': needs a list of some of {list(self._table)}"
+            )
         return tuple(names)
 
-    def _call(self, function: Function, arguments: tuple[Any, ...]) -> Any:
-        names = self._names(function, arguments)
+    def _call(self, function: AnyFunction, arguments: tuple[Any, ...]) -> Any:
+        names = function.arguments_given(self.conventions)
         like = _first_array(arguments)
         result = self._ask(
             {
@@ -132,18 +142,8 @@ class Program:
                 "arguments": {name: _plain(value) for name, value in zip(names, arguments, strict=True)},
             }
         )
-        return _read_result(function, result, like)
-
-    def _names(self, function: Function, arguments: tuple[Any, ...]) -> tuple[str, ...]:
-        """The names of arguments, which are as many as the conventions ask for."""
-        conventions = self.conventions
-        there = {
-            "B": conventions.credit != "bp",
-            "indices": conventions.subsampled,
-            "y": conventions.lateral_gain != "none",
-            "eta_r": conventions.lateral_gain != "none",
-        }
-        return function.arguments_given({name: None for name, given in there.items() if given})[: len(arguments)]
+        read = _read_result if self._table is FUNCTIONS else _read_inference
+        return read(function, self.conventions, result, like)
 
     def _ask(self, request: dict[str, Any]) -> Any:
         if self._ended:
@@ -223,16 +223,30 @@ def _plain(value: Any) -> Any:
     return host.tolist() if host.dtype.kind == "i" else host.astype(np.float64).tolist()
 
 
-def _read_result(function: Function, result: Any, like: Array) -> Any:
+def _read_result(function: AnyFunction, conventions: AnyConventions, result: Any, like: Array) -> Any:
     if function.name == "forward":
-        return tuple(_arrays(_entry(result, name), like) for name in "xay")
+        return tuple(_arrays(_entry(result, name), like) for name in ("xay" if conventions.has_R else "ay"))
     if function.name == "perturbations":
         return _arrays(result, like)
     if function.name == "step":
-        new = [_arrays(_entry(result, name), like) for name in "WR"]
+        letters = "W" + "R" * conventions.has_R + "b" * conventions.biases
+        new = [_arrays(_entry(result, letter), like) for letter in letters]
         states = {name: _arrays(result[name], like) for name in ("x", "a", "y", "delta") if name in result}
         return (*new, states)
     return _array(result, like)
+
+
+def _read_inference(function: AnyFunction, conventions: AnyConventions, result: Any, like: Array) -> Any:
+    """Results of Inference Learning: lists of arrays, as they came, but for objects."""
+    if function.name == "step":
+        told = {name: _arrays(result[name], like) for name in ("start", "states", "errors") if name in result}
+        b = (_arrays(result["b"], like),) if "b" in result else ()
+        return (_arrays(_entry(result, "W"), like), *b, told)
+    if function.name == "weight_update" and isinstance(result, dict):
+        return _arrays(_entry(result, "W"), like), _arrays(_entry(result, "b"), like)
+    if function.name in ("energy", "implicit_layer"):
+        return result if isinstance(result, (int, float)) else _array(result, like)
+    return _arrays(result, like)
 
 
 def _entry(result: Any, name: str) -> Any:

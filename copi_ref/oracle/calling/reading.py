@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from copi_ref.arrays.backend import Array, HostArray, Namespace, device_of, float_name, namespace, to_numpy
-from copi_ref.oracle.contract.functions import Function
+from copi_ref.oracle.contract.functions import AnyConventions, AnyFunction
 from copi_ref.oracle.contract.pieces import Inputs, Quantities
 from copi_ref.oracle.rounding import Precision
 
@@ -30,18 +30,18 @@ class Reader:
     """What results have to be.
 
     Args:
-        columns: whether samples are on the last axis.
+        conventions: which say on which axis samples are, and what there is.
         precision: gives the dtype.
         xp: the array library.
         device: where they have to lie.
     """
 
-    columns: bool
+    conventions: AnyConventions
     precision: Precision
     xp: Namespace
     device: Any
 
-    def read(self, function: Function, returned: Any, inputs: Inputs) -> Quantities:
+    def read(self, function: AnyFunction, returned: Any, inputs: Inputs) -> Quantities:
         """Return results by name, as float64 arrays with samples in rows.
 
         Raises:
@@ -58,36 +58,42 @@ class Reader:
             raise VerdictError(f"returned a {type(returned).__name__} that can't be read: {text_of(error)}") from error
 
     def _forward(self, returned: Any, inputs: Inputs) -> Quantities:
-        parts = _sequence("forward returned", returned, 3, "(x, a, y), each with one array per layer")
-        return self._by_layer(dict(zip("xay", parts, strict=True)), inputs)
+        symbols = "xay" if self.conventions.has_R else "ay"
+        needed = f"({', '.join(symbols)}), each with one array per layer"
+        parts = as_sequence("forward returned", returned, len(symbols), needed)
+        return self._by_layer(dict(zip(symbols, parts, strict=True)), inputs)
 
     def _perturbations(self, returned: Any, inputs: Inputs) -> Quantities:
         found = self._by_layer({"δ": returned}, inputs)
         return dict(reversed(found.items()))  # the highest first, as they are computed
 
     def _step(self, returned: Any, inputs: Inputs) -> Quantities:
-        """Return ΔW and ΔR, recovered from the new weights; and x, a, y, δ if a dict of them was returned third."""
+        """Return ΔW, ΔR and Δb, recovered from the new weights; and x, a, y, δ if a dict of them was returned last."""
         own: Quantities = {}
-        if _is_sequence(returned) and len(returned) == 3 and isinstance([*returned][2], Mapping):
+        letters = "W" + "R" * self.conventions.has_R + "b" * self.conventions.biases
+        if is_sequence(returned) and len(returned) == len(letters) + 1 and isinstance([*returned][-1], Mapping):
             *returned, states = returned
             symbols = {"x": "x", "a": "a", "y": "y", "delta": "δ"}
             own = self._by_layer({symbols[name]: part for name, part in states.items() if name in symbols}, inputs)
-        new_W, new_R = (
-            _sequence(f"{name} is", part, len(inputs["W"]), "one array per layer")
-            for name, part in zip("WR", _sequence("step returned", returned, 2, "(W, R)"), strict=True)
-        )
+        elif letters == "W" and not (is_sequence(returned) and all(map(is_sequence, returned))):
+            returned = (returned,)  # W alone need not be in a tuple of its own
+        parts = as_sequence("step returned", returned, len(letters), f"({', '.join(letters)})")
+        new = {
+            letter: as_sequence(f"{letter} is", part, len(inputs["W"]), "one array per layer")
+            for letter, part in zip(letters, parts, strict=True)
+        }
         for layer in range(len(inputs["W"]), 0, -1):
-            for letter, new, eta in (("W", new_W, inputs["eta_w"]), ("R", new_R, inputs["eta_r"])):
+            for letter in letters:
                 before = inputs[letter][layer - 1]
-                after = self._array(f"{letter} of layer {layer}", new[layer - 1], before.shape)
-                own[f"Δ{letter} of layer {layer}"] = (after - before) / eta
+                after = self._array(f"{letter} of layer {layer}", new[letter][layer - 1], before.shape)
+                own[f"Δ{letter} of layer {layer}"] = (after - before) / inputs["eta_r" if letter == "R" else "eta_w"]
         return own
 
     def _by_layer(self, lists: dict[str, Any], inputs: Inputs) -> Quantities:
         """Return arrays with a sample axis by symbol and layer, the lowest layer first."""
         samples, Ws = len(inputs["target"] if "target" in inputs else inputs["y0"]), inputs["W"]
         checked = {
-            symbol: _sequence(f"{symbol} is", part, len(Ws), "one array per layer") for symbol, part in lists.items()
+            symbol: as_sequence(f"{symbol} is", part, len(Ws), "one array per layer") for symbol, part in lists.items()
         }
         return {
             name: self._array(name, arrays[at], (samples, W.shape[1 if symbol == "x" else 0]), has_samples=True)
@@ -98,7 +104,7 @@ class Reader:
 
     def _array(self, name: str, value: Any, shape: tuple[int, ...], has_samples: bool = False) -> HostArray:
         """Check what was returned as one array, and return it as float64 with samples in rows."""
-        turned = has_samples and self.columns
+        turned = has_samples and self.conventions.samples == "columns"
         needed = shape[::-1] if turned else shape
         self._check_kind(name, value, needed)
         if tuple(value.shape) != needed:
@@ -132,13 +138,13 @@ class Reader:
             raise VerdictError(f"returned {name} on {device_of(value)}: its arguments were on {self.device}")
 
 
-def _shape(function: Function, inputs: Inputs) -> tuple[int, ...]:
+def _shape(function: AnyFunction, inputs: Inputs) -> tuple[int, ...]:
     """The shape of ΔW, from z or δ and x, or that of ΔR."""
     inputs_of_layer = inputs["x"].shape[1]
     return (inputs_of_layer if function.result == "ΔR" else inputs["z"].shape[1], inputs_of_layer)
 
 
-def _is_sequence(value: Any) -> bool:
+def is_sequence(value: Any) -> bool:
     """Whether it is things in an order that can be read again: a list, a tuple, a deque, an `nn.ParameterList` …
 
     PyTorch's lists are no `collections.abc.Sequence`: what counts is a length and an iterator. An array has both, and
@@ -152,8 +158,9 @@ def _is_sequence(value: Any) -> bool:
     return all(hasattr(type(value), name) for name in ("__len__", "__iter__"))
 
 
-def _sequence(what: str, value: Any, length: int, needed: str) -> Sequence[Any]:
-    if not _is_sequence(value):
+def as_sequence(what: str, value: Any, length: int, needed: str) -> Sequence[Any]:
+    """Return the things in an order, as many as are needed; else it is a VerdictError."""
+    if not is_sequence(value):
         hint = "; list() of it is one" if isinstance(value, Iterator) else ""
         raise VerdictError(f"{what} a {type(value).__name__}: needs {needed}, as a tuple or list{hint}")
     things = [*value]

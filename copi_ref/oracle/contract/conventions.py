@@ -10,11 +10,10 @@ from typing import Any, Literal, get_args
 from copi_ref.activations import ACTIVATIONS, Activation, ActivationName, leaky_relu_with
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Namespace
-from copi_ref.losses import Loss, half_quadratic
-from copi_ref.oracle.rounding import AnyArray, Tracked, bent, evaluated, smooth
-from copi_ref.task import OUTPUTS, OutputName
+from copi_ref.losses import Loss, half_quadratic, softmax_cross_entropy
+from copi_ref.oracle.rounding import AnyArray, Tracked, bent, evaluated, smooth, softmax
 
-CreditName = Literal["bp", "fa", "dfa"]
+CreditName = Literal["bp", "fa", "dfa", "sdfa", "drtp", "sign-symmetric", "sign-symmetric-magnitudes"]
 LateralRuleName = Literal[
     "left",
     "right",
@@ -27,9 +26,22 @@ LateralRuleName = Literal[
 ]
 LateralGainName = Literal["none", "norms"]
 SamplesName = Literal["rows", "columns"]
+OutputName = Literal["activation", "pre-activation"]
 ReductionName = Literal["mean", "sum"]
+OutputActivationName = Literal["same", "identity"]
+LossName = Literal["quadratic", "cross-entropy"]
+DfaErrorName = Literal["pre-activation", "output"]
+FeedbackName = Literal["own", "shared"]
+FeedbackLikeName = Literal["transpose", "weights"]
+WeightRuleName = Literal["copi", "sgd"]
 
 CREDITS = get_args(CreditName)
+DIRECT = ("dfa", "sdfa", "drtp")
+"""Credit methods that send the same to every hidden layer."""
+WITHOUT_B = ("bp", "sign-symmetric")
+"""Credit methods without feedback weights."""
+WITH_B = tuple(credit for credit in CREDITS if credit not in WITHOUT_B)
+"""Those with some."""
 LATERAL_RULES: tuple[LateralRuleName, ...] = get_args(LateralRuleName)
 OF_THE_PAPER: tuple[LateralRuleName, ...] = ("left", "right", "symmetric")
 WHITENING: tuple[LateralRuleName, ...] = (
@@ -40,6 +52,8 @@ WHITENING: tuple[LateralRuleName, ...] = (
 )
 LATERAL_GAINS = get_args(LateralGainName)
 SAMPLES = dict.fromkeys(get_args(SamplesName))
+OUTPUTS = dict.fromkeys(get_args(OutputName))
+"""Without the "linear" of `copi_ref.Task`: that is ``output_activation="identity"``, which says what `forward` does."""
 REDUCTIONS = dict.fromkeys(get_args(ReductionName))
 
 
@@ -49,7 +63,8 @@ class Conventions:
 
     Args:
         samples: "rows": a batch is (N, K); "columns": (K, N).
-        lateral_rule: by name, as in `copi_ref.decorrelation_update`.
+        lateral_rule: by name, as in `copi_ref.decorrelation_update`; "none": a network without R, whose functions take
+            and return none, see `copi_ref.oracle.FUNCTIONS`.
         kappa: κ of the whitening rules.
         share: of a batch: "kept-diagonal" and the gain "norms" take its first ⌊N share⌋ + 1 samples, a subsampled rule
             max(1, N share), rounded, that are drawn.
@@ -58,8 +73,9 @@ class Conventions:
         lateral_gain: "norms", E[‖y‖/√(‖x‖² + 1e-8)], multiplies R ahead of its step, see `copi_ref.NormGain`:
             ``decorrelation_update(x, R, y, eta_r)`` returns what R moves by in all, g R − R + η ΔR(x, g R).
         loss_factor: δ_L = loss_factor · f′(a_L) ∘ (y* − y_L): 2 for ‖y − y*‖², 1 for half of it.
-        credit: "bp", "fa" or "dfa". For the latter two `perturbations` and `step` get the feedback weights B as their
-            last argument, one array per layer above the first.
+        credit: "bp", "fa", "dfa", "sdfa", "drtp", "sign-symmetric" or "sign-symmetric-magnitudes", as in
+            `copi_ref.CREDIT`. For all but "bp" and "sign-symmetric" `perturbations` and `step` get the feedback weights
+            B as their last argument, one array per layer above the first.
         activation: "leaky_relu", "relu", "identity", "tanh" or "sigmoid".
         slope: of leaky ReLU below 0. COPI's text gives none; the default is that of its published experiments.
         derivative_at_zero: f′(0) of (leaky) ReLU; PyTorch's autograd takes the slope.
@@ -67,13 +83,22 @@ class Conventions:
         reduction: whether updates are a "mean" or a "sum" over samples.
         error_scale: a factor on every δ, where `perturbations` returns it and where it enters the update.
         assumes_symmetric_R: the code takes R for Rᵀ: it is given symmetric R only.
+        output_activation: f of the last layer: "same", as in all others, or "identity": y_L = a_L, and no f′ in δ_L.
+        loss: "quadratic", times loss_factor/2, or "cross-entropy" of a softmax of the output; targets are one-hot then,
+            and `loss_factor` has no meaning.
+        dfa_error: what "dfa" and "sdfa" send: "pre-activation", δ_L = −dℓ/da_L, or "output", −∂ℓ/∂y_L, without f′.
+        feedback: "own": a B for each layer; "shared": one matrix, of which each layer uses the first rows and columns.
+        weight_rule: how `step` changes W: "copi", or "sgd", ΔW = E[δ xᵀ].
+        biases: whether a = W x + b; b comes after B, one (K_l,) array per layer, and `step` returns it with
+            Δb = E[δ]. Only with ``weight_rule="sgd"``: COPI has none.
+        feedback_like: the shape of B: "transpose", (K_l, K_{l+1}) as (W R)ᵀ has, or "weights", (K_{l+1}, K_l), as W.
 
     Raises:
         TypeError, ValueError: a field that is none of these; the message names it.
     """
 
     samples: SamplesName = "rows"
-    lateral_rule: LateralRuleName = "right"
+    lateral_rule: LateralRuleName | Literal["none"] = "right"
     kappa: float | Fraction = 0.001
     share: float | Fraction = 0.1
     subsampled: bool = False
@@ -87,25 +112,39 @@ class Conventions:
     reduction: ReductionName = "mean"
     error_scale: float = 1
     assumes_symmetric_R: bool = False
+    output_activation: OutputActivationName = "same"
+    loss: LossName = "quadratic"
+    dfa_error: DfaErrorName = "pre-activation"
+    feedback: FeedbackName = "own"
+    feedback_like: FeedbackLikeName = "transpose"
+    weight_rule: WeightRuleName = "copi"
+    biases: bool = False
 
     def __post_init__(self) -> None:
-        for name, table in (
+        tables: tuple[tuple[str, Mapping[Any, Any]], ...] = (
             ("samples", SAMPLES),
-            ("lateral_rule", dict.fromkeys(LATERAL_RULES)),
+            ("lateral_rule", dict.fromkeys((*LATERAL_RULES, "none"))),
             ("lateral_gain", dict.fromkeys(LATERAL_GAINS)),
             ("credit", dict.fromkeys(CREDITS)),
             ("activation", ACTIVATIONS),
             ("output", OUTPUTS),
             ("reduction", REDUCTIONS),
-        ):
+            *CHOICES.items(),
+        )
+        for name, table in tables:
             checks.choice(name, getattr(self, name), table)
         for name in ("loss_factor", "slope", "derivative_at_zero", "error_scale"):
             checks.one_number(name, getattr(self, name))
         for name in ("kappa", "share"):
             checks.one_number(name, getattr(self, name), minimum=0, maximum=1)
-        for name in ("assumes_symmetric_R", "subsampled"):
+        for name in ("assumes_symmetric_R", "subsampled", "biases"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name} is {getattr(self, name)!r}: needs True or False")
+        if self.biases and self.weight_rule != "sgd":
+            raise ValueError("biases is True, and COPI's rule has none: needs weight_rule='sgd'")
+        for name in ("subsampled", "lateral_gain"):
+            if not self.has_R and getattr(self, name) not in (False, "none"):
+                raise ValueError(f"{name} is {getattr(self, name)!r}, and there is no R: needs another lateral_rule")
 
     def f(self) -> Activation:
         """Return the activation, with the slope and the f′(0) that were chosen."""
@@ -115,6 +154,31 @@ class Conventions:
     def is_smooth(self) -> bool:
         """Whether f is tanh or the sigmoid: no kink, and no exact tier."""
         return self.activation in ("tanh", "sigmoid")
+
+    @property
+    def is_rational(self) -> bool:
+        """Whether δ is a rational function of a network's numbers: only then it has an exact tier."""
+        return not self.is_smooth and self.loss == "quadratic"
+
+    @property
+    def has_R(self) -> bool:
+        """Whether there are lateral weights."""
+        return self.lateral_rule != "none"
+
+    @property
+    def has_B(self) -> bool:
+        """Whether feedback weights are handed over."""
+        return self.credit in WITH_B
+
+    @property
+    def needs_error(self) -> bool:
+        """Whether no sample can be without error: a softmax never reaches 0 or 1, and signs of 0 are rounding's."""
+        return self.loss == "cross-entropy" or self.credit == "sdfa"
+
+    def predicted(self, a: AnyArray, y: AnyArray) -> AnyArray:
+        """Return what is compared with the target."""
+        linear = self.output == "pre-activation" or self.output_activation == "identity"
+        return a if linear else self.given(y)
 
     @property
     def has_kink(self) -> bool:
@@ -147,8 +211,10 @@ class Conventions:
             return evaluated(y, _SIZE_AND_SLOPE[self.activation][0][0])
         return y
 
-    def loss(self) -> Loss:
+    def of_output(self) -> Loss:
         """Return the loss of which δ_L is the descent direction."""
+        if self.loss == "cross-entropy":
+            return _CROSS_ENTROPY
         factor = _plain(self.loss_factor)
         return Loss(
             f"{factor}/2 times the quadratic loss",
@@ -169,11 +235,33 @@ class Conventions:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value != getattr(AS_PRINTED, name)}
 
+    def __str__(self) -> str:
+        changed = ", ".join(f"{name}={value!r}" for name, value in self.differing().items())
+        return changed or "Algorithm 1 as printed, slope 0.1"
+
 
 def _plain(number: Any) -> Any:
     """Return whole numbers as int, which leaves Fractions exact; others as they are."""
     return int(number) if number == int(number) else number
 
+
+def _cross_entropy_descent(prediction: AnyArray, target: AnyArray, xp: Namespace) -> AnyArray:
+    if isinstance(prediction, Tracked):
+        return target - softmax(prediction)  # targets are one-hot: their sum, a factor of the softmax, is 1
+    return softmax_cross_entropy.descent(prediction, target, xp)
+
+
+_CROSS_ENTROPY = replace(softmax_cross_entropy, name="cross-entropy", descent=_cross_entropy_descent)
+
+CHOICES: dict[str, dict[str, None]] = {
+    "output_activation": dict.fromkeys(get_args(OutputActivationName)),
+    "loss": dict.fromkeys(get_args(LossName)),
+    "dfa_error": dict.fromkeys(get_args(DfaErrorName)),
+    "feedback": dict.fromkeys(get_args(FeedbackName)),
+    "feedback_like": dict.fromkeys(get_args(FeedbackLikeName)),
+    "weight_rule": dict.fromkeys(get_args(WeightRuleName)),
+}
+"""What may be chosen in fields of the networks that others train."""
 
 AS_PRINTED = Conventions()
 """Algorithm 1 as the paper prints it."""
@@ -244,6 +332,9 @@ ALTERNATIVES: dict[str, tuple[Any, ...]] = {
     "derivative_at_zero": (1, 0, 0.5, "slope", "midpoint"),
     "credit": CREDITS,
     "error_scale": (1, 10, 20, 100, 1000),
+    "output_activation": tuple(CHOICES["output_activation"]),
+    "loss": tuple(CHOICES["loss"]),
+    "dfa_error": tuple(CHOICES["dfa_error"]),
 }
 """What else people choose, field by field: where a result that does not fit is looked for first."""
 

@@ -2,11 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
 from copi_ref.oracle.contract import pieces as composition
+from copi_ref.oracle.contract.conventions import Conventions
 from copi_ref.oracle.contract.pieces import Inputs, Pieces, Quantities
 from copi_ref.oracle.rounding import AnyArray
+
+AnyConventions: TypeAlias = Any
+"""What an implementation chose, of whatever it implements: COPI, or Inference Learning."""
+
+AnyFunction: TypeAlias = Any
+"""A function of either contract: it has a name, arguments, a result in words, an equation, and what is expected."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +26,9 @@ class Function:
         result: what it has to return, in words.
         equation: with its place in the paper.
         expected: ``(pieces, inputs, own) -> quantities``.
-        takes_feedback: whether feedback weights are its last argument.
-        of_lateral_rule: arguments that follow for lateral rules that need more than x and R.
+        takes_feedback: whether feedback weights follow its arguments.
+        takes_biases: whether biases follow, where there are some.
+        of_lateral_rule: arguments that follow last, for lateral rules that need more than x and R.
     """
 
     name: str
@@ -29,15 +37,25 @@ class Function:
     equation: str
     expected: Callable[[Pieces, Inputs, Quantities], Quantities]
     takes_feedback: bool = False
+    takes_biases: bool = False
     of_lateral_rule: tuple[str, ...] = ()
 
-    def arguments_given(self, inputs: Inputs) -> tuple[str, ...]:
-        """Return the arguments with which it is called."""
-        given = (*self.arguments, "B") if self.takes_feedback and "B" in inputs else self.arguments
-        return (*given, *(name for name in self.of_lateral_rule if name in inputs))
+    def arguments_given(self, conventions: Conventions) -> tuple[str, ...]:
+        """Return the arguments with which it is called: without R there is no x but y0 and y, and no rate of R."""
+        names = self.arguments
+        if self.takes_biases and not conventions.has_R:
+            names = tuple("y0" if name == "x" else name for name in names if name not in ("R", "eta_r"))
+        B = ("B",) if self.takes_feedback and conventions.has_B else ()
+        b = ("b",) if self.takes_biases and conventions.biases else ()
+        return (*names, *B, *b, *(name for name in self.of_lateral_rule if _is_asked_for(name, conventions)))
 
 
-SAMPLES_FIRST = frozenset({"x", "z", "delta", "y0", "target", "a", "y"})
+def _is_asked_for(name: str, conventions: Conventions) -> bool:
+    """Whether a lateral rule needs an argument besides x and R: samples that are drawn, or what its gain takes."""
+    return conventions.subsampled if name == "indices" else conventions.lateral_gain != "none"
+
+
+SAMPLES_FIRST = frozenset({"x", "z", "delta", "y0", "target", "a", "y", "states"})
 """Arguments with a sample axis: transposed for implementations whose samples are columns."""
 
 
@@ -82,6 +100,7 @@ FUNCTIONS: dict[str, Function] = {
             "(x, a, y), each with one array per layer",
             "Alg. 1, lines 4 to 8: x = R y, a = W x, y = f(a)",
             composition.forward,
+            takes_biases=True,
         ),
         Function(
             "perturbations",
@@ -90,6 +109,7 @@ FUNCTIONS: dict[str, Function] = {
             "Alg. 1, lines 10 to 12: δ_L = −dℓ/da_L, δ_l from δ_{l+1}",
             composition.perturbations_of_given,
             takes_feedback=True,
+            takes_biases=True,
         ),
         Function(
             "step",
@@ -98,6 +118,7 @@ FUNCTIONS: dict[str, Function] = {
             "Alg. 1, lines 3 to 16: W + η_W ΔW, R + η_R ΔR",
             lambda pieces, inputs, own: composition.recovered(pieces.step(pieces, inputs, own), inputs),
             takes_feedback=True,
+            takes_biases=True,
             of_lateral_rule=("indices",),
         ),
     )

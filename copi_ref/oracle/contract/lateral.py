@@ -84,6 +84,7 @@ LATERAL_TERMS: dict[str, LateralTerms] = {
         _left_product, _left_decay, lambda kappa, K: 1 - kappa, lambda kappa, v, R: kappa * v[..., :, None] * R
     ),
     "kept-diagonal": LateralTerms(_right_product, _none),
+    "none": LateralTerms(_none, _none),
 }
 
 ON_THE_RIGHT = ("right", "kept-diagonal")

@@ -8,12 +8,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from copi_ref.arrays.backend import namespace
+from copi_ref.arrays.moments import mean_sample
 from copi_ref.arrays.products import apply
+from copi_ref.arrays.signs import signs
+from copi_ref.credit.sign_symmetric import with_signs_of
 from copi_ref.learning_rules import copi_update, sgd_update
 from copi_ref.network import Params, decorrelated
 from copi_ref.oracle.contract import lateral as rules
-from copi_ref.oracle.contract.conventions import Conventions
+from copi_ref.oracle.contract.conventions import DIRECT, Conventions
 from copi_ref.oracle.rounding import AnyArray, Tracked, kept
 
 Inputs = dict[str, Any]
@@ -38,13 +43,16 @@ class Pieces:
         conventions: what was chosen.
         decorrelate: ``(y, R, layer) -> x``.
         preactivate: ``(x, y, W) -> a``, y the layer's input before R.
+        shifted: ``(a, b) -> a``, of networks with biases.
         activate: ``(a, layer, layers) -> y``.
         error: ``(a, y, target) -> −∂ℓ/∂y_L``.
         slope: ``(a, y) -> f′(a)``.
         carried: ``(above, W, R, B) -> Rᵀ Wᵀ δ``, or B δ: what comes down, before f′.
+        sent: ``(pieces, a, y, target, δ_L) -> s``: what direct methods send from the output to every hidden layer.
         target_state: ``(a, y, delta) -> z``.
         copi: ``(x, z, W) -> ΔW``.
         sgd: ``(x, delta) -> ΔW``.
+        bias: ``(delta, b) -> Δb``, of networks with biases.
         product: ``(x, R) -> R E[x xᵀ]``, or E[x xᵀ] R.
         decay: ``(x, R) -> R diag(E[x²])``, or diag(E[x²]) R.
         weighted: ``(x, coupling)``: product − decay with a factor on it, where the rule has one.
@@ -60,13 +68,16 @@ class Pieces:
     conventions: Conventions
     decorrelate: Callable[[AnyArray, AnyArray, int], AnyArray]
     preactivate: Callable[[AnyArray, AnyArray, AnyArray], AnyArray]
+    shifted: Callable[[AnyArray, AnyArray], AnyArray]
     activate: Callable[[AnyArray, int, int], AnyArray]
     error: Callable[[AnyArray, AnyArray, AnyArray], AnyArray]
     slope: Callable[[AnyArray, AnyArray], AnyArray]
     carried: Callable[[AnyArray, AnyArray, AnyArray, AnyArray], AnyArray]
+    sent: Callable[..., AnyArray]
     target_state: Callable[[AnyArray, AnyArray, AnyArray], AnyArray]
     copi: Callable[[AnyArray, AnyArray, AnyArray], AnyArray]
     sgd: Callable[[AnyArray, AnyArray], AnyArray]
+    bias: Callable[[AnyArray, AnyArray], AnyArray]
     product: Callable[[AnyArray, AnyArray], AnyArray]
     decay: Callable[[AnyArray, AnyArray], AnyArray]
     weighted: Callable[[AnyArray, AnyArray], AnyArray]
@@ -123,14 +134,10 @@ def _late(name: str, piece: Callable[..., Any]) -> tuple[str, Callable[..., Any]
 
 def right_pieces(conventions: Conventions) -> Pieces:
     """Return the pieces that the conventions call right: the library's functions."""
-    f, loss = conventions.f(), conventions.loss()
+    f, loss, linear = conventions.f(), conventions.of_output(), conventions.output_activation == "identity"
 
     def error(a: AnyArray, y: AnyArray, target: AnyArray) -> AnyArray:
-        prediction = conventions.given(y) if conventions.output == "activation" else a
-        return loss.descent(prediction, target, namespace(target))
-
-    def carried(above: AnyArray, W: AnyArray, R: AnyArray, B: AnyArray) -> AnyArray:
-        return apply(R.mT, apply(W.mT, above)) if conventions.credit == "bp" else apply(B, above)
+        return loss.descent(conventions.predicted(a, y), target, namespace(target))
 
     def of_seen(term: rules.Term) -> rules.Term:
         def of_samples(x: AnyArray, R: AnyArray) -> AnyArray:
@@ -140,17 +147,21 @@ def right_pieces(conventions: Conventions) -> Pieces:
         return of_samples
 
     terms = rules.LATERAL_TERMS[conventions.lateral_rule]
-    return Pieces(
+    carried = _CARRIED.get(conventions.credit, _by_feedback)
+    right = Pieces(
         conventions=conventions,
         decorrelate=lambda y, R, layer: decorrelated(Params(W=(R,), R=(R,)), 0, y),
         preactivate=lambda x, y, W: x @ W.mT,
-        activate=lambda a, layer, layers: f(a),
+        shifted=lambda a, b: a + b,
+        activate=lambda a, layer, layers: a if linear and layer == layers else f(a),
         error=error,
         slope=lambda a, y: f.derivative(a),
         carried=carried,
+        sent=_SENT.get(conventions.credit, _delta_of_output),
         target_state=lambda a, y, delta: a + delta,
         copi=lambda x, z, W: reduced(conventions, x, copi_update(x, z, W)),
         sgd=lambda x, delta: reduced(conventions, x, sgd_update(x, delta)),
+        bias=lambda delta, b: reduced(conventions, delta, mean_sample(delta, namespace(delta))),
         product=of_seen(terms.product),
         decay=of_seen(terms.decay),
         weighted=lambda x, coupling: rules.weighted(conventions, x, coupling),
@@ -158,17 +169,60 @@ def right_pieces(conventions: Conventions) -> Pieces:
         drawn=lambda x, indices: x[indices, :],
         gain=rules.gain_of(conventions),
         regained=_regained,
-        at_output=_output_delta,
+        at_output=_linear_output_delta if linear else _output_delta,
         in_hidden=_hidden_delta,
         joined=_lateral,
         upwards=_forward,
         downwards=_perturbations,
         step=whole_step,
     )
+    if not conventions.has_R:  # all R are I: what it would round is left out
+        right = right.with_changes(decorrelate=lambda y, R, layer: y)
+    if conventions.credit == "bp" and not conventions.has_R:
+        right = right.with_changes(carried=lambda above, W, R, B: apply(W.mT, above))
+    if conventions.weight_rule == "sgd":  # z is δ, and ΔW has no other term: what is said of E[z xᵀ] holds
+        right = right.with_changes(target_state=lambda a, y, delta: delta, copi=lambda x, z, W: right.sgd(x, z))
+    return right
 
 
 def _output_delta(pieces: Pieces, a: AnyArray, y: AnyArray, target: AnyArray) -> AnyArray:
     return scaled(pieces.slope(a, y) * pieces.error(a, y, target), pieces.conventions.error_scale)
+
+
+def _linear_output_delta(pieces: Pieces, a: AnyArray, y: AnyArray, target: AnyArray) -> AnyArray:
+    return scaled(pieces.error(a, y, target), pieces.conventions.error_scale)
+
+
+def _by_feedback(above: AnyArray, W: AnyArray, R: AnyArray, B: AnyArray) -> AnyArray:
+    return apply(B, above)
+
+
+_CARRIED: dict[str, Callable[[AnyArray, AnyArray, AnyArray, AnyArray], AnyArray]] = {
+    "bp": lambda above, W, R, B: apply(R.mT, apply(W.mT, above)),
+    "sign-symmetric": lambda above, W, R, B: apply(signs(W.mT), above),
+    "sign-symmetric-magnitudes": lambda above, W, R, B: apply(with_signs_of(B, W), above),
+}
+"""What comes down, by credit method; by feedback weights alone in all others."""
+
+
+def _delta_of_output(pieces: Pieces, a: AnyArray, y: AnyArray, target: AnyArray, delta: AnyArray) -> AnyArray:
+    """What "dfa" sends."""
+    if pieces.conventions.dfa_error == "pre-activation":
+        return delta
+    return scaled(pieces.error(a, y, target), pieces.conventions.error_scale)
+
+
+def _sign_of_error(pieces: Pieces, a: AnyArray, y: AnyArray, target: AnyArray, delta: AnyArray) -> AnyArray:
+    sent = signs(_delta_of_output(pieces, a, y, target, delta))
+    return scaled(sent, pieces.conventions.error_scale)
+
+
+def _target(pieces: Pieces, a: AnyArray, y: AnyArray, target: AnyArray, delta: AnyArray) -> AnyArray:
+    return scaled(target, pieces.conventions.error_scale)
+
+
+_SENT: dict[str, Callable[..., AnyArray]] = {"sdfa": _sign_of_error, "drtp": _target}
+"""What goes to every hidden layer, by direct credit method; δ_L, or the error, in the others."""
 
 
 def _hidden_delta(
@@ -236,6 +290,8 @@ def _forward(pieces: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
         found[f"x {name}"] = pieces.decorrelate(y, R, layer)
         x = kept(found[f"x {name}"], own.get(f"x {name}"))
         found[f"a {name}"] = pieces.preactivate(x, y, W)
+        if "b" in inputs:
+            found[f"a {name}"] = pieces.shifted(found[f"a {name}"], inputs["b"][layer - 1])
         # y may come from a second evaluation of a, such as a fused (W R) y: the allowance of a counts.
         a = kept(found[f"a {name}"], own.get(f"a {name}"))
         found[f"y {name}"] = pieces.activate(a, layer, layers)
@@ -272,10 +328,13 @@ def _perturbations(pieces: Pieces, inputs: Inputs, own: Quantities) -> Quantitie
     name = f"δ of layer {layers}"
     found[name] = pieces.output_delta(a[-1], y[-1], inputs["target"])
     # δ may be a whole Jacobian times the error: what a second evaluation of the δ above rounds counts in all below.
-    delta_L = delta = kept(found[name], own.get(name))
-    direct = pieces.conventions.credit == "dfa"
+    delta = kept(found[name], own.get(name))
+    if pieces.conventions.credit == "sdfa":
+        found[f"error of layer {layers}"] = _decisive(pieces, a[-1], y[-1], inputs["target"])
+    direct = pieces.conventions.credit in DIRECT
+    sent = pieces.sent(pieces, a[-1], y[-1], inputs["target"], delta) if direct else None
     for layer in range(layers - 1, 0, -1):  # W[layer] is that of the layer above
-        above, a_above = (delta_L, a[-1]) if direct else (delta, a[layer])
+        above, a_above = (sent, a[-1]) if direct else (delta, a[layer])
         B = inputs["B"][layer - 1] if "B" in inputs else None
         W, R = inputs["W"][layer], inputs["R"][layer]
         from_output = direct or layer == layers - 1
@@ -283,6 +342,15 @@ def _perturbations(pieces: Pieces, inputs: Inputs, own: Quantities) -> Quantitie
         found[name] = pieces.hidden_delta(above, a[layer - 1], y[layer - 1], W, R, B, a_above, from_output)
         delta = kept(found[name], own.get(name))
     return found
+
+
+def _decisive(pieces: Pieces, a: AnyArray, y: AnyArray, target: AnyArray) -> AnyArray:
+    """Return errors whose signs are sent: 0 where f′(a_L) makes them 0 before, so that rounding decides nothing."""
+    error = pieces.error(a, y, target)
+    if pieces.conventions.dfa_error == "output" or pieces.conventions.output_activation == "identity":
+        return error
+    slope = pieces.slope(a, y)
+    return error * np.asarray((slope.value if isinstance(slope, Tracked) else slope) != 0, dtype=float)
 
 
 def whole_step(pieces: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
@@ -306,6 +374,8 @@ def after_forward(pieces: Pieces, inputs: Inputs, states: Quantities, own: Quant
         z = pieces.target_state(a[at], y[at], delta[at])
         found[f"ΔW of layer {layer}"] = pieces.copi(x[at], z, inputs["W"][at])
         found[f"ΔR of layer {layer}"] = _change_per_rate(pieces, inputs, x[at], y[at - 1] if at else inputs["y0"], at)
+        if "b" in inputs:
+            found[f"Δb of layer {layer}"] = pieces.bias(delta[at], inputs["b"][at])
     return found
 
 
@@ -324,7 +394,7 @@ def _recovered(name: str, update: AnyArray, inputs: Inputs) -> AnyArray:
     if not (name.startswith("Δ") and isinstance(update, Tracked)):
         return update
     letter, layer = name[1], int(name.rpartition(" ")[2])
-    eta = inputs["eta_w" if letter == "W" else "eta_r"]
+    eta = inputs["eta_r" if letter == "R" else "eta_w"]
     new = inputs[letter][layer - 1] + eta * update
     # W itself is exact: samples may be added to it one after the other, which rounds N partial sums as large as W⁺, and
     # η ΔW is a rounding more. Those N + 1 count, and not all those of ΔW, that M is multiplied with.

@@ -30,6 +30,7 @@ class Kind:
         fine: only for float64 and float32: in coarser formats rounding hides such a case, or it leaves their range.
         first: the try to begin with, where large whole numbers never fit.
         strided: whether arrays are handed over as transposes of others, where the library has strides.
+        no_error: whether a sample and an output have no error.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Kind:
     fine: bool = False
     first: int = 0
     strided: bool = False
+    no_error: bool = False
 
     @property
     def underflows(self) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from copi_ref.arrays.backend import HostArray
-from copi_ref.oracle.contract.conventions import Conventions
+from copi_ref.oracle.contract.conventions import DIRECT, Conventions
 from copi_ref.oracle.contract.functions import Function
 from copi_ref.oracle.contract.pieces import Inputs, forward, right_pieces
 from copi_ref.oracle.inputs.drawing import (
@@ -48,7 +48,8 @@ def _whole_kinds(function: Function) -> Iterator[Kind]:
     yield Kind("one output unit", EXACT, sized(3, 4, 1, N=4))
     yield Kind("one unit in each layer", EXACT, sized(1, 1, 1, N=4), LOOSE)
     yield Kind("two layers with outputs of both signs", EXACT, sized(3, 4, 2, N=4, below=True), LOOSE)
-    yield Kind("a sample and an output without error", EXACT, sized(3, 4, 2, N=4, no_error=True), LOOSE)
+    without = sized(3, 4, 2, N=4, no_error=True)
+    yield Kind("a sample and an output without error", EXACT, without, LOOSE, no_error=True)
     yield Kind("dead inputs", EXACT, sized(3, 4, 2, N=4, dead=True), LOOSE)
     large = sized(3, 4, 2, N=4, scale=2.0**12, rates=(2.0**-22, 2.0**-22))
     yield Kind("large whole numbers, small equal rates", EXACT, large, LOOSE, fine=True)
@@ -76,6 +77,8 @@ def whole_numbers(
     def draw(d: Drawing) -> Inputs:
         inputs = whole_network(d, sizes, N, **how)
         scaled = {name: inputs[name] * scale for name in ("y0", "target")}
+        if "b" in inputs:
+            scaled["b"] = tuple(scale * b for b in inputs["b"])
         return completed(d, function, inputs | scaled, rates)
 
     return draw
@@ -99,8 +102,8 @@ def _real_kinds(function: Function, precision: Precision) -> Iterator[Kind]:
         return lambda d: completed(d, function, real_network(d, sizes, N, **how), rates)
 
     def large(d: Drawing) -> Inputs:
-        # What rounding may do to tanh grows with a, and not with y: δ would not be sharp.
-        scale = 2.0**4 if d.conventions.is_smooth and function.name != "forward" else 2.0**11
+        # What rounding may do to tanh, or a softmax, grows with a, and not with y: δ would not be sharp.
+        scale = 2.0**4 if not d.conventions.is_rational and function.name != "forward" else 2.0**11
         return sized(3, 5, 2, N=7, signed=True, scale=scale)(d)
 
     yield Kind("numbers of order 1", ROUNDING, sized(3, 5, 2, N=7))
@@ -125,8 +128,9 @@ def _real_kinds(function: Function, precision: Precision) -> Iterator[Kind]:
     if function.name == "perturbations":
         reached = sized(3, 5, 2, N=7)
         yield Kind(
-            "a sample and an output without error, of order 1", ROUNDING, lambda d: _partly_reached(d, reached(d))
-        )
+            "a sample and an output without error, of order 1", ROUNDING, lambda d: _partly_reached(d, reached(d)),
+            no_error=True,
+        )  # fmt: skip
     if function.name == "step":
         small = sized(3, 5, 2, N=7, signed=True, scale=2.0**5, rates=(2.0**-12, 2.0**-12))
         yield Kind("small equal rates", ROUNDING, small, LOOSE, fine=True)
@@ -138,9 +142,11 @@ def _real_kinds(function: Function, precision: Precision) -> Iterator[Kind]:
 def completed(d: Drawing, function: Function, inputs: Inputs, rates: tuple[float, float]) -> Inputs:
     """Return a network with what else a function takes: feedback weights, rates, or what comes of a forward pass."""
     sizes = [len(W) for W in inputs["W"]]
-    if d.conventions.credit != "bp":
-        above = [sizes[-1]] * (len(sizes) - 1) if d.conventions.credit == "dfa" else sizes[1:]
-        inputs["B"] = tuple(d.matrix(k, m) for k, m in zip(sizes[:-1], above, strict=True))
+    if d.conventions.has_B:
+        above = [sizes[-1]] * (len(sizes) - 1) if d.conventions.credit in DIRECT else sizes[1:]
+        inputs["B"] = _feedback(d, sizes[:-1], above)
+    if d.conventions.loss == "cross-entropy":
+        inputs["target"] = one_hot(d.rng, len(inputs["y0"]), sizes[-1])
     if function.name == "step":
         inputs |= {"eta_w": rates[0], "eta_r": rates[1]}
     if function.name == "step" and d.conventions.subsampled:
@@ -150,9 +156,22 @@ def completed(d: Drawing, function: Function, inputs: Inputs, rates: tuple[float
     return inputs
 
 
+def _feedback(d: Drawing, units: list[int], above: list[int]) -> tuple[HostArray, ...]:
+    """Draw feedback weights of each layer, or cut them from one matrix."""
+    if d.conventions.feedback == "own":
+        return tuple(d.matrix(k, m) for k, m in zip(units, above, strict=True))
+    whole = d.matrix(max(units, default=1), max(above, default=1))
+    return tuple(whole[:k, :m] for k, m in zip(units, above, strict=True))
+
+
+def one_hot(rng: np.random.Generator, samples: int, classes: int) -> HostArray:
+    """Draw the labels of samples."""
+    return np.asarray(np.eye(classes)[rng.integers(0, classes, size=samples)])
+
+
 def _partly_reached(d: Drawing, inputs: Inputs) -> Inputs:
     """Return inputs in which one sample and one output have the target that they reach."""
-    reached = inputs["y" if d.conventions.output == "activation" else "a"][-1]
+    reached = d.conventions.predicted(inputs["a"][-1], inputs["y"][-1])
     target = inputs["target"].copy()
     target[1], target[:, 0] = reached[1], reached[:, 0]
     return inputs | {"target": target}
@@ -198,6 +217,8 @@ def real_network(
     # In a layer without a unit that is mostly below 0, a negative sample has no output above it.
     W = [_weights(d, units, inputs, other, turned=not deep or at % 4 == 1) for at, (inputs, units) in enumerate(pairs)]
     R = [_near_identity(d, inputs, other, dead and layer > 0) for layer, (inputs, _) in enumerate(pairs)]
+    if not d.conventions.has_R:
+        R = [np.eye(inputs) for inputs, _ in pairs]
     if deep:  # activity stays of order 1: else ΔR of the last layers would be lost in R
         W = [1.6 * one for one in W]
     y0 = d.mostly_of_one_sign(N, sizes[0], 0.25, 2, other)
@@ -213,7 +234,9 @@ def real_network(
         # A gain is taken from the first samples, and of zeros there is none.
         y0 *= (factors if d.conventions.lateral_gain == "none" else factors[::-1])[:, None]
     factor = 2.0 ** np.floor(np.log2(d.precision.tiny) / 2) if isinstance(scale, str) else scale
-    inputs = {"W": W, "R": R, "y0": y0 * factor, "target": d.rng.uniform(-2, 2, size=(N, sizes[-1])) * factor}
+    inputs: Inputs = {"W": W, "R": R, "y0": y0 * factor, "target": d.rng.uniform(-2, 2, size=(N, sizes[-1])) * factor}
+    if d.conventions.biases:
+        inputs["b"] = [_biases(d, W_l, other, kink) * factor for W_l in W]
     return {
         name: tuple(map(d.precision.representable, value))
         if isinstance(value, list)
@@ -226,6 +249,14 @@ def _weights(d: Drawing, units: int, inputs: int, other: float, turned: bool) ->
     """Draw W; where it is asked for every third unit is mostly, or all, below 0."""
     sign = np.where((np.arange(units) % 3 == 2) & turned, -1.0, 1.0)[:, None]
     return np.asarray(sign * d.mostly_of_one_sign(units, inputs, 0.5, 1, other) / inputs)
+
+
+def _biases(d: Drawing, W: HostArray, other: float, kink: bool) -> HostArray:
+    """Draw biases of the sign that their units have, so that sums cancel little; where it is asked for others too."""
+    signs = np.where(W.sum(axis=1) < 0, -1.0, 1.0)
+    if other:
+        signs *= np.where(np.arange(len(W)) % 4 == 3, -other, 1.0)
+    return np.asarray(signs * d.rng.uniform(0.125, 0.5, size=len(W)) * (W.any(axis=1) if kink else 1.0))
 
 
 def _near_identity(d: Drawing, units: int, other: float, dead: bool) -> HostArray:

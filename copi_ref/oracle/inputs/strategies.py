@@ -47,6 +47,16 @@ class Network:
     target: HostArray
 
 
+@dataclass(frozen=True, eq=False)
+class Settling:
+    """Inference Learning on a batch: W, inputs y0 (N, K₀), states h_l (N, K_l) near nothing, and a target."""
+
+    W: tuple[HostArray, ...]
+    y0: HostArray
+    states: tuple[HostArray, ...]
+    target: HostArray
+
+
 def entries(shape: tuple[int, ...], dtype: Any = "float64") -> st.SearchStrategy[HostArray]:
     """Arrays with entries in [−2, 2]; none so small that its square underflows, except 0."""
     width = np.dtype(dtype).itemsize * 8
@@ -102,6 +112,20 @@ def networks(
     return Network(
         params=Params(W=tuple(W for W, _ in drawn), R=tuple(R for _, R in drawn)),
         y0=draw(batches(N, sizes[0], dtype)),
+        target=draw(entries((N, sizes[-1]), dtype)),
+    )
+
+
+@st.composite
+def settlings(draw: st.DrawFn, dtype: Any = "float64", most: int = 5, deepest: int = 3) -> Settling:
+    """Networks of 1 to `deepest` layers with a state in each layer, on 1 to `most` samples."""
+    sizes = draw(st.lists(st.integers(1, most), min_size=2, max_size=deepest + 1))
+    N = draw(st.integers(1, most))
+    states = tuple(draw(entries((N, units), dtype)) for units in sizes[1:])
+    return Settling(
+        W=tuple(draw(entries((units, inputs), dtype)) for inputs, units in itertools.pairwise(sizes)),
+        y0=draw(batches(N, sizes[0], dtype)),
+        states=states,
         target=draw(entries((N, sizes[-1]), dtype)),
     )
 

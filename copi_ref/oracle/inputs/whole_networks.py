@@ -67,25 +67,29 @@ def whole_network(
     slope = Fraction(1) if slope is None else slope  # smooth: one layer only is exact, whatever y is
     turn = np.arange(N) % layers  # the layer in which a sample may be below 0
     y = y0 = _inputs(d, N, sizes[0], dead)
-    W, R = [], []
+    W, R, b = [], [], []
     for layer, (inputs, units) in enumerate(itertools.pairwise(sizes)):
         rows = Rows(free, slope.denominator, (turn == layer) & below, slope != 0)
         # In deep networks few sums, that numbers stay small and cancel little: R is the identity in most layers.
         beside = (1 if layer % 3 == 0 else 0) if layers > 3 else max(1, inputs - d.attempt // 6)
-        R_l = _lateral(d, inputs, beside, dead and layer > 0)
+        R_l = _lateral(d, inputs, beside, dead and layer > 0) if d.conventions.has_R else np.eye(inputs)
         if layer == 0 and not free:
             y = y0 = _turned_to_one_side(d, y0, R_l, rows)
         x = y @ R_l.T
         W_l = _weights(d, x, units, rows, terms=1.4 if layers > 3 else 2.2)
         a = x @ W_l.T
+        if d.conventions.biases:
+            b.append(_biases(d, a, rows))
+            a = a + b[-1]
         y = np.where(a < 0, a * slope.numerator / slope.denominator, a)
         W.append(W_l)
         R.append(R_l)
-    prediction = y if d.conventions.output == "activation" else a
+    prediction = d.conventions.predicted(a, y)
     # multiples of q, that remain whole when the slope and the factor of the loss multiply them
     unit = slope.denominator * Fraction(float(d.conventions.loss_factor)).denominator if below and not free else 1
     target = prediction + unit * error * _errors(d, N, sizes[-1], no_error)
-    return {"W": tuple(W), "R": tuple(R), "y0": y0, "target": target}
+    biases = {"b": tuple(b)} if d.conventions.biases else {}
+    return {"W": tuple(W), "R": tuple(R), "y0": y0, "target": target, **biases}
 
 
 def _inputs(d: Drawing, N: int, features: int, dead: bool) -> HostArray:
@@ -156,6 +160,17 @@ def _weights(d: Drawing, x: HostArray, units: int, rows: Rows, terms: float) -> 
         taken.append(int(np.argmax(worth - again - 10 * missed)))
         reached |= a[:, taken[-1]] > 0
     return candidates[taken]
+
+
+def _biases(d: Drawing, a: HostArray, rows: Rows) -> HostArray:
+    """Draw biases with which pre-activations are still good: small ones of both signs, or else 0."""
+    found = np.zeros(a.shape[1])
+    for unit in range(a.shape[1]):
+        tried = d.rng.permutation([-2.0, -1.0, 1.0, 2.0, 3.0, -rows.q, rows.q])
+        good = rows.good(a[:, unit : unit + 1] + tried)
+        if good.any():
+            found[unit] = tried[np.argmax(good)]
+    return found
 
 
 def _errors(d: Drawing, N: int, outputs: int, no_error: bool) -> HostArray:

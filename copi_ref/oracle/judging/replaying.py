@@ -66,7 +66,7 @@ def shortest(caller: Caller, function: Function, case: Case, earlier: tuple[Call
 
 def size(function: Function, inputs: Inputs) -> int:
     """How many numbers there are in the arguments."""
-    values = [inputs[name] for name in function.arguments_given(inputs)]
+    values = [inputs[name] for name in (*function.arguments, "B", "b") if name in inputs]
     return sum(sum(map(np.size, value)) if isinstance(value, tuple) else np.size(value) for value in values)
 
 

@@ -11,7 +11,7 @@ from copi_ref.oracle.contract.functions import FUNCTIONS
 from copi_ref.oracle.contract.pieces import Inputs, Quantities, right_pieces
 from copi_ref.oracle.inputs.cases import Case, sharpness, undecided, with_tracked, without_gain
 from copi_ref.oracle.inputs.drawing import ROUNDING, Drawing
-from copi_ref.oracle.inputs.networks import completed, real_network, rounded_trace
+from copi_ref.oracle.inputs.networks import completed, one_hot, real_network, rounded_trace
 from copi_ref.oracle.judging.comparison import Outcome, run_case
 from copi_ref.oracle.rounding import Precision, Tracked
 
@@ -90,10 +90,11 @@ def _after(caller: Caller, inputs: Inputs, outcome: Outcome) -> Inputs:
         arrays = (A + eta * updates[f"Δ{letter} of layer {layer}"] for layer, A in enumerate(inputs[letter], start=1))
         return tuple(caller.precision.representable(np.asarray(array)) for array in arrays)
 
-    R = new("R", inputs["eta_r"])
+    b = {"b": new("b", inputs["eta_w"])} if "b" in inputs else {}
+    R = new("R", inputs["eta_r"]) if caller.conventions.has_R else inputs["R"]
     if caller.conventions.assumes_symmetric_R:
         R = tuple(caller.precision.representable((A + A.T) / 2) for A in R)
-    return {"W": new("W", inputs["eta_w"]), "R": R}
+    return {"W": new("W", inputs["eta_w"]), "R": R, **b}
 
 
 def _first_weights(conventions: Conventions, precision: Precision, seed: int) -> tuple[Inputs, np.random.Generator]:
@@ -103,7 +104,7 @@ def _first_weights(conventions: Conventions, precision: Precision, seed: int) ->
     first = completed(
         drawing, FUNCTIONS["step"], real_network(drawing, (3, 5, 2), 7, deep=precision.limit is not None), (1.0, 1.0)
     )
-    return {name: first[name] for name in ("W", "R", "B") if name in first}, rng
+    return {name: first[name] for name in ("W", "R", "B", "b") if name in first}, rng
 
 
 def _next_batch(
@@ -141,6 +142,8 @@ def _drawn_batch(
         "eta_w": 1.0,
         "eta_r": 1.0,
     }
+    if caller.conventions.loss == "cross-entropy":
+        inputs["target"] = np.tile(one_hot(rng, 1, 2), (samples, 1))  # one label: else errors cancel over the batch
     if caller.conventions.subsampled:
         drawing = Drawing(rng, caller.conventions, precision, ROUNDING, 0)
         inputs["indices"] = tuple(drawing.indices(samples) for _ in inputs["W"])

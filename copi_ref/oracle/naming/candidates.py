@@ -1,14 +1,16 @@
 """What may explain a wrong result: other conventions and the catalogue."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from copi_ref.oracle.contract.conventions import (
     ALTERNATIVES,
+    DIRECT,
     LATERAL_RULES,
     OF_THE_PAPER,
     WHITENING,
+    WITHOUT_B,
     Conventions,
     LateralRuleName,
     combined,
@@ -34,8 +36,8 @@ _USED = {
         "gain",
         "regained",
     },
-    "forward": {"decorrelate", "preactivate", "activate", "upwards"},
-    "perturbations": {"error", "slope", "carried", "at_output", "in_hidden", "downwards"},
+    "forward": {"decorrelate", "preactivate", "shifted", "activate", "upwards"},
+    "perturbations": {"error", "slope", "carried", "sent", "at_output", "in_hidden", "downwards"},
 }
 """The pieces that functions are made of; a step has all."""
 
@@ -47,7 +49,11 @@ def singles(function: Function, conventions: Conventions) -> Iterator[Candidate]
     """Yield every other convention, and every catalogued mistake that the function can have, likely ones first."""
     # What `perturbations` sees of f is f′ alone: another f is no likelier there than a wrong f′.
     of_f = {"activation", "slope"} if function.name == "perturbations" else set()
-    others = [(changed, convention(changed)) for changed in combined(conventions, 1) if _can_be(conventions, changed)]
+    others = [
+        (changed, convention(changed, conventions))
+        for changed in combined(conventions, 1)
+        if _can_be(conventions, changed)
+    ]
     if function.name == "forward":  # it shows f, and f′ may be that of either
         others = [(changed, replace(candidate, seen=_only_f(candidate.change))) for changed, candidate in others]
     if function.name == "perturbations":
@@ -120,12 +126,21 @@ def several_conventions(evidence: Evidence, conventions: Conventions) -> Iterato
     if "lateral_rule" in alive:
         alive["lateral_rule"] = tuple(_plausible_rules(evidence, conventions))
     for depth in range(2, DEEPEST + 1):
-        yield from map(convention, combined(conventions, depth, alive))
+        yield from _possible(conventions, depth, alive, {})
     for fitted in with_fitted_kappa(evidence, conventions):
         if evidence.fit(right_pieces(replace(conventions, **fitted.changed)), evidence.few).explains:
             others = {name: values for name, values in alive.items() if name not in ("lateral_rule", "kappa")}
             for depth in range(1, DEEPEST):
-                yield from (convention({**fitted.changed, **more}) for more in combined(conventions, depth, others))
+                yield from _possible(conventions, depth, others, fitted.changed)
+
+
+def _possible(
+    conventions: Conventions, depth: int, alternatives: Mapping[str, Iterable[Any]], besides: Mapping[str, Any]
+) -> Iterator[Candidate]:
+    """Yield conventions that differ in `depth` fields, and in those of `besides`."""
+    for changed in combined(conventions, depth, alternatives):
+        if _can_be(conventions, changed):
+            yield convention({**besides, **changed}, conventions)
 
 
 def _plausible_rules(evidence: Evidence, conventions: Conventions) -> Iterator[str]:
@@ -140,11 +155,11 @@ def _plausible_rules(evidence: Evidence, conventions: Conventions) -> Iterator[s
 def with_fitted_kappa(evidence: Evidence, conventions: Conventions) -> Iterator[Candidate]:
     """Yield the whitening rules with the κ that fits best: ΔR depends on it linearly."""
     right = right_pieces(conventions)
-    for rule in WHITENING:
+    for rule in WHITENING if conventions.has_R else ():
         for kappa in fitted_numbers(_of_kappa(rule), evidence, right, evidence.failing[:_FITTED]):
             if 0 <= kappa[0] <= 1:
                 of_rule = {} if rule == conventions.lateral_rule else {"lateral_rule": rule}
-                yield convention({**of_rule, "kappa": kappa[0]})
+                yield convention({**of_rule, "kappa": kappa[0]}, conventions)
 
 
 _FITTED = 6
@@ -158,16 +173,26 @@ def _of_kappa(rule: LateralRuleName) -> Family:
     return Family("kappa", ("κ",), change)
 
 
-def convention(changed: dict[str, Any]) -> Candidate:
+_WITHOUT_B_IN_WORDS = {"bp": " (backpropagation: B is not used)", "sign-symmetric": " (signs of W: B is not used)"}
+
+
+def convention(changed: dict[str, Any], conventions: Conventions) -> Candidate:
     """Another choice in some fields; it has no use for pieces that were changed before."""
 
     def change(pieces: Pieces) -> Pieces:
         return right_pieces(replace(pieces.conventions, **changed))
 
     name = ", ".join(f"{field}={value!r}" for field, value in changed.items())
-    return Candidate(name, name, change, is_convention=True, changed=changed)
+    words = _WITHOUT_B_IN_WORDS.get(changed.get("credit", ""), "") if conventions.has_B else ""
+    return Candidate(name, name + words, change, is_convention=True, changed=changed)
 
 
 def _can_be(conventions: Conventions, changed: dict[str, Any]) -> bool:
-    """Whether it can be tried: feedback weights can't be made up."""
-    return changed.get("credit", "bp") in ("bp", conventions.credit)
+    """Whether it can be tried: feedback weights, of the shape that a method needs, can't be made up."""
+    if "lateral_rule" in changed and not conventions.has_R:
+        return False
+    credit = changed.get("credit", conventions.credit)
+    if "dfa_error" in changed and credit not in ("dfa", "sdfa"):
+        return False
+    of_one_shape = conventions.has_B and (credit in DIRECT) == (conventions.credit in DIRECT)
+    return credit in WITHOUT_B or credit == conventions.credit or of_one_shape

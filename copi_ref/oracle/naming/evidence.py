@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from copi_ref.arrays.backend import HostArray
-from copi_ref.oracle.contract.functions import Function
-from copi_ref.oracle.contract.pieces import Pieces, Quantities
+from copi_ref.oracle.contract.functions import AnyFunction
+from copi_ref.oracle.contract.pieces import Quantities
 from copi_ref.oracle.judging.comparison import Observation, worst_of
+from copi_ref.oracle.naming.explaining import AnyPieces
 from copi_ref.oracle.rounding import Precision
 
 Cell = tuple[int, str]
@@ -53,7 +54,7 @@ class Evidence:
         observations: what came of each call that returned numbers.
     """
 
-    def __init__(self, function: Function, precision: Precision, observations: list[Observation]):
+    def __init__(self, function: AnyFunction, precision: Precision, observations: list[Observation]):
         self.function, self.precision, self.observations = function, precision, observations
         self.faults: set[str] = set()
         self.cells: frozenset[Cell] = frozenset(
@@ -92,26 +93,26 @@ class Evidence:
         chosen = {*numbers}
         return frozenset(cell for cell in self.cells if cell[0] in chosen)
 
-    def telling_first(self, pieces: Pieces) -> list[int]:
+    def telling_first(self, pieces: AnyPieces) -> list[int]:
         """The numbers of all observations, those first of which these pieces don't give everything: others may."""
         given = {at for at in self.failing if self._gives_all(pieces, at, self._of[at])}
         return sorted(self.order, key=given.__contains__)
 
-    def explained_by(self, pieces: Pieces, order: Sequence[int] = ()) -> bool:
+    def explained_by(self, pieces: AnyPieces, order: Sequence[int] = ()) -> bool:
         """Whether the pieces give everything that came, and something that is wrong; looked at in some order."""
         if not all(self._gives_all(pieces, at, self._of[at]) for at in order or self.order):
             return False
         return any(self.fit(pieces, [at]).changes & self.wrong for at in self.failing)
 
-    def gives_all_wrong(self, pieces: Pieces, order: Sequence[int] = ()) -> bool:
+    def gives_all_wrong(self, pieces: AnyPieces, order: Sequence[int] = ()) -> bool:
         """Whether the pieces give everything that is wrong."""
         return all(self._gives_all(pieces, at, self._wrong_of[at]) for at in order or self.order if self._wrong_of[at])
 
-    def _gives_all(self, pieces: Pieces, at: int, cells: Sequence[Cell]) -> bool:
+    def _gives_all(self, pieces: AnyPieces, at: int, cells: Sequence[Cell]) -> bool:
         found = self.evaluated(pieces, at)
         return found is not None and all(self._gives(found, cell) for cell in cells)
 
-    def fit(self, pieces: Pieces, numbers: Iterable[int]) -> Fit:
+    def fit(self, pieces: AnyPieces, numbers: Iterable[int]) -> Fit:
         """Compare what the pieces give with some observations."""
         gives, changes, scaled = set(), set(), set()
         for at in numbers:
@@ -125,11 +126,12 @@ class Evidence:
                     scaled.add(cell)
         return Fit(frozenset(gives), frozenset(changes), frozenset(scaled))
 
-    def evaluated(self, pieces: Pieces, at: int) -> Quantities | None:
+    def evaluated(self, pieces: AnyPieces, at: int) -> Quantities | None:
         """Return what the pieces give for the inputs of an observation; None where they have no meaning."""
         one = self.observations[at]
         try:
-            return self.function.expected(pieces, one.case.inputs, one.actual)
+            found: Quantities = self.function.expected(pieces, one.case.inputs, one.actual)
+            return found
         except (np.linalg.LinAlgError, ValueError, ZeroDivisionError, FloatingPointError):
             return None
         except Exception as error:

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
-from copi_ref.oracle.contract.pieces import Pieces
+AnyPieces: TypeAlias = Any
+"""The pieces that a function is made of, of either contract."""
 
-Change = Callable[[Pieces], Pieces | None]
+Change = Callable[[AnyPieces], AnyPieces | None]
 """What a mistake makes of pieces; None where it has no meaning."""
 
 
@@ -59,7 +60,7 @@ class Candidate:
         change = (self.seen or self.change) if everywhere else None
         if self.is_convention:
             left_open = " (COPI's text gives no slope; 0.1 is its experiments')" if "slope=" in self.name else ""
-            says = f"matches {self.name}{left_open}{more}: pass it in Conventions, if that is what you mean"
+            says = f"matches {self.says}{left_open}{more}: pass it in Conventions, if that is what you mean"
             return Diagnosis(self.name, says, change)
         return Diagnosis(self.name, self.says + more, change, bracketed=self.name not in self.says)
 
@@ -70,8 +71,8 @@ class Candidate:
 def in_turn(changes: Sequence[Change]) -> Change:
     """Return all changes as one, made one on top of the other."""
 
-    def change(pieces: Pieces) -> Pieces | None:
-        changed: Pieces | None = pieces
+    def change(pieces: AnyPieces) -> AnyPieces | None:
+        changed: AnyPieces | None = pieces
         for one in changes:
             changed = one(changed) if changed is not None else None
         return changed
@@ -79,7 +80,7 @@ def in_turn(changes: Sequence[Change]) -> Change:
     return change
 
 
-def with_all(diagnoses: Sequence[Diagnosis], pieces: Pieces) -> Pieces | None:
+def with_all(diagnoses: Sequence[Diagnosis], pieces: AnyPieces) -> AnyPieces | None:
     """Return pieces that make all mistakes whose change is known; a consequence of others has none."""
     return in_turn([one.change for one in diagnoses if one.change])(pieces)
 

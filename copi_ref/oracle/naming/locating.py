@@ -16,7 +16,10 @@ _SHOWN = 4
 def located(evidence: Evidence, partials: Sequence[Partial]) -> tuple[str, ...]:
     """Return what is known of the place, a sentence each, the most telling first."""
     known = facts(evidence)
-    pairs = [(_actual(evidence, cell), _expected(evidence, cell)) for cell in sorted(evidence.wrong)]
+    pairs = [
+        (np.atleast_2d(_actual(evidence, cell)), np.atleast_2d(_expected(evidence, cell)))
+        for cell in sorted(evidence.wrong)
+    ]
     found = [
         _quantities(evidence),
         _cases(evidence, known),

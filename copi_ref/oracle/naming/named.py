@@ -56,7 +56,7 @@ def _is_made_up(found: Diagnosis) -> bool:
 def _if_symmetric(caller: Caller, function: Function, found: Diagnosis) -> Diagnosis:
     """Say so if all is right where R is symmetric."""
     concerned = "R" in function.arguments and (not found.name or "R" in found.says)
-    if caller.conventions.assumes_symmetric_R or not concerned or found.is_consequence:
+    if caller.conventions.assumes_symmetric_R or not caller.conventions.has_R or not concerned or found.is_consequence:
         return found
     symmetric = replace(caller.conventions, assumes_symmetric_R=True)
     cases = draw_cases(function, symmetric, caller.precision, seed=0)

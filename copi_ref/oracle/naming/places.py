@@ -136,7 +136,7 @@ PLACES: tuple[Place, ...] = (
     Place("where some δ is 0", _has_no_error),
     Place("where inputs are whole numbers", lambda c: c.exact),
     Place("where inputs are no whole numbers", lambda c: not c.exact),
-    *(Place(f"in {kind}", _of_kind(kind)) for kind in ("x", "a", "y", "δ", "ΔW", "ΔR")),
+    *(Place(f"in {kind}", _of_kind(kind)) for kind in ("x", "a", "y", "δ", "ΔW", "ΔR", "Δb")),
 )
 """The simplest first. A layer's own shapes count, not those of its network, but for outputs."""
 

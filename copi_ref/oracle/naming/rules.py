@@ -85,4 +85,4 @@ def _rank(place: Place) -> int:
     return next((at for at, one in enumerate(PLACES) if one is place), len(PLACES))
 
 
-_KINDS = ("x", "a", "y", "δ", "ΔW", "ΔR")
+_KINDS = ("x", "a", "y", "δ", "ΔW", "ΔR", "Δb")

@@ -131,7 +131,8 @@ def as_terms(evidence: Evidence, right: Pieces, kind: str) -> Iterator[Partial]:
 def _right_formula(evidence: Evidence, right: Pieces, kind: str) -> str:
     if kind == "ΔR":
         return _FORMULAS[right.conventions.lateral_rule]
-    return "E[δ xᵀ]" if evidence.function.name == "sgd_update" else "E[z xᵀ] − W diag(E[x²])"
+    of_delta = evidence.function.name == "sgd_update" or right.conventions.weight_rule == "sgd"
+    return "E[δ xᵀ]" if of_delta else "E[z xᵀ] − W diag(E[x²])"
 
 
 def _basis(evidence: Evidence, right: Pieces, kind: str) -> _Basis | None:

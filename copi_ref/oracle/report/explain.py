@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from copi_ref.arrays.backend import HostArray
+from copi_ref.oracle.calling.arguments import as_given
 from copi_ref.oracle.contract.conventions import AS_PRINTED, Conventions
 from copi_ref.oracle.contract.functions import SAMPLES_FIRST
 from copi_ref.oracle.contract.pieces import Inputs, right_pieces, whole_step
@@ -25,7 +26,11 @@ def example(conventions: Conventions = AS_PRINTED) -> Inputs:
         "eta_w": 0.5,
         "eta_r": 0.25,
     }
-    if conventions.credit != "bp":  # of two layers FA and DFA are the same
+    if not conventions.has_R:
+        inputs["R"] = (np.eye(2), np.eye(3))
+    if conventions.biases:
+        inputs["b"] = (np.array([0.5, -1.0, 0.25]), np.array([0.25, -0.5]))
+    if conventions.has_B:  # of two layers FA and DFA are the same
         inputs["B"] = (np.array([[0.5, -1.0], [1.0, 0.25], [-0.5, 1.0]]),)
     if conventions.subsampled:
         inputs["indices"] = (np.array([1]), np.array([0]))
@@ -42,7 +47,10 @@ def explain(conventions: Conventions = AS_PRINTED) -> dict[str, dict[str, Any]]:
     pieces = right_pieces(conventions)
     found = whole_step(pieces, inputs, {})
     layers = range(1, len(inputs["W"]) + 1)
-    sections: dict[str, dict[str, Any]] = {"given": _given(inputs)}
+    given = as_given(conventions, inputs)
+    if not conventions.has_R:
+        given = {name: value for name, value in given.items() if name not in ("R", "eta_r")}
+    sections: dict[str, dict[str, Any]] = {"given": _given(given)}
     for layer in layers:
         section = sections[f"layer {layer}, forward"] = {}
         for symbol, says in (("x", "x = R y"), ("a", "a = W x"), ("y", "y = f(a)")):
@@ -73,16 +81,18 @@ def _updates(conventions: Conventions, inputs: Inputs, found: Inputs, layer: int
         found[f"a of layer {layer}"], found[f"y of layer {layer}"], found[f"δ of layer {layer}"]
     )
     dW, dR = found[f"ΔW of layer {layer}"], found[f"ΔR of layer {layer}"]
-    return {
-        f"z{layer}  (a + δ)": z,
-        "E[z xᵀ]": mean_outer(z, x),
-        "E[x²]": mean_square(x),
-        f"ΔW{layer}": dW,
-        f"C_off{layer}": C_off(x),
-        f"ΔR{layer}": dR,
-        f"W{layer} + η_W ΔW{layer}": W + inputs["eta_w"] * dW,
-        f"R{layer} + η_R ΔR{layer}": R + inputs["eta_r"] * dR,
-    }
+    moments = {f"z{layer}  (a + δ)": z, "E[z xᵀ]": mean_outer(z, x), "E[x²]": mean_square(x)}
+    updates = moments if conventions.weight_rule == "copi" else {}
+    updates |= {f"ΔW{layer}": dW}
+    if conventions.has_R:
+        updates |= {f"C_off{layer}": C_off(x), f"ΔR{layer}": dR}
+    updates |= {f"W{layer} + η_W ΔW{layer}": W + inputs["eta_w"] * dW}
+    if conventions.has_R:
+        updates |= {f"R{layer} + η_R ΔR{layer}": R + inputs["eta_r"] * dR}
+    if conventions.biases:
+        db, b = found[f"Δb of layer {layer}"], inputs["b"][layer - 1]
+        updates |= {f"Δb{layer}": db, f"b{layer} + η_W Δb{layer}": b + inputs["eta_w"] * db}
+    return updates
 
 
 def _turned(conventions: Conventions, name: str, value: Any) -> Any:

@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from copi_ref.oracle.contract.conventions import Conventions
+from copi_ref.oracle.contract.functions import AnyConventions
 
 PASSED, FAILED = "passed", "failed"
 NOT_IMPLEMENTED, EXPECTED_FAILURE = "not implemented", "expected failure"
@@ -74,7 +74,7 @@ class Report:
     """
 
     results: tuple[Result, ...]
-    conventions: Conventions
+    conventions: AnyConventions
     precision: str
     library: str
     asked: tuple[str, ...] = ()
@@ -120,10 +120,9 @@ class Report:
 
     def summary(self) -> str:
         """Return the report as text, at most one screen; its first line is the verdict."""
-        differing = ", ".join(f"{name}={value!r}" for name, value in self.conventions.differing().items())
         lines = [
             *self._verdict(),
-            f"{self.library} {self.precision}, conventions: {differing or 'Algorithm 1 as printed, slope 0.1'}",
+            f"{self.library} {self.precision}, conventions: {self.conventions}",
             "",
             f"{'check':21} {'tier':9} {'status':17} {'cases':>5}  {'worst error':>11}  {'catches':>8}",
             *(self._line(result) for result in self.results),

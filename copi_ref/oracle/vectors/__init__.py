@@ -9,20 +9,46 @@ up to γ(2 c u) M is rounding, see docs/tolerances.md. Each case lists the catal
 import difflib
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from copi_ref.files import write_atomically
+from copi_ref.oracle.inference.vectors import inference_vectors
 from copi_ref.oracle.vectors.generate import FORMAT, all_vectors
 from copi_ref.oracle.vectors.text import as_json
 
 SHIPPED = Path(__file__).parent / "v1"
+SHIPPED_INFERENCE = Path(__file__).parent / "inference_v1"
 MANIFEST, SCHEMA = "manifest.json", "schema.json"
+
+Contents = Callable[[], dict[str, dict[str, Any]]]
+"""Computes the content of each file, by its name."""
+
+
+def all_inference_vectors() -> dict[str, dict[str, Any]]:
+    """Return the content of each file of Inference Learning, by its name."""
+    return inference_vectors(FORMAT)
 
 
 class VectorsError(ValueError):
     """A folder of vectors is incomplete or was changed."""
+
+
+@dataclass(frozen=True)
+class VectorSet:
+    """Vectors that belong together: where they are shipped, and what computes them."""
+
+    folder: Path
+    contents: Contents
+
+
+SETS = {
+    "v1": VectorSet(SHIPPED, all_vectors),
+    "inference_v1": VectorSet(SHIPPED_INFERENCE, all_inference_vectors),
+}
+"""By the names of their folders: COPI, and Inference Learning."""
 
 
 def load(folder: Path = SHIPPED) -> dict[str, list[dict[str, Any]]]:
@@ -56,9 +82,9 @@ def _read(path: Path, facts: dict[str, Any]) -> list[dict[str, Any]]:
     return cases
 
 
-def texts() -> dict[str, str]:
+def texts(contents: Contents = all_vectors) -> dict[str, str]:
     """Compute all vectors, and return the text of each file, the manifest's last."""
-    files = {f"{name}.json": as_json(vectors) for name, vectors in all_vectors().items()}
+    files = {f"{name}.json": as_json(vectors) for name, vectors in contents().items()}
     manifest = {
         "format": FORMAT,
         "files": {
@@ -69,13 +95,13 @@ def texts() -> dict[str, str]:
     return {**files, MANIFEST: json.dumps(manifest, indent=1) + "\n"}
 
 
-def emit(folder: Path) -> int:
+def emit(folder: Path, of: VectorSet = SETS["v1"]) -> int:
     """Write all files and the schema to a folder, each whole; return the number of cases.
 
     Raises:
         OSError: it can't be written to.
     """
-    for name, text in {**texts(), SCHEMA: (SHIPPED / SCHEMA).read_text(encoding="utf-8")}.items():
+    for name, text in {**texts(of.contents), SCHEMA: (of.folder / SCHEMA).read_text(encoding="utf-8")}.items():
         write_atomically(folder / name, text.encode())
     return sum(len(cases) for cases in load(folder).values())
 
@@ -88,7 +114,7 @@ class Differences:
     lines: list[str]
 
 
-def differences(folder: Path = SHIPPED, most: int = 40) -> Differences:
+def differences(folder: Path = SHIPPED, most: int = 40, contents: Contents = all_vectors) -> Differences:
     """Compare a folder with the vectors as they are computed now; at most `most` lines of difference a file."""
     try:
         counts = {name: len(cases) for name, cases in load(folder).items()}
@@ -96,7 +122,7 @@ def differences(folder: Path = SHIPPED, most: int = 40) -> Differences:
         counts, lines = {}, [f"FAILED: {error}"]
     else:
         lines = []
-    for name, text in texts().items():
+    for name, text in texts(contents).items():
         try:
             there = (folder / name).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:

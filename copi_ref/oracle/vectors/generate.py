@@ -20,7 +20,7 @@ from copi_ref.oracle.naming.catalogue import VARIANTS
 from copi_ref.oracle.naming.catalogue.moments import C_off, mean_outer, mean_square
 from copi_ref.oracle.rounding import PRECISIONS, Tracked, tracked
 from copi_ref.oracle.vectors.inputs import Source, layers, network, networks
-from copi_ref.oracle.vectors.text import exact_hex, rounded_hex
+from copi_ref.oracle.vectors.text import written, written_bound
 
 FORMAT = 1
 EXACT = replace(AS_PRINTED, slope=Fraction(1, 10))
@@ -58,23 +58,6 @@ def fractions(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return np.array([[Fraction(one) for one in row] for row in value.tolist()], dtype=object)
     return Fraction(value)
-
-
-def _plain(value: Any) -> Any:
-    """Write exact arrays and numbers as hex floats."""
-    if isinstance(value, (tuple, list)):
-        return [_plain(one) for one in value]
-    if isinstance(value, np.ndarray):
-        return [_plain(list(row)) for row in value] if value.ndim > 1 else [exact_hex(one) for one in value]
-    return exact_hex(value)
-
-
-def _tolerance(quantity: Tracked) -> dict[str, Any]:
-    magnitude = np.atleast_2d(quantity.magnitude)
-    return {
-        "roundings": quantity.roundings,
-        "magnitude": [[rounded_hex(float(one)) for one in row] for row in magnitude],
-    }
 
 
 def _layered(quantities: Quantities, symbol: str, layers: int, write: Callable[[Any], Any]) -> list[Any]:
@@ -124,7 +107,7 @@ def _case(
     return {
         "name": name,
         "conventions": changed,
-        "arguments": {key: _plain(value) for key, value in arguments.items()},
+        "arguments": {key: written(value) for key, value in arguments.items()},
         "intermediates": intermediates,
         "results": results,
         "tolerance": tolerance,
@@ -157,11 +140,11 @@ def _equation_cases(function: Function) -> Iterator[dict[str, Any]]:
         arguments = {key: inputs[key] for key in function.arguments}
         exact = function.expected(pieces, fractions_of(arguments), {})[function.result]
         bound = function.expected(pieces, with_tracked(arguments), {})
-        more = {key: _plain(value) for key, value in on_the_way(fractions_of(arguments)).items()}
+        more = {key: written(value) for key, value in on_the_way(fractions_of(arguments)).items()}
         rule = f", rule {changed['lateral_rule']}" if changed else ""
         yield _case(
-            name + rule, changed, arguments, more, {result: _plain(exact)},
-            {result: _tolerance(bound[function.result])}, _catches(function, conventions, arguments),
+            name + rule, changed, arguments, more, {result: written(exact)},
+            {result: written_bound(bound[function.result])}, _catches(function, conventions, arguments),
         )  # fmt: skip
 
 
@@ -177,7 +160,7 @@ def _direct_cases(function: Callable[..., Any], names: tuple[str, ...], result: 
         arguments = {key: inputs[key] for key in names}
         exact = function(*(fractions(value) for value in arguments.values()))
         bound = function(*(tracked(value) for value in arguments.values()))
-        yield _case(name, {}, arguments, {}, {result: _plain(exact)}, {result: _tolerance(bound)}, [])
+        yield _case(name, {}, arguments, {}, {result: written(exact)}, {result: written_bound(bound)}, [])
 
 
 def _oja_cases() -> Iterator[dict[str, Any]]:
@@ -193,7 +176,7 @@ def _fixed_point_cases() -> Iterator[dict[str, Any]]:
         bound = Tracked(
             exact.astype(float), numerator.magnitude / np.where(powers == 0, 1, powers), 2 * numerator.roundings + 1
         )
-        yield _case(name, {}, arguments, {}, {"W": _plain(exact)}, {"W": _tolerance(bound)}, [])
+        yield _case(name, {}, arguments, {}, {"W": written(exact)}, {"W": written_bound(bound)}, [])
 
 
 def _full_cases() -> Iterator[dict[str, Any]]:
@@ -205,7 +188,7 @@ def _full_cases() -> Iterator[dict[str, Any]]:
             continue
         exact = mean_outer(z, x) @ inverse - W
         arguments = {key: layer[key] for key in ("x", "z", "W")}
-        yield _case(name, {}, arguments, {"inverse of E[x xT]": _plain(inverse)}, {"dW": _plain(exact)}, {}, [])
+        yield _case(name, {}, arguments, {"inverse of E[x xT]": written(inverse)}, {"dW": written(exact)}, {}, [])
 
 
 def _inverse(C: HostArray) -> HostArray | None:
@@ -235,8 +218,8 @@ def _forward_case(function: Function, name: str, changed: dict[str, Any], inputs
     pieces, layers = right_pieces(EXACT), len(inputs["W"])
     exact = forward(pieces, fractions_of(arguments), {})
     bound = forward(pieces, with_tracked(arguments), {})
-    results = {symbol: _layered(exact, symbol, layers, _plain) for symbol in "xay"}
-    tolerance = {symbol: _layered(bound, symbol, layers, _tolerance) for symbol in "xay"}
+    results = {symbol: _layered(exact, symbol, layers, written) for symbol in "xay"}
+    tolerance = {symbol: _layered(bound, symbol, layers, written_bound) for symbol in "xay"}
     return _case(name, changed, arguments, {}, results, tolerance, _catches(function, EXACT, arguments))
 
 
@@ -247,11 +230,11 @@ def _perturbation_case(function: Function, name: str, changed: dict[str, Any], i
     found = forward(pieces, fractions_of({key: inputs[key] for key in ("W", "R", "y0")}), {})
     trace = {symbol: tuple(_layered(found, symbol, layers, lambda array: array.astype(float))) for symbol in "xay"}
     given = {**inputs, **trace}
-    arguments = {key: given[key] for key in function.arguments_given(given)}
+    arguments = {key: given[key] for key in function.arguments_given(conventions)}
     # In one pass from what is given: a reader of vectors that computes a and y again has its own rounding beside.
     exact, bound = (perturbations(pieces, read(arguments), {}) for read in (fractions_of, with_tracked))
-    results = {"delta": _layered(exact, "δ", layers, _plain)}
-    tolerance = {"delta": _layered(bound, "δ", layers, _tolerance)}
+    results = {"delta": _layered(exact, "δ", layers, written)}
+    tolerance = {"delta": _layered(bound, "δ", layers, written_bound)}
     return _case(name, changed, arguments, {}, results, tolerance, _catches(function, conventions, arguments))
 
 
@@ -262,7 +245,7 @@ def _step_case(
     conventions = replace(EXACT, **changed)
     pieces, layers = right_pieces(conventions), len(inputs["W"])
     given = {**inputs, "eta_w": eta_w, "eta_r": eta_r}
-    arguments = {key: given[key] for key in function.arguments_given(given)}
+    arguments = {key: given[key] for key in function.arguments_given(conventions)}
 
     def stepped(write: Callable[[Any], Any], start: Inputs) -> tuple[dict[str, Any], dict[str, Any]]:
         found = whole_step(pieces, start, {})
@@ -275,8 +258,8 @@ def _step_case(
         symbols = (("x", "x"), ("a", "a"), ("y", "y"), ("delta", "δ"), ("dW", "ΔW"), ("dR", "ΔR"))
         return {key: _layered(found, symbol, layers, write) for key, symbol in symbols}, new
 
-    on_the_way, results = stepped(_plain, fractions_of(arguments))
-    _, tolerance = stepped(_tolerance, with_tracked(arguments))
+    on_the_way, results = stepped(written, fractions_of(arguments))
+    _, tolerance = stepped(written_bound, with_tracked(arguments))
     return _case(name, changed, arguments, on_the_way, results, tolerance, _catches(function, conventions, arguments))
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from copi_ref.oracle.rounding import Tracked
+
 
 def exact_hex(number: Fraction | int) -> str:
     """Return the float64 nearest to an exact number, as a C hex float."""
@@ -22,6 +24,24 @@ def rounded_hex(number: float) -> str:
     """Return a bound to 16 bits: how magnitudes were summed must not show in a file."""
     mantissa, exponent = np.frexp(number)
     return _short(float(np.ldexp(np.rint(mantissa * 2**16), exponent - 16)))
+
+
+def written(value: Any) -> Any:
+    """Write exact arrays and numbers, and tuples of them, as hex floats."""
+    if isinstance(value, (tuple, list)):
+        return [written(one) for one in value]
+    if isinstance(value, np.ndarray):
+        return [written(list(row)) for row in value] if value.ndim > 1 else [exact_hex(one) for one in value]
+    return exact_hex(value)
+
+
+def written_bound(quantity: Tracked) -> dict[str, Any]:
+    """Write what rounding may do to a quantity: how often, and the magnitudes."""
+    magnitude = np.atleast_2d(quantity.magnitude)
+    return {
+        "roundings": quantity.roundings,
+        "magnitude": [[rounded_hex(float(one)) for one in row] for row in magnitude],
+    }
 
 
 def as_json(vectors: dict[str, Any]) -> str:

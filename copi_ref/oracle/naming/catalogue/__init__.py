@@ -4,7 +4,9 @@ A variant of an equation is also one of every step that contains it, so a wrong 
 here are wrong on purpose. They take NumPy arrays, rows are samples, and mean over them as the right ones do.
 """
 
+from copi_ref.oracle.naming.catalogue.biases import FORWARD_BIAS_VARIANTS, STEP_BIAS_VARIANTS
 from copi_ref.oracle.naming.catalogue.errors import ERROR_VARIANTS
+from copi_ref.oracle.naming.catalogue.feedback import FEEDBACK_VARIANTS
 from copi_ref.oracle.naming.catalogue.forward import FORWARD_VARIANTS
 from copi_ref.oracle.naming.catalogue.lateral import LATERAL_VARIANTS
 from copi_ref.oracle.naming.catalogue.layers import LAYER_VARIANTS
@@ -27,11 +29,14 @@ VARIANTS: dict[str, Variant] = {
         *WHITENING_VARIANTS,
         *PARTIAL_VARIANTS,
         *FORWARD_VARIANTS,
+        *FORWARD_BIAS_VARIANTS,
         *SLOPE_VARIANTS,
         *ERROR_VARIANTS,
         *PERTURBATION_VARIANTS,
+        *FEEDBACK_VARIANTS,
         *LAYER_VARIANTS,
         *STEP_VARIANTS,
+        *STEP_BIAS_VARIANTS,
     )
 }
 """By name, in the order in which a wrong result is compared with them."""

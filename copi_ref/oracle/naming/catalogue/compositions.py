@@ -39,7 +39,7 @@ def _layer(name: str) -> int:
 
 def rates_of(inputs: Inputs) -> dict[str, float]:
     """Learning rates, by letter."""
-    return {"W": inputs["eta_w"], "R": inputs["eta_r"]}
+    return {"W": inputs["eta_w"], "R": inputs["eta_r"], "b": inputs["eta_w"]}
 
 
 def new_inputs(inputs: Inputs, found: Quantities, letters: str) -> Inputs:
@@ -82,7 +82,7 @@ def with_rates(eta_w: Callable[[float, float], float], eta_r: Callable[[float, f
 
     def factor(letter: str, layer: int, inputs: Inputs) -> float:
         rates = inputs["eta_w"], inputs["eta_r"]
-        return (eta_w if letter == "W" else eta_r)(*rates) / rates_of(inputs)[letter]
+        return (eta_r if letter == "R" else eta_w)(*rates) / rates_of(inputs)[letter]
 
     return scaled_by(factor)
 

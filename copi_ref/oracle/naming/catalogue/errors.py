@@ -96,7 +96,8 @@ ERROR_VARIANTS = (
             lambda p, a, y, t: _inverse(p, t) - a if p.conventions.has_kink else np.full_like(a, np.nan)),
     _output("delta-target-less-a", "δ_L is y* − a_L, without the factor of the loss and f′", lambda p, a, y, t: t - a),
     _output("delta-target-less-y", "δ_L is y* − y_L, without the factor of the loss and f′", lambda p, a, y, t: t - y),
-    _output("delta-softmax-cross-entropy", "δ_L is that of softmax and cross-entropy, y* − softmax(a_L)",
+    _output("delta-softmax-cross-entropy", "δ_L is that of softmax and cross-entropy, y* − softmax(a_L): pass "
+            "loss='cross-entropy', output_activation='identity' in Conventions, if that is what you mean",
             lambda p, a, y, t: t - softmax(a)),
     _output("delta-softmax-of-y-cross-entropy", "δ_L is y* − softmax(y_L), without f′(a_L)",
             lambda p, a, y, t: t - softmax(y)),

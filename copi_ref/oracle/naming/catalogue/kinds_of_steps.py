@@ -21,11 +21,18 @@ def step_variant(name: str, says: str, wrong: Wrong) -> Variant:
 
     def change(p: Pieces) -> Pieces:
         def step(q: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
-            return wrong(q.with_changes(step=p.step), inputs, own)
+            found = wrong(q.with_changes(step=p.step), inputs, own)
+            return found if "b" not in inputs else _bias_updates(q, inputs, found) | found
 
         return p.with_changes(step=step)
 
     return Variant(name, says, change)
+
+
+def _bias_updates(q: Pieces, inputs: Inputs, found: Quantities) -> Quantities:
+    """Of a step that says nothing of biases: those that come of its δ."""
+    layers = enumerate(inputs["b"], start=1)
+    return {f"Δb of layer {layer}": q.bias(found[f"δ of layer {layer}"], b) for layer, b in layers}
 
 
 # --- in ΔW and ΔR at once ---------------------------------------------------------------------------------------------

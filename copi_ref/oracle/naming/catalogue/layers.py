@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from copi_ref.arrays.backend import HostArray
+from copi_ref.oracle.contract.conventions import DIRECT, WITH_B
 from copi_ref.oracle.contract.pieces import Inputs, Pieces, Quantities, scaled
 from copi_ref.oracle.naming.catalogue.arrays import transposed_if_square
 from copi_ref.oracle.naming.catalogue.slopes import slope_formula
@@ -134,7 +135,7 @@ def _deltas(name: str, says: str, change: Callable[[list[HostArray]], list[HostA
         stays = {name for name in found if changed[name] is found[name]}
         given = p.downwards(q, inputs, own)
         for layer in range(1, layers + 1):
-            above = layers if q.conventions.credit == "dfa" else min(layer + 1, layers)
+            above = layers if q.conventions.credit in DIRECT else min(layer + 1, layers)
             if {f"δ of layer {layer}", f"δ of layer {above}"} <= stays:
                 changed[f"δ of layer {layer}"] = given[f"δ of layer {layer}"]
         return changed
@@ -321,12 +322,12 @@ LAYER_VARIANTS = (
                    shared_with_last),
     _backward_with("delta-feedback-reversed", "feedback weights are in the opposite order, where the shapes allow it",
                    "B",
-                   in_opposite_order, "fa", "dfa"),
+                   in_opposite_order, *WITH_B),
     _backward_with("delta-feedback-shared-with-last", "the last feedback weights of one shape are used in all layers",
                    "B",
-                   shared_with_last, "fa", "dfa"),
+                   shared_with_last, *WITH_B),
     _backward_with("delta-feedback-shared-with-first", "the first feedback weights of one shape are used in all layers",
-                   "B", shared_with_first, "fa", "dfa"),
+                   "B", shared_with_first, *WITH_B),
     Variant("delta-slope-at-x-above", "f′ is taken at x = R y of the layer above, not at a",
             lambda p: _slope_of_x_above(p, lambda q, x, y: q.slope(x, y))),
     Variant("delta-slope-formula-at-x-above",

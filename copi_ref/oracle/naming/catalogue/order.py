@@ -1,6 +1,7 @@
 """Wrong steps that update something too early, too often, or in parts of the batch."""
 
 from copi_ref.arrays.backend import HostArray
+from copi_ref.oracle.contract.conventions import DIRECT
 from copi_ref.oracle.contract.pieces import Inputs, Pieces, Quantities, after_forward, forward
 from copi_ref.oracle.naming.catalogue.compositions import (
     Wrong,
@@ -33,10 +34,12 @@ def updated_on_the_way(letters: str) -> Wrong:
             if layer == last:
                 delta = p.output_delta(a, y, inputs["target"])
             else:
-                direct = p.conventions.credit == "dfa"
+                direct = p.conventions.credit in DIRECT
                 source = last if direct else layer + 1
                 B = inputs["B"][at] if "B" in inputs else None
                 above, a_above = seen[f"δ of layer {source}"], seen[f"a of layer {source}"]
+                if direct:
+                    above = p.sent(p, a_above, seen[f"y of layer {last}"], inputs["target"], above)
                 W, R = current["W"][layer], current["R"][layer]
                 delta = p.hidden_delta(above, a, y, W, R, B, a_above, source == last)
             found[f"δ of layer {layer}"] = delta

@@ -61,8 +61,13 @@ def _slopes(name: str, says: str, wrong: Slope, smooth: bool = False) -> Iterato
         return change
 
     for ending, where, place in SLOPE_PLACES:
-        yield Variant(_KNOWN_AS.get(name + ending, name + ending), where.format(says), changing(place))
+        known = _KNOWN_AS.get(name + ending, name + ending)
+        yield Variant(known, where.format(says) + _IF_MEANT.get(known, ""), changing(place))
 
+
+_IF_MEANT = {
+    "delta-no-slope-at-output": ": pass output_activation='identity' in Conventions, if your output is linear",
+}
 
 _KNOWN_AS = {"delta-slope-squared-at-output": "delta-slope-twice-at-output"}
 

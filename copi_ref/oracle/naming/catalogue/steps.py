@@ -225,7 +225,8 @@ STEP_VARIANTS = (
           replacing("WR", lambda A, update, eta: eta * update)),
     step_variant("step-returns-updates", "the updates are returned and not the new weights",
           replacing("WR", lambda A, update, eta: update)),
-    step_variant("step-sgd", "ΔW = E[δ xᵀ]: gradient descent and not COPI",
+    step_variant("step-sgd", "ΔW = E[δ xᵀ]: gradient descent and not COPI: pass weight_rule='sgd' in "
+                 "Conventions, if that is what you mean",
           compositions.by_gradient_descent(lambda layer, layers: True)),
     step_variant("step-z-goes-on", "targets f(a + δ) of a layer are the inputs of the next", order.z_goes_on),
     step_variant("step-scale-before-decay", "the error scale multiplies z and not δ alone",

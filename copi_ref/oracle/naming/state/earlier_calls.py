@@ -71,7 +71,8 @@ _RELATIONS: dict[str, Callable[[Function, list[Inputs], Inputs], bool]] = {
 def _shapes(function: Function, inputs: Inputs) -> list[tuple[int, ...]]:
     return [
         np.shape(one)
-        for name in function.arguments_given(inputs)
+        for name in (*function.arguments, "B", "b")
+        if name in inputs
         for one in (inputs[name] if isinstance(inputs[name], tuple) else (inputs[name],))
     ]
 

@@ -1,0 +1,104 @@
+"""The weights of a network of Inference Learning: W alone, or with lateral weights, means and biases beside it."""
+
+from dataclasses import dataclass
+
+from copi_ref.arrays import checks
+from copi_ref.arrays.backend import Array
+from copi_ref.arrays.products import apply
+from copi_ref.arrays.shown import shown
+from copi_ref.network import Params, Trace
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """Weights W_l, (…, K_l, K_{l−1}), and what else a network may have, layer by layer.
+
+    Where this library asks for COPI's `Params`, R is always there. The published networks of Inference Learning have
+    none: `Weights(W)` is such a network, `Weights(W, b=b)` one with biases.
+
+    Args:
+        W: forward weights W_l.
+        R: lateral weights R_l, (…, K_{l−1}, K_{l−1}); None: there are none.
+        mean: what is subtracted from each layer's input, (…, K_{l−1}); None: nothing.
+        b: biases b_l, (…, K_l); None: there are none. A `Form` says where they go.
+    """
+
+    W: tuple[Array, ...]
+    R: tuple[Array, ...] | None = None
+    mean: tuple[Array, ...] | None = None
+    b: tuple[Array, ...] | None = None
+
+    __repr__ = shown
+
+
+def as_weights(params: Params | Weights) -> Weights:
+    """Return `params` as weights."""
+    return Weights(params.W, params.R, params.mean) if isinstance(params, Params) else params
+
+
+def check_weights(weights: Weights, y0: Array, states: tuple[Array, ...]) -> None:
+    """Check that weights, input and states belong together.
+
+    Raises:
+        TypeError: arrays of different libraries or dtypes, or not floating.
+        ValueError: numbers of layers or shapes that don't fit; the message names the layer.
+    """
+    check_lengths(weights)
+    checks.same_length(states=(states, len(weights.W)))
+    y, name = y0, "y0"
+    for layer, h in enumerate(states, start=1):
+        check_layer(weights, layer, **{name: y})
+        checks.arrays(**{f"W of layer {layer}": (weights.W[layer - 1], "MK"), f"states of layer {layer}": (h, "NM")})
+        y, name = h, f"states of layer {layer}"
+
+
+def check_lengths(weights: Weights) -> None:
+    """Check that there is an R, a mean and a bias for each W, where there are any; errors as `check_weights`."""
+    parts = {"R": weights.R, "mean": weights.mean, "b": weights.b}
+    checks.same_length(**{name: (part, len(weights.W)) for name, part in parts.items() if part is not None})
+
+
+def check_layer(weights: Weights, layer: int, **below: Array) -> None:
+    """Check a layer (from 1) against its input, whose name is for the reader; errors as `check_weights`."""
+    named = {**{name: (y, "NK") for name, y in below.items()}, f"W of layer {layer}": (weights.W[layer - 1], "MK")}
+    if weights.R is not None:
+        named[f"R of layer {layer}"] = (weights.R[layer - 1], "KK")
+    if weights.mean is not None:
+        named[f"mean of y{layer - 1}"] = (weights.mean[layer - 1][..., None, :], "OK")
+    if weights.b is not None:
+        named[f"b of layer {layer}"] = (weights.b[layer - 1][..., None, :], "OM")
+    checks.arrays(**named)
+
+
+def layer_input(weights: Weights, index: int, y: Array) -> Array:
+    """Return x = R (y − μ) for the input y of layer `index` (from 0), without what the network has not.
+
+    Not checked: that shapes fit.
+    """
+    if weights.mean is not None:
+        y = y - weights.mean[index][..., None, :]
+    return y if weights.R is None else apply(weights.R[index], y)
+
+
+def back(weights: Weights, index: int, error: Array) -> Array:
+    """Return Rᵀ Wᵀ e for the error e of layer `index` (from 0).
+
+    Not checked: that shapes fit.
+    """
+    return back_through_R(weights, index, apply(weights.W[index].mT, error))
+
+
+def back_through_R(weights: Weights, index: int, pull: Array) -> Array:
+    """Return Rᵀ u for what pulls at the x of layer `index` (from 0)."""
+    return pull if weights.R is None else apply(weights.R[index].mT, pull)
+
+
+def input_of(trace: Trace) -> Array:
+    """Return the y0 of a trace.
+
+    Raises:
+        ValueError: it has none.
+    """
+    if trace.y0 is None:
+        raise ValueError("y0 of the trace is None: Inference Learning needs the input, as forward leaves it there")
+    return trace.y0

@@ -1,0 +1,174 @@
+"""Running an implementation of Inference Learning on every case, and saying what is wrong."""
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from copi_ref.oracle.calling.calling import Caller
+from copi_ref.oracle.inference.conventions import InferenceConventions
+from copi_ref.oracle.inference.functions import INFERENCE_FUNCTIONS, ONE_OF_TWO, InferenceFunction
+from copi_ref.oracle.inference.inputs import draw_cases, kinds, limit_of, says_little
+from copi_ref.oracle.inference.judging import run_case
+from copi_ref.oracle.inference.naming import chosen, diagnose, explaining
+from copi_ref.oracle.inference.residuals import RESIDUALS
+from copi_ref.oracle.inference.rules import right_rules
+from copi_ref.oracle.inference.state import kept_between_calls
+from copi_ref.oracle.inference.verdicts import hinted
+from copi_ref.oracle.inputs.drawing import EXACT, ROUNDING
+from copi_ref.oracle.judging.comparison import Outcome, catches
+from copi_ref.oracle.naming.evidence import Evidence
+from copi_ref.oracle.naming.explaining import Diagnosis
+from copi_ref.oracle.report.report import FAILED, NOT_CHECKED, NOT_IMPLEMENTED, PASSED, Result
+from copi_ref.oracle.report.reproducer import element_shown, reproducer
+
+
+def check_functions(
+    caller: Caller, conventions: InferenceConventions, only: tuple[str, ...], seed: int
+) -> list[Result]:
+    """Return the results of every function, in the order of the contract."""
+    with np.errstate(all="ignore"):  # whatever somebody's numbers do to the reference is a verdict
+        ran = [
+            _ran(caller, conventions, function, seed)
+            for function in INFERENCE_FUNCTIONS.values()
+            if _is_asked_for(caller, function, only)
+        ]
+        _name_all(ran, caller, conventions)
+    return [result for one in ran for result in one.results(caller)]
+
+
+def _is_asked_for(caller: Caller, function: InferenceFunction, only: tuple[str, ...]) -> bool:
+    if only:
+        return function.name in only
+    other = ONE_OF_TWO.get(function.name)
+    return caller.has(function.name) or other is None or not caller.has(other)  # one of the two is enough
+
+
+@dataclass(eq=False)
+class _Ran:
+    """A function on all its cases: how it came out, and what is wrong with it.
+
+    Args:
+        function: that was called.
+        outcomes: of each case that could be judged.
+        planned: how many cases each tier has.
+        done: results that need no naming.
+        found: what is wrong.
+        evidence: from which a name can be found.
+    """
+
+    function: InferenceFunction
+    outcomes: list[Outcome] = field(default_factory=list)
+    planned: Counter[str] = field(default_factory=Counter)
+    done: list[Result] | None = None
+    found: Diagnosis | None = None
+    evidence: Evidence | None = None
+
+    def results(self, caller: Caller) -> list[Result]:
+        """Return a result for each tier that has cases, the exact one first."""
+        if self.done is not None:
+            return self.done
+        results = []
+        for tier in (EXACT, ROUNDING):
+            mine = [outcome for outcome in self.outcomes if outcome.case.tier == tier]
+            if mine:
+                result = _result(caller, self.function, tier, mine, self.found)
+                results.append(replace(result, skipped=self.planned[tier] - len(mine)))
+        if self.found is not None and not any(outcome.failed for outcome in self.outcomes):  # state alone
+            results[0] = replace(results[0], status=FAILED, diagnosis=str(self.found), variant=self.found.name)
+        return results
+
+
+def _ran(caller: Caller, conventions: InferenceConventions, function: InferenceFunction, seed: int) -> _Ran:
+    """Run a function on its cases, and say what needs no search for names."""
+
+    def at_once(status: str) -> _Ran:
+        return _Ran(function, done=[Result(function.name, "", function.equation, status)])
+
+    if not caller.has(function.name):
+        return at_once(NOT_IMPLEMENTED)
+    if function.by_residual:
+        return _Ran(function, done=RESIDUALS[function.name](caller, conventions, function, seed))
+    cases = draw_cases(function, conventions, caller.precision, seed)
+    outcomes = [one for one in (run_case(caller, conventions, function, case) for case in cases) if one is not None]
+    if not outcomes:
+        return at_once(NOT_CHECKED)
+    if all(outcome.is_stub for outcome in outcomes):
+        return at_once(NOT_IMPLEMENTED)
+    ran = _Ran(function, outcomes, Counter(kind.tier for kind in kinds(function, conventions)))
+    failed = [outcome for outcome in outcomes if outcome.failed]
+    ran.found = kept_between_calls(caller, conventions, function, outcomes)
+    if ran.found is not None or not failed:
+        return ran
+    verdict = failed[0].verdict
+    if verdict is not None and (verdict.shape_or_raised or not any(one.observation for one in failed)):
+        ran.found = Diagnosis("verdict", hinted(caller, conventions, function, failed[0]))
+        return ran
+    ran.evidence = _evidence(ran, caller)
+    return ran
+
+
+def _evidence(ran: _Ran, caller: Caller) -> Evidence:
+    observations = [outcome.observation for outcome in ran.outcomes if outcome.observation is not None]
+    return Evidence(ran.function, caller.precision, observations)
+
+
+def _name_all(ran: list[_Ran], caller: Caller, conventions: InferenceConventions) -> None:
+    """Name what is wrong with every function, alike where one mistake explains several."""
+    unnamed = [one for one in ran if one.evidence is not None]
+    candidates = [explaining(one.evidence, conventions) for one in unnamed if one.evidence is not None]
+    passed = [_evidence(one, caller) for one in ran if one.done is None and one.found is None and one not in unnamed]
+    names = chosen(candidates, right_rules(conventions), passed if candidates else [])
+    known: list[Diagnosis] = [one.found for one in ran if one.found is not None and one.found.change is not None]
+    for one, name in zip(unnamed, names, strict=True):
+        assert one.evidence is not None
+        one.found = name or diagnose(one.evidence, conventions, caller.precision, known)
+        if not one.found.is_consequence and one.found not in known:
+            known.append(one.found)
+
+
+def _result(
+    caller: Caller, function: InferenceFunction, tier: str, outcomes: list[Outcome], found: Diagnosis | None
+) -> Result:
+    elements = [outcome.worst for outcome in outcomes if outcome.worst is not None]
+    worst = max(elements, key=lambda element: element.ratio, default=None)
+    result = Result(
+        check=function.name,
+        tier=tier,
+        equation=function.equation,
+        status=PASSED,
+        cases=len(outcomes),
+        worst=worst.error if worst else 0.0,
+        allowed=worst.allowed if worst else 0.0,
+        catches=catches([one for one in outcomes if not says_little(one.case)] or outcomes, caller.precision),
+    )
+    failed = [outcome for outcome in outcomes if outcome.failed]
+    if not failed:
+        limit = limit_of(function, caller.precision)
+        if limit is None or result.catches <= limit:
+            return result
+        says = f"not sharp enough: would miss a relative error of {result.catches:.1e}"
+        return replace(result, status=FAILED, diagnosis=says)
+    first = min((one for one in failed if one.worst), key=_size, default=failed[0])
+    diagnosis = found or Diagnosis("", "")
+    where = element_shown(caller, first.case, first.worst) if first.worst else str(first.verdict)
+    if not diagnosis.name:
+        diagnosis = replace(diagnosis, says=f"matches no catalogued variant; {where}")
+    return replace(
+        result,
+        status=FAILED,
+        worst=first.worst.error if first.worst else result.worst,
+        allowed=first.worst.allowed if first.worst else result.allowed,
+        diagnosis=str(diagnosis),
+        variant=diagnosis.name,
+        notes=diagnosis.notes,
+        is_consequence=diagnosis.is_consequence,
+        where=f"On the case {first.case.name!r}: {where}",
+        reproducer=reproducer(caller, function, first.case, first),
+    )
+
+
+def _size(outcome: Outcome) -> int:
+    """How many numbers there are in a case."""
+    values = outcome.case.inputs.values()
+    return sum(sum(map(np.size, value)) if isinstance(value, tuple) else int(np.size(value)) for value in values)
