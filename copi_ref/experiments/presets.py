@@ -71,6 +71,9 @@ three `…-plain` take plain steps without R: the explicit one of gradient desce
 WITHOUT_R = tuple(method for method, changes in METHODS.items() if changes.get("lateral_rule") == "none")
 """Methods that have no lateral weights: they make no use of η_R."""
 
+WITH_OWN_RULE = tuple(method for method, changes in METHODS.items() if changes.get("lateral_rule", "none") != "none")
+"""Methods that have a lateral rule of their own: no other can be given."""
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -136,8 +139,9 @@ def check_lateral(setting: str, methods: Sequence[str]) -> None:
     Raises:
         ValueError: none does, or one has a lateral rule of its own.
     """
-    if setting == "lateral_rule" and "bp-kept-diagonal" in methods:
-        raise ValueError("lateral_rule is given, but bp-kept-diagonal has a rule of its own: leave one of them out")
+    own = [method for method in methods if method in WITH_OWN_RULE]
+    if setting == "lateral_rule" and own:
+        raise ValueError(f"lateral_rule is given, but {', '.join(own)} has a rule of its own: leave one of them out")
     if all(method in WITHOUT_R for method in methods):
         raise ValueError(f"{setting} is given, but there is no R in {', '.join(methods)}: leave it out")
 

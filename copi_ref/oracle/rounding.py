@@ -10,6 +10,7 @@ and add up roundings, sums add magnitudes, a contraction of n terms adds n round
 docs/tolerances.md has the derivation.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -120,6 +121,11 @@ class Tracked:
         return self.value.dtype
 
     @property
+    def device(self) -> str:
+        """The host."""
+        return "cpu"
+
+    @property
     def mT(self) -> "Tracked":
         """The transpose of the last two axes."""
         return self._like(self.value.mT, self.magnitude.mT)
@@ -148,11 +154,22 @@ class Tracked:
     def __matmul__(self, other: Any) -> "Tracked":
         return self._times(tracked(other), np.matmul, roundings=self.shape[-1], products=2)
 
-    def __truediv__(self, divisor: int) -> "Tracked":
+    def __truediv__(self, divisor: Any) -> "Tracked":
+        if isinstance(divisor, Tracked):
+            return self * divisor.inverse()
         value, magnitude = self.value / divisor, self.magnitude / divisor
         quantum = self.quantum / divisor if np.frexp(divisor)[0] == 0.5 else 0.0  # a third is never exact
         # 2 roundings: an implementation may multiply by a rounded reciprocal
         return _made(value, magnitude, self.roundings + 2, self.products, quantum, self)
+
+    def inverse(self) -> "Tracked":
+        """Return 1/b, whose error is 1/(1 − e) times e M/b², if that of b is e M and up to b/5: at most 5/4 of it.
+
+        Where it is more, the allowance comes near to 1/b itself, and no case is drawn so.
+        """
+        value = 1 / self.value
+        roundings, products = (math.ceil(1.25 * count) for count in (self.roundings, self.products))
+        return Tracked(value, self.magnitude * value**2, roundings + 1, products, largest=np.inf)
 
     def __pow__(self, exponent: int) -> "Tracked":
         assert exponent == 0, "the library writes a**0 for ones of a's own kind, and nothing else"
@@ -240,6 +257,13 @@ def _quantum(value: HostArray) -> float:
     return float(np.min(np.ldexp((whole & -whole).astype(np.float64), exponent - 53)))
 
 
+_SAYS_NOTHING = 2.0**200
+"""M of a root whose error is not known: of 0 that was computed. Not infinite, as 0 of it would be no number."""
+
+_MOVED = 32.0
+"""Up to this ratio M/√b, the same for all entries, becomes a factor of c."""
+
+
 class TrackedNamespace:
     """The few array functions that the library's equations use, for Tracked arrays."""
 
@@ -251,10 +275,10 @@ class TrackedNamespace:
         return bool(np.isdtype(dtype, kind))
 
     @staticmethod
-    def sum(x: Tracked, axis: int) -> Tracked:
+    def sum(x: Tracked, axis: int, keepdims: bool = False) -> Tracked:
         """Sum along an axis of length n: n − 1 roundings, in whatever order."""
         roundings = x.roundings + x.shape[axis] - 1
-        value, magnitude = np.sum(x.value, axis=axis), np.sum(x.magnitude, axis=axis)
+        value, magnitude = (np.sum(one, axis=axis, keepdims=keepdims) for one in (x.value, x.magnitude))
         # Products: an implementation may take E[x²] from the diagonal of a matrix product.
         return _made(np.asarray(value), np.asarray(magnitude), roundings, x.products + 2, x.quantum, x)
 
@@ -288,6 +312,43 @@ class TrackedNamespace:
     def astype(x: HostArray, dtype: Any) -> Tracked:
         """Numbers 0 and 1 of a condition."""
         return tracked(x.astype(dtype))
+
+    @staticmethod
+    def mean(x: Tracked, axis: int, keepdims: bool = False) -> Tracked:
+        """A sum over its number of terms."""
+        return TrackedNamespace.sum(x, axis, keepdims) / x.shape[axis]
+
+    @staticmethod
+    def sqrt(x: Tracked) -> Tracked:
+        """√x of x ≥ 0, where an error e makes e/(√x + √(x + e)): e/(1.7 √x) at most for one up to x/2; √0 is exact."""
+        value = np.sqrt(x.value)
+        magnitude = np.where(x.magnitude > 0, np.where(value > 0, x.magnitude, _SAYS_NOTHING), 0)
+        magnitude = magnitude / np.where(value > 0, value, 1)
+        ratio = float(np.max(magnitude / np.where(value > 0, value, 1), initial=1))
+        # A large M in two factors would multiply, where their errors add up: γ(c u) r M is at most γ(r c u) M.
+        moved = ratio if ratio <= _MOVED and np.all((value > 0) | (magnitude == 0)) else 1
+        roundings, products = (math.ceil(moved * count / 1.7) for count in (x.roundings, x.products))
+        return Tracked(value, value if moved > 1 else magnitude, roundings + 1, products, largest=np.inf)
+
+    @staticmethod
+    def arange(stop: int, dtype: Any = None, device: Any = None) -> Tracked:
+        """0, 1, 2 … up to `stop`, which is left out."""
+        return tracked(np.arange(stop, dtype=np.float64))
+
+    @staticmethod
+    def tril(x: Tracked, k: int = 0) -> Tracked:
+        """The lower triangle."""
+        return x._like(np.tril(x.value, k), np.tril(x.magnitude, k))
+
+    @staticmethod
+    def ones_like(x: Tracked) -> Tracked:
+        """Ones."""
+        return tracked(np.ones_like(x.value))
+
+    @staticmethod
+    def isfinite(x: Tracked) -> HostArray:
+        """As in the array-API standard, of the reference's own values."""
+        return np.asarray(np.isfinite(x.value))
 
     @staticmethod
     def maximum(x: Tracked, y: Tracked) -> Tracked:

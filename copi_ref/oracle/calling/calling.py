@@ -133,6 +133,8 @@ class Caller:
             return [self._there(name, one, strided) for one in value]
         if not isinstance(value, np.ndarray):
             return value
+        if value.dtype.kind == "i":  # indices
+            return from_numpy(value, self.xp, device=self.device)
         turned = self._turned(name, value)
         if strided and value.ndim > 1:
             return from_numpy(np.ascontiguousarray(turned.T), self.xp, self.precision.dtype, self.device).mT

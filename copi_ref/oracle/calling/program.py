@@ -217,7 +217,10 @@ def _plain(value: Any) -> Any:
     """Return arrays as lists of Python floats, which json writes so that they read back the same."""
     if isinstance(value, list):
         return [_plain(one) for one in value]
-    return to_numpy(value).astype(np.float64).tolist() if hasattr(value, "dtype") else value
+    if not hasattr(value, "dtype"):
+        return value
+    host = to_numpy(value)
+    return host.tolist() if host.dtype.kind == "i" else host.astype(np.float64).tolist()
 
 
 def _read_result(function: AnyFunction, conventions: AnyConventions, result: Any, like: Array) -> Any:

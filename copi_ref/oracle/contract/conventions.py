@@ -12,11 +12,21 @@ from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Namespace
 from copi_ref.losses import Loss, half_quadratic, softmax_cross_entropy
 from copi_ref.oracle.rounding import AnyArray, Tracked, bent, evaluated, smooth, softmax
-from copi_ref.task import OUTPUTS, OutputName
 
 CreditName = Literal["bp", "fa", "dfa", "sdfa", "drtp", "sign-symmetric", "sign-symmetric-magnitudes"]
-LateralRuleName = Literal["left", "right", "symmetric"]
+LateralRuleName = Literal[
+    "left",
+    "right",
+    "symmetric",
+    "whitening",
+    "whitening-normalized",
+    "whitening-triangular",
+    "whitening-rows",
+    "kept-diagonal",
+]
+LateralGainName = Literal["none", "norms"]
 SamplesName = Literal["rows", "columns"]
+OutputName = Literal["activation", "pre-activation"]
 ReductionName = Literal["mean", "sum"]
 OutputActivationName = Literal["same", "identity"]
 LossName = Literal["quadratic", "cross-entropy"]
@@ -32,8 +42,18 @@ WITHOUT_B = ("bp", "sign-symmetric")
 """Credit methods without feedback weights."""
 WITH_B = tuple(credit for credit in CREDITS if credit not in WITHOUT_B)
 """Those with some."""
-LATERAL_RULES = get_args(LateralRuleName)
+LATERAL_RULES: tuple[LateralRuleName, ...] = get_args(LateralRuleName)
+OF_THE_PAPER: tuple[LateralRuleName, ...] = ("left", "right", "symmetric")
+WHITENING: tuple[LateralRuleName, ...] = (
+    "whitening",
+    "whitening-normalized",
+    "whitening-triangular",
+    "whitening-rows",
+)
+LATERAL_GAINS = get_args(LateralGainName)
 SAMPLES = dict.fromkeys(get_args(SamplesName))
+OUTPUTS = dict.fromkeys(get_args(OutputName))
+"""Without the "linear" of `copi_ref.Task`: that is ``output_activation="identity"``, which says what `forward` does."""
 REDUCTIONS = dict.fromkeys(get_args(ReductionName))
 
 
@@ -43,8 +63,15 @@ class Conventions:
 
     Args:
         samples: "rows": a batch is (N, K); "columns": (K, N).
-        lateral_rule: "left", "right" or "symmetric", as in `copi_ref.decorrelation_update`; "none": a network without
-            R, whose functions take and return none, see `copi_ref.oracle.FUNCTIONS`.
+        lateral_rule: by name, as in `copi_ref.decorrelation_update`; "none": a network without R, whose functions take
+            and return none, see `copi_ref.oracle.FUNCTIONS`.
+        kappa: κ of the whitening rules.
+        share: of a batch: "kept-diagonal" and the gain "norms" take its first ⌊N share⌋ + 1 samples, a subsampled rule
+            max(1, N share), rounded, that are drawn.
+        subsampled: whether R learns from samples that are drawn with replacement: `decorrelation_update` gets their
+            indices as an argument, and `step` as its last one, an array for each layer.
+        lateral_gain: "norms", E[‖y‖/√(‖x‖² + 1e-8)], multiplies R ahead of its step, see `copi_ref.NormGain`:
+            ``decorrelation_update(x, R, y, eta_r)`` returns what R moves by in all, g R − R + η ΔR(x, g R).
         loss_factor: δ_L = loss_factor · f′(a_L) ∘ (y* − y_L): 2 for ‖y − y*‖², 1 for half of it.
         credit: "bp", "fa", "dfa", "sdfa", "drtp", "sign-symmetric" or "sign-symmetric-magnitudes", as in
             `copi_ref.CREDIT`. For all but "bp" and "sign-symmetric" `perturbations` and `step` get the feedback weights
@@ -62,8 +89,8 @@ class Conventions:
         dfa_error: what "dfa" and "sdfa" send: "pre-activation", δ_L = −dℓ/da_L, or "output", −∂ℓ/∂y_L, without f′.
         feedback: "own": a B for each layer; "shared": one matrix, of which each layer uses the first rows and columns.
         weight_rule: how `step` changes W: "copi", or "sgd", ΔW = E[δ xᵀ].
-        biases: whether a = W x + b; b comes as the last argument, one (K_l,) array per layer, and `step` returns it
-            with Δb = E[δ]. Only with ``weight_rule="sgd"``: COPI has none.
+        biases: whether a = W x + b; b comes after B, one (K_l,) array per layer, and `step` returns it with
+            Δb = E[δ]. Only with ``weight_rule="sgd"``: COPI has none.
         feedback_like: the shape of B: "transpose", (K_l, K_{l+1}) as (W R)ᵀ has, or "weights", (K_{l+1}, K_l), as W.
 
     Raises:
@@ -72,6 +99,10 @@ class Conventions:
 
     samples: SamplesName = "rows"
     lateral_rule: LateralRuleName | Literal["none"] = "right"
+    kappa: float | Fraction = 0.001
+    share: float | Fraction = 0.1
+    subsampled: bool = False
+    lateral_gain: LateralGainName = "none"
     loss_factor: float = 2
     credit: CreditName = "bp"
     activation: ActivationName = "leaky_relu"
@@ -93,6 +124,7 @@ class Conventions:
         tables: tuple[tuple[str, Mapping[Any, Any]], ...] = (
             ("samples", SAMPLES),
             ("lateral_rule", dict.fromkeys((*LATERAL_RULES, "none"))),
+            ("lateral_gain", dict.fromkeys(LATERAL_GAINS)),
             ("credit", dict.fromkeys(CREDITS)),
             ("activation", ACTIVATIONS),
             ("output", OUTPUTS),
@@ -103,11 +135,16 @@ class Conventions:
             checks.choice(name, getattr(self, name), table)
         for name in ("loss_factor", "slope", "derivative_at_zero", "error_scale"):
             checks.one_number(name, getattr(self, name))
-        for name in ("assumes_symmetric_R", "biases"):
+        for name in ("kappa", "share"):
+            checks.one_number(name, getattr(self, name), minimum=0, maximum=1)
+        for name in ("assumes_symmetric_R", "subsampled", "biases"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name} is {getattr(self, name)!r}: needs True or False")
         if self.biases and self.weight_rule != "sgd":
             raise ValueError("biases is True, and COPI's rule has none: needs weight_rule='sgd'")
+        for name in ("subsampled", "lateral_gain"):
+            if not self.has_R and getattr(self, name) not in (False, "none"):
+                raise ValueError(f"{name} is {getattr(self, name)!r}, and there is no R: needs another lateral_rule")
 
     def f(self) -> Activation:
         """Return the activation, with the slope and the f′(0) that were chosen."""
@@ -163,6 +200,11 @@ class Conventions:
         slope = self.slope_below
         return slope is not None and slope.denominator & (slope.denominator - 1) == 0
 
+    @property
+    def takes_part_of_batch(self) -> bool:
+        """Whether R learns from some samples of a batch only."""
+        return self.subsampled or self.lateral_rule == "kept-diagonal" or self.lateral_gain != "none"
+
     def given(self, y: AnyArray) -> AnyArray:
         """Return y = f(a) as δ_L sees it: with what a second evaluation of a smooth f rounds."""
         if self.is_smooth and isinstance(y, Tracked):
@@ -181,8 +223,11 @@ class Conventions:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the fields as plain texts and numbers, for JSON."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        """Return the fields as plain texts and numbers, for JSON; without those that the lateral rule does not have."""
+        unused = {"kappa"} if self.lateral_rule not in WHITENING else set()
+        unused |= {"share"} if not self.takes_part_of_batch else set()
+        unused |= {name for name in ("subsampled", "lateral_gain") if getattr(self, name) == getattr(AS_PRINTED, name)}
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in unused}
         return {name: value if isinstance(value, (str, bool, int)) else float(value) for name, value in values.items()}
 
     def differing(self) -> dict[str, Any]:
@@ -276,6 +321,9 @@ def _smoothly(
 
 ALTERNATIVES: dict[str, tuple[Any, ...]] = {
     "lateral_rule": LATERAL_RULES,
+    "kappa": (0.001, 0.01, 0.1, 0.5),
+    "share": (0.1, 0.2, 0.25, 0.5),
+    "subsampled": (False,),
     "reduction": tuple(REDUCTIONS),
     "loss_factor": (2, 1, 0.5, 4),
     "output": tuple(OUTPUTS),
@@ -305,5 +353,20 @@ def combined(
                 slope = changed.get("slope", conventions.slope)
                 changed["derivative_at_zero"] = _OF_SLOPE[changed["derivative_at_zero"]](slope)
             no_slope = "slope" in changed and changed.get("activation", conventions.activation) != "leaky_relu"
-            if not no_slope and all(value != getattr(conventions, name) for name, value in changed.items()):
-                yield changed
+            rule = changed.get("lateral_rule", conventions.lateral_rule)
+            if no_slope or ("kappa" in changed and rule not in WHITENING):
+                continue
+            if any(value == getattr(conventions, name) for name, value in changed.items()):
+                continue
+            yield changed
+            if "kappa" not in changed and rule in WHITENING and conventions.lateral_rule not in WHITENING:
+                yield from _with_other("kappa", changed, conventions)
+            if "share" not in changed and changed.get("lateral_rule") == "kept-diagonal":
+                yield from _with_other("share", changed, conventions)
+
+
+def _with_other(field: str, changed: dict[str, Any], conventions: Conventions) -> Iterator[dict[str, Any]]:
+    """Yield a change to a rule that has one field more, with its other values."""
+    for value in ALTERNATIVES[field]:
+        if value != getattr(conventions, field):
+            yield {"lateral_rule": changed["lateral_rule"], field: value} | changed

@@ -27,7 +27,8 @@ class Function:
         equation: with its place in the paper.
         expected: ``(pieces, inputs, own) -> quantities``.
         takes_feedback: whether feedback weights follow its arguments.
-        takes_biases: whether biases are its last argument, where there are some.
+        takes_biases: whether biases follow, where there are some.
+        of_lateral_rule: arguments that follow last, for lateral rules that need more than x and R.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Function:
     expected: Callable[[Pieces, Inputs, Quantities], Quantities]
     takes_feedback: bool = False
     takes_biases: bool = False
+    of_lateral_rule: tuple[str, ...] = ()
 
     def arguments_given(self, conventions: Conventions) -> tuple[str, ...]:
         """Return the arguments with which it is called: without R there is no x but y0 and y, and no rate of R."""
@@ -44,7 +46,13 @@ class Function:
         if self.takes_biases and not conventions.has_R:
             names = tuple("y0" if name == "x" else name for name in names if name not in ("R", "eta_r"))
         B = ("B",) if self.takes_feedback and conventions.has_B else ()
-        return (*names, *B, *(("b",) if self.takes_biases and conventions.biases else ()))
+        b = ("b",) if self.takes_biases and conventions.biases else ()
+        return (*names, *B, *b, *(name for name in self.of_lateral_rule if _is_asked_for(name, conventions)))
+
+
+def _is_asked_for(name: str, conventions: Conventions) -> bool:
+    """Whether a lateral rule needs an argument besides x and R: samples that are drawn, or what its gain takes."""
+    return conventions.subsampled if name == "indices" else conventions.lateral_gain != "none"
 
 
 SAMPLES_FIRST = frozenset({"x", "z", "delta", "y0", "target", "a", "y", "states"})
@@ -53,6 +61,10 @@ SAMPLES_FIRST = frozenset({"x", "z", "delta", "y0", "target", "a", "y", "states"
 
 def _only(name: str, array: AnyArray) -> Quantities:
     return {name: array}
+
+
+def _of_layer(pieces: Pieces, inputs: Inputs) -> AnyArray:
+    return composition.lateral_change(pieces, inputs, inputs["x"], inputs["R"], inputs.get("y"), inputs.get("indices"))
 
 
 FunctionName = Literal["copi_update", "sgd_update", "decorrelation_update", "forward", "perturbations", "step"]
@@ -79,7 +91,8 @@ FUNCTIONS: dict[str, Function] = {
             ("x", "R"),
             "ΔR",
             "Eq. 4, 6: ΔR from R and C_off = E[x xᵀ] − diag(E[x²])",
-            lambda pieces, inputs, own: _only("ΔR", pieces.lateral(inputs["x"], inputs["R"])),
+            lambda pieces, inputs, own: _only("ΔR", _of_layer(pieces, inputs)),
+            of_lateral_rule=("indices", "y", "eta_r"),
         ),
         Function(
             "forward",
@@ -106,6 +119,7 @@ FUNCTIONS: dict[str, Function] = {
             lambda pieces, inputs, own: composition.recovered(pieces.step(pieces, inputs, own), inputs),
             takes_feedback=True,
             takes_biases=True,
+            of_lateral_rule=("indices",),
         ),
     )
 }

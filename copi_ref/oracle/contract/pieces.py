@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from copi_ref.arrays.backend import namespace
-from copi_ref.arrays.moments import mean_outer, mean_sample, mean_square
+from copi_ref.arrays.moments import mean_sample
 from copi_ref.arrays.products import apply
 from copi_ref.arrays.signs import signs
 from copi_ref.credit.sign_symmetric import with_signs_of
 from copi_ref.learning_rules import copi_update, sgd_update
 from copi_ref.network import Params, decorrelated
+from copi_ref.oracle.contract import lateral as rules
 from copi_ref.oracle.contract.conventions import DIRECT, Conventions
 from copi_ref.oracle.rounding import AnyArray, Tracked, kept
 
@@ -54,6 +55,11 @@ class Pieces:
         bias: ``(delta, b) -> Δb``, of networks with biases.
         product: ``(x, R) -> R E[x xᵀ]``, or E[x xᵀ] R.
         decay: ``(x, R) -> R diag(E[x²])``, or diag(E[x²]) R.
+        weighted: ``(x, coupling)``: product − decay with a factor on it, where the rule has one.
+        restored: ``(x, R)``: what drives E[x²] to 1, taken away besides; None where the rule has no such part.
+        drawn: ``(x, indices) -> x`` of a subsampled rule.
+        gain: ``(y, x) -> g``, where the conventions have one.
+        regained: ``(pieces, y, x, drawn x, R, η) -> g R − R + η ΔR``, where they do.
         at_output, in_hidden, joined: ``(pieces, …)``, see `output_delta`, `hidden_delta` and `lateral`.
         upwards, downwards: ``(pieces, inputs, own) -> quantities``, see `forward` and `perturbations`.
         step: ``(pieces, inputs, own) -> quantities``: how a step is put together.
@@ -74,6 +80,11 @@ class Pieces:
     bias: Callable[[AnyArray, AnyArray], AnyArray]
     product: Callable[[AnyArray, AnyArray], AnyArray]
     decay: Callable[[AnyArray, AnyArray], AnyArray]
+    weighted: Callable[[AnyArray, AnyArray], AnyArray]
+    restored: Callable[[AnyArray, AnyArray], AnyArray | None]
+    drawn: Callable[[AnyArray, AnyArray], AnyArray]
+    gain: Callable[[AnyArray, AnyArray], AnyArray]
+    regained: Callable[..., AnyArray]
     at_output: Callable[..., AnyArray]
     in_hidden: Callable[..., AnyArray]
     joined: Callable[..., AnyArray]
@@ -128,7 +139,14 @@ def right_pieces(conventions: Conventions) -> Pieces:
     def error(a: AnyArray, y: AnyArray, target: AnyArray) -> AnyArray:
         return loss.descent(conventions.predicted(a, y), target, namespace(target))
 
-    product, decay = _LATERAL_TERMS[conventions.lateral_rule]
+    def of_seen(term: rules.Term) -> rules.Term:
+        def of_samples(x: AnyArray, R: AnyArray) -> AnyArray:
+            taken = rules.seen(conventions, x)
+            return reduced(conventions, taken, term(taken, R))
+
+        return of_samples
+
+    terms = rules.LATERAL_TERMS[conventions.lateral_rule]
     carried = _CARRIED.get(conventions.credit, _by_feedback)
     right = Pieces(
         conventions=conventions,
@@ -144,8 +162,13 @@ def right_pieces(conventions: Conventions) -> Pieces:
         copi=lambda x, z, W: reduced(conventions, x, copi_update(x, z, W)),
         sgd=lambda x, delta: reduced(conventions, x, sgd_update(x, delta)),
         bias=lambda delta, b: reduced(conventions, delta, mean_sample(delta, namespace(delta))),
-        product=lambda x, R: reduced(conventions, x, product(x, R)),
-        decay=lambda x, R: reduced(conventions, x, decay(x, R)),
+        product=of_seen(terms.product),
+        decay=of_seen(terms.decay),
+        weighted=lambda x, coupling: rules.weighted(conventions, x, coupling),
+        restored=lambda x, R: restored(conventions, x, rules.excess_power(x), R),
+        drawn=lambda x, indices: x[indices, :],
+        gain=rules.gain_of(conventions),
+        regained=_regained,
         at_output=_linear_output_delta if linear else _output_delta,
         in_hidden=_hidden_delta,
         joined=_lateral,
@@ -208,37 +231,40 @@ def _hidden_delta(
     return pieces.slope(a, y) * pieces.carried(above, W, R, B)
 
 
-Term = Callable[[AnyArray, AnyArray], AnyArray]
-
-
-def _left_product(x: AnyArray, R: AnyArray) -> AnyArray:
-    return mean_outer(x, apply(R.mT, x))
-
-
-def _left_decay(x: AnyArray, R: AnyArray) -> AnyArray:
-    return mean_square(x, namespace(x))[..., :, None] * R
-
-
-def _right_product(x: AnyArray, R: AnyArray) -> AnyArray:
-    return mean_outer(apply(R, x), x)
-
-
-def _right_decay(x: AnyArray, R: AnyArray) -> AnyArray:
-    return R * mean_square(x, namespace(x))[..., None, :]
-
-
-# In the library's own order of operations: a test holds that their difference is `decorrelation_update`, bit by bit.
-_LATERAL_TERMS: dict[str, tuple[Term, Term]] = {
-    "left": (_left_product, _left_decay),
-    "right": (_right_product, _right_decay),
-    "symmetric": (_left_product, _left_decay),
-    "none": (lambda x, R: 0 * R, lambda x, R: 0 * R),
-}
-
-
 def _lateral(pieces: Pieces, x: AnyArray, R: AnyArray) -> AnyArray:
-    update = -(pieces.product(x, R) - pieces.decay(x, R))
-    return (update + update.mT) / 2 if pieces.conventions.lateral_rule == "symmetric" else update
+    return coupled(pieces, pieces.product(x, R) - pieces.decay(x, R), x, R)
+
+
+def coupled(pieces: Pieces, coupling: AnyArray, x: AnyArray, R: AnyArray) -> AnyArray:
+    """Return ΔR of what stands for the product of R with C_off: by most rules its negative."""
+    conventions = pieces.conventions
+    if conventions.lateral_rule == "symmetric":
+        return -(coupling + coupling.mT) / 2
+    if (restored := pieces.restored(x, R)) is None:
+        return -coupling
+    return -(pieces.weighted(x, coupling) + restored)
+
+
+def restored(conventions: Conventions, x: AnyArray, v: AnyArray, R: AnyArray) -> AnyArray | None:
+    """Return what drives E[x²] to 1, given v = E[x²] − 1; None where the rule has no such part."""
+    of_rule = rules.LATERAL_TERMS[conventions.lateral_rule].restored
+    return of_rule and reduced(conventions, x, of_rule(rules.kappa_of(conventions, x), v, R))
+
+
+def _regained(pieces: Pieces, y: AnyArray, x: AnyArray, taken: AnyArray, R: AnyArray, eta: float) -> AnyArray:
+    gained = pieces.gain(y, x) * R
+    return gained - R + eta * pieces.lateral(taken, gained)
+
+
+def lateral_change(pieces: Pieces, inputs: Inputs, x: AnyArray, R: AnyArray, y: Any, indices: Any) -> AnyArray:
+    """Return ΔR of a layer with input y before R; with a gain what R moves by in all, η ΔR in it.
+
+    `indices` are those of the samples that are drawn, None where all are taken.
+    """
+    taken = x if indices is None or not pieces.conventions.subsampled else pieces.drawn(x, indices)
+    if pieces.conventions.lateral_gain == "none":
+        return pieces.lateral(taken, R)
+    return pieces.regained(pieces, y, x, taken, R, inputs["eta_r"])
 
 
 def reduced(conventions: Conventions, x: AnyArray, update: AnyArray) -> AnyArray:
@@ -347,10 +373,16 @@ def after_forward(pieces: Pieces, inputs: Inputs, states: Quantities, own: Quant
         at = layer - 1
         z = pieces.target_state(a[at], y[at], delta[at])
         found[f"ΔW of layer {layer}"] = pieces.copi(x[at], z, inputs["W"][at])
-        found[f"ΔR of layer {layer}"] = pieces.lateral(x[at], inputs["R"][at])
+        found[f"ΔR of layer {layer}"] = _change_per_rate(pieces, inputs, x[at], y[at - 1] if at else inputs["y0"], at)
         if "b" in inputs:
             found[f"Δb of layer {layer}"] = pieces.bias(delta[at], inputs["b"][at])
     return found
+
+
+def _change_per_rate(pieces: Pieces, inputs: Inputs, x: AnyArray, y: AnyArray, at: int) -> AnyArray:
+    indices = inputs["indices"][at] if "indices" in inputs else None
+    change = lateral_change(pieces, inputs, x, inputs["R"][at], y, indices)
+    return change if pieces.conventions.lateral_gain == "none" else change / inputs["eta_r"]
 
 
 def recovered(quantities: Quantities, inputs: Inputs) -> Quantities:

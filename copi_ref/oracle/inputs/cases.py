@@ -6,13 +6,16 @@ implementation then agrees with every other by ``==``.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from copi_ref.oracle.contract.conventions import Conventions
+from copi_ref.oracle.contract.conventions import AS_PRINTED, Conventions
 from copi_ref.oracle.contract.functions import Function
+from copi_ref.oracle.contract.lateral import has_no_gain, is_exact
 from copi_ref.oracle.contract.pieces import Inputs, Quantities, batch_of, right_pieces
 from copi_ref.oracle.inputs.drawing import EXACT, ROUNDING, Drawing, Kind
+from copi_ref.oracle.inputs.lateral import lateral_layer_kinds, lateral_network_kinds
 from copi_ref.oracle.inputs.layers import layer_kinds
 from copi_ref.oracle.inputs.networks import network_kinds
 from copi_ref.oracle.rounding import Precision, Tracked, tracked
@@ -40,16 +43,18 @@ class Case:
 _OF_NETWORKS = ("forward", "perturbations", "step")
 
 
-def kinds(function: Function, precision: Precision) -> list[Kind]:
-    """Return each kind of case of a function."""
-    return list(network_kinds(function, precision) if function.name in _OF_NETWORKS else layer_kinds(precision))
+def kinds(function: Function, precision: Precision, conventions: Conventions = AS_PRINTED) -> list[Kind]:
+    """Return each kind of case of a function; those that a lateral rule asks for come last."""
+    if function.name in _OF_NETWORKS:
+        return [*network_kinds(function, precision), *lateral_network_kinds(function, conventions)]
+    return [*layer_kinds(precision), *lateral_layer_kinds(function, conventions)]
 
 
 def draw_cases(function: Function, conventions: Conventions, precision: Precision, seed: int) -> list[Case]:
     """Return all cases of a function; a tier without any is one that the conventions or the precision don't allow."""
     layered = function.name in _OF_NETWORKS
     cases = []
-    for number, kind in enumerate(kinds(function, precision)):
+    for number, kind in enumerate(kinds(function, precision, conventions)):
         rng = np.random.default_rng([seed, number, sum(map(ord, function.name))])
         if kind.tier == EXACT and not conventions.is_rational and function.name != "forward" and layered:
             continue
@@ -58,6 +63,8 @@ def draw_cases(function: Function, conventions: Conventions, precision: Precisio
         if kind.tier == ROUNDING and precision.unit > 2.0**-11 and function.name == "step":
             continue  # so coarse that the allowance of a whole step would say nothing
         if kind.fine and precision.limit is None:
+            continue
+        if not _lateral_rule_allows(function, conventions, kind):
             continue
         if kind.underflows and conventions.reduction == "sum":
             continue  # a sum multiplies with N what a mean loses
@@ -68,16 +75,24 @@ def draw_cases(function: Function, conventions: Conventions, precision: Precisio
     return cases
 
 
+def _lateral_rule_allows(function: Function, conventions: Conventions, kind: Kind) -> bool:
+    """Whether ΔR of whole numbers may be exact, and no root is taken of squares that underflow."""
+    if function.name not in ("decorrelation_update", "step"):
+        return True
+    if kind.tier == EXACT:
+        return is_exact(conventions, of_networks=function.name == "step")
+    return not (kind.underflows and conventions.lateral_gain != "none")
+
+
 def with_tracked(inputs: Inputs) -> Inputs:
-    """Return inputs with arrays as Tracked ones."""
-    return {
-        name: tuple(map(tracked, value))
-        if isinstance(value, (tuple, list))
-        else tracked(value)
-        if isinstance(value, np.ndarray)
-        else value
-        for name, value in inputs.items()
-    }
+    """Return inputs with arrays as Tracked ones, but for those of indices."""
+
+    def of(value: Any) -> Any:
+        if isinstance(value, (tuple, list)):
+            return tuple(map(of, value))
+        return tracked(value) if isinstance(value, np.ndarray) and value.dtype.kind != "i" else value
+
+    return {name: of(value) for name, value in inputs.items()}
 
 
 def relative_allowance(quantity: Tracked, precision: Precision) -> float:
@@ -93,6 +108,16 @@ def undecided(expected: Quantities, conventions: Conventions, precision: Precisi
     bends = ("a of layer", "error of layer") if conventions.has_kink else ("error of layer",)
     pre = [quantity for name, quantity in expected.items() if name.startswith(bends)]
     return sum(int(np.sum((np.abs(a.value) <= a.allowance(precision)) & (a.magnitude > 0))) for a in pre if a.roundings)
+
+
+def without_gain(inputs: Inputs, expected: Quantities, conventions: Conventions) -> bool:
+    """Whether a layer's gain has nothing to go by, see `has_no_gain`."""
+    if conventions.lateral_gain == "none" or "eta_r" not in inputs:
+        return False
+    if "y0" not in inputs:
+        return has_no_gain(conventions, inputs["y"])
+    below = (expected[f"y of layer {at}"].value for at in range(1, len(inputs["W"])))
+    return any(has_no_gain(conventions, y) for y in (inputs["y0"], *below))
 
 
 def overflows(inputs: Inputs, expected: dict[str, Tracked], precision: Precision) -> bool:
@@ -128,6 +153,7 @@ def _sharp(
             expected = as_compared(function, conventions, precision, inputs)
         if kind.tier == ROUNDING:
             good = not undecided(expected, conventions, precision)
+        good = good and not without_gain(inputs, expected, conventions)
         if good and _says_something(function, inputs, expected) and sharpness(expected, precision) <= limit:
             return inputs
     raise NoCaseError(f"{function.name}: no {kind.tier} case in {precision.name}")

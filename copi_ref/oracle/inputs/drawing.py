@@ -83,6 +83,12 @@ class Drawing:
             turned[np.arange(rows), at], turned[np.arange(rows), at - 1] = True, False
         return np.where(turned, -size * other, size)
 
+    def indices(self, samples: int) -> HostArray:
+        """Draw the samples of a subsampled lateral rule, with replacement: of two or more, two are the same."""
+        size = max(1, round(float(self.conventions.share) * samples))
+        drawn = self.rng.integers(samples, size=size)
+        return np.where(np.arange(size) == 1, drawn[0], drawn)
+
     def symmetric_if_assumed(self, R: HostArray) -> HostArray:
         """Return R as it is, or made symmetric for an implementation that takes it to be."""
         return np.tril(R) + np.tril(R, -1).T if self.conventions.assumes_symmetric_R else R

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -36,16 +37,7 @@ def network_kinds(function: Function, precision: Precision) -> Iterator[Kind]:
 
 
 def _whole_kinds(function: Function) -> Iterator[Kind]:
-    def sized(*sizes: int, N: int, scale: float = 1.0, rates: tuple[float, float] = (ETA_W, ETA_R), **how: Any) -> Draw:
-        def draw(d: Drawing) -> Inputs:
-            inputs = whole_network(d, sizes, N, **how)
-            scaled = {name: inputs[name] * scale for name in ("y0", "target")}
-            if "b" in inputs:
-                scaled["b"] = tuple(scale * b for b in inputs["b"])
-            return completed(d, function, inputs | scaled, rates)
-
-        return draw
-
+    sized = partial(whole_numbers, function)
     yield Kind("one layer of whole numbers", EXACT, sized(3, 2, N=4))
     yield Kind("one layer of the same shapes", EXACT, sized(3, 2, N=4))  # shows what is kept from a call
     yield Kind("two layers of whole numbers", EXACT, sized(3, 4, 2, N=8), LOOSE)
@@ -70,6 +62,26 @@ def _whole_kinds(function: Function) -> Iterator[Kind]:
     yield Kind(
         "eight layers of whole numbers", EXACT, sized(2, 3, 2, 3, 2, 3, 2, 3, 2, N=2), LOOSE, fine=True, first=40
     )
+
+
+def whole_numbers(
+    function: Function,
+    *sizes: int,
+    N: int,
+    scale: float = 1.0,
+    rates: tuple[float, float] = (ETA_W, ETA_R),
+    **how: Any,
+) -> Draw:
+    """Return what draws a network of whole numbers with all that a function takes; see `whole_network`."""
+
+    def draw(d: Drawing) -> Inputs:
+        inputs = whole_network(d, sizes, N, **how)
+        scaled = {name: inputs[name] * scale for name in ("y0", "target")}
+        if "b" in inputs:
+            scaled["b"] = tuple(scale * b for b in inputs["b"])
+        return completed(d, function, inputs | scaled, rates)
+
+    return draw
 
 
 def _of_nine_bits(function: Function) -> Draw:
@@ -137,6 +149,8 @@ def completed(d: Drawing, function: Function, inputs: Inputs, rates: tuple[float
         inputs["target"] = one_hot(d.rng, len(inputs["y0"]), sizes[-1])
     if function.name == "step":
         inputs |= {"eta_w": rates[0], "eta_r": rates[1]}
+    if function.name == "step" and d.conventions.subsampled:
+        inputs["indices"] = tuple(d.indices(len(inputs["y0"])) for _ in sizes)
     if function.name == "perturbations":
         inputs |= rounded_trace(d.conventions, d.precision, inputs)
     return inputs
@@ -216,7 +230,9 @@ def real_network(
         # A row of zeros in W puts a unit on the kink for every sample, small samples put all near it.
         W = [np.where(np.arange(len(one))[:, None] == 1, 0.0, one) for one in W]
         near = 2.0**-12 if d.fine or d.precision.dtype == "float32" else 2.0**-5
-        y0 *= np.array([0.0, near, -near, *np.ones(N - 3)])[:, None]
+        factors = np.array([0.0, near, -near, *np.ones(N - 3)])
+        # A gain is taken from the first samples, and of zeros there is none.
+        y0 *= (factors if d.conventions.lateral_gain == "none" else factors[::-1])[:, None]
     factor = 2.0 ** np.floor(np.log2(d.precision.tiny) / 2) if isinstance(scale, str) else scale
     inputs: Inputs = {"W": W, "R": R, "y0": y0 * factor, "target": d.rng.uniform(-2, 2, size=(N, sizes[-1])) * factor}
     if d.conventions.biases:

@@ -9,7 +9,7 @@ from copi_ref.oracle.calling.calling import Caller
 from copi_ref.oracle.contract.conventions import Conventions
 from copi_ref.oracle.contract.functions import FUNCTIONS
 from copi_ref.oracle.contract.pieces import Inputs, Quantities, right_pieces
-from copi_ref.oracle.inputs.cases import Case, sharpness, undecided, with_tracked
+from copi_ref.oracle.inputs.cases import Case, sharpness, undecided, with_tracked, without_gain
 from copi_ref.oracle.inputs.drawing import ROUNDING, Drawing
 from copi_ref.oracle.inputs.networks import completed, one_hot, real_network, rounded_trace
 from copi_ref.oracle.judging.comparison import Outcome, run_case
@@ -72,7 +72,9 @@ def _calls(caller: Caller, inputs: Inputs, passed: set[str]) -> list[tuple[str, 
 
 
 def _at_a_kink(caller: Caller, inputs: Inputs) -> bool:
-    return undecided(_expected(caller, inputs), caller.conventions, caller.precision) > 0
+    expected = _expected(caller, inputs)
+    kinks = undecided(expected, caller.conventions, caller.precision)
+    return kinks > 0 or without_gain(inputs, expected, caller.conventions)
 
 
 def _expected(caller: Caller, inputs: Inputs) -> dict[str, Tracked]:
@@ -142,13 +144,39 @@ def _drawn_batch(
     }
     if caller.conventions.loss == "cross-entropy":
         inputs["target"] = np.tile(one_hot(rng, 1, 2), (samples, 1))  # one label: else errors cancel over the batch
+    if caller.conventions.subsampled:
+        drawing = Drawing(rng, caller.conventions, precision, ROUNDING, 0)
+        inputs["indices"] = tuple(drawing.indices(samples) for _ in inputs["W"])
     found = FUNCTIONS["step"].expected(right_pieces(caller.conventions), inputs, {})
     eta_w, eta_r = (_rate(letter, inputs, found, share) for letter, share in SHARES.items())
+    if caller.conventions.lateral_gain != "none":
+        eta_r = _rate_beside_a_gain(caller, inputs)
     if equal_rates:
         eta_w = eta_r = min(eta_w, eta_r)
     elif eta_w == eta_r:
         eta_r /= 2  # so that a swap shows
     return inputs | {"eta_w": eta_w, "eta_r": eta_r}
+
+
+_BESIDE_A_GAIN = tuple(2.0**exponent for exponent in range(-6, 4))
+
+
+def _rate_beside_a_gain(caller: Caller, inputs: Inputs) -> float:
+    """The power of two with which R moves most in the layer where it moves least: a gain may undo what its step does.
+
+    In no layer R moves by more than twice itself, if that can be had.
+    """
+    pieces = right_pieces(caller.conventions)
+
+    def worth(eta: float) -> tuple[bool, float]:
+        found = FUNCTIONS["step"].expected(pieces, inputs | {"eta_r": eta}, {})
+        moved = [
+            eta * float(np.max(np.abs(found[f"ΔR of layer {layer}"])) / np.max(np.abs(R)))
+            for layer, R in enumerate(inputs["R"], start=1)
+        ]
+        return max(moved) <= 2, min(moved)
+
+    return max(_BESIDE_A_GAIN, key=worth)
 
 
 def _rate(letter: str, inputs: Inputs, found: Quantities, share: int) -> float:

@@ -1,21 +1,41 @@
 """What may explain a wrong result: other conventions and the catalogue."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from copi_ref.oracle.contract.conventions import ALTERNATIVES, DIRECT, WITHOUT_B, Conventions, combined
+from copi_ref.oracle.contract.conventions import (
+    ALTERNATIVES,
+    DIRECT,
+    LATERAL_RULES,
+    OF_THE_PAPER,
+    WHITENING,
+    WITHOUT_B,
+    Conventions,
+    LateralRuleName,
+    combined,
+)
 from copi_ref.oracle.contract.functions import Function
 from copi_ref.oracle.contract.pieces import Pieces, right_pieces
 from copi_ref.oracle.naming.catalogue import STEP_VARIANTS, VARIANTS
 from copi_ref.oracle.naming.catalogue.slopes import SLOPE_PLACES
 from copi_ref.oracle.naming.evidence import Evidence
 from copi_ref.oracle.naming.explaining import Candidate, Change
+from copi_ref.oracle.naming.factors import Family, fitted_numbers
 
 _USED = {
     "copi_update": {"copi"},
     "sgd_update": {"sgd"},
-    "decorrelation_update": {"joined", "product", "decay"},
+    "decorrelation_update": {
+        "joined",
+        "product",
+        "decay",
+        "weighted",
+        "restored",
+        "drawn",
+        "gain",
+        "regained",
+    },
     "forward": {"decorrelate", "preactivate", "shifted", "activate", "upwards"},
     "perturbations": {"error", "slope", "carried", "sent", "at_output", "in_hidden", "downwards"},
 }
@@ -103,12 +123,54 @@ def several_conventions(evidence: Evidence, conventions: Conventions) -> Iterato
             if _can_be(conventions, changed)
         )
     }
+    if "lateral_rule" in alive:
+        alive["lateral_rule"] = tuple(_plausible_rules(evidence, conventions))
     for depth in range(2, DEEPEST + 1):
-        yield from (
-            convention(changed, conventions)
-            for changed in combined(conventions, depth, alive)
-            if _can_be(conventions, changed)
-        )
+        yield from _possible(conventions, depth, alive, {})
+    for fitted in with_fitted_kappa(evidence, conventions):
+        if evidence.fit(right_pieces(replace(conventions, **fitted.changed)), evidence.few).explains:
+            others = {name: values for name, values in alive.items() if name not in ("lateral_rule", "kappa")}
+            for depth in range(1, DEEPEST):
+                yield from _possible(conventions, depth, others, fitted.changed)
+
+
+def _possible(
+    conventions: Conventions, depth: int, alternatives: Mapping[str, Iterable[Any]], besides: Mapping[str, Any]
+) -> Iterator[Candidate]:
+    """Yield conventions that differ in `depth` fields, and in those of `besides`."""
+    for changed in combined(conventions, depth, alternatives):
+        if _can_be(conventions, changed):
+            yield convention({**besides, **changed}, conventions)
+
+
+def _plausible_rules(evidence: Evidence, conventions: Conventions) -> Iterator[str]:
+    """Yield the paper's rules, and others that alone give some wrong ΔR, or a multiple: with κ they are too many."""
+    for name in LATERAL_RULES:
+        changes = combined(conventions, 1, {"lateral_rule": (name,)})
+        fits = (evidence.fit(right_pieces(replace(conventions, **changed)), evidence.few) for changed in changes)
+        if name in OF_THE_PAPER or any(fit.explains or fit.scaled for fit in fits):
+            yield name
+
+
+def with_fitted_kappa(evidence: Evidence, conventions: Conventions) -> Iterator[Candidate]:
+    """Yield the whitening rules with the κ that fits best: ΔR depends on it linearly."""
+    right = right_pieces(conventions)
+    for rule in WHITENING if conventions.has_R else ():
+        for kappa in fitted_numbers(_of_kappa(rule), evidence, right, evidence.failing[:_FITTED]):
+            if 0 <= kappa[0] <= 1:
+                of_rule = {} if rule == conventions.lateral_rule else {"lateral_rule": rule}
+                yield convention({**of_rule, "kappa": kappa[0]}, conventions)
+
+
+_FITTED = 6
+"""Observations to which κ is fitted: then it has to fit all."""
+
+
+def _of_kappa(rule: LateralRuleName) -> Family:
+    def change(p: Pieces, kappa: Any) -> Pieces:
+        return right_pieces(replace(p.conventions, lateral_rule=rule, kappa=float(kappa[0])))
+
+    return Family("kappa", ("κ",), change)
 
 
 _WITHOUT_B_IN_WORDS = {"bp": " (backpropagation: B is not used)", "sign-symmetric": " (signs of W: B is not used)"}
@@ -122,7 +184,7 @@ def convention(changed: dict[str, Any], conventions: Conventions) -> Candidate:
 
     name = ", ".join(f"{field}={value!r}" for field, value in changed.items())
     words = _WITHOUT_B_IN_WORDS.get(changed.get("credit", ""), "") if conventions.has_B else ""
-    return Candidate(name, name + words, change, is_convention=True)
+    return Candidate(name, name + words, change, is_convention=True, changed=changed)
 
 
 def _can_be(conventions: Conventions, changed: dict[str, Any]) -> bool:

@@ -9,7 +9,7 @@ from copi_ref.oracle.contract.conventions import Conventions
 from copi_ref.oracle.contract.functions import Function
 from copi_ref.oracle.contract.pieces import Pieces, batch_of, right_pieces
 from copi_ref.oracle.judging.comparison import Observation
-from copi_ref.oracle.naming.candidates import concerns, several_conventions, singles
+from copi_ref.oracle.naming.candidates import concerns, several_conventions, singles, with_fitted_kappa
 from copi_ref.oracle.naming.catalogue.slopes import with_slope_of_y
 from copi_ref.oracle.naming.coarse import coarser
 from copi_ref.oracle.naming.evidence import Cell, Evidence, kind_of
@@ -53,7 +53,8 @@ def _found(evidence: Evidence, conventions: Conventions, before: Sequence[Diagno
         return Diagnosis("", "", notes=(f"numbers as large as {evidence.largest:.1e} came: what grows without bound?",))
     families = _families(evidence, right)
     found = (
-        _one(evidence, right, families, at_most=1)
+        _one(evidence, right, with_fitted_kappa(evidence, conventions), at_most=1)
+        or _one(evidence, right, families, at_most=1)
         or next(coarser(precision, observations), None)
         or _one(evidence, right, several_conventions(evidence, conventions), at_most=1)
         or (above and _besides(evidence, above, candidates))

@@ -1,7 +1,7 @@
 """What a diagnosis is, and a candidate for one: a change of the right pieces, with its words."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 AnyPieces: TypeAlias = Any
@@ -45,6 +45,7 @@ class Candidate:
         change: what it makes of pieces.
         is_convention: no mistake, but another choice: it comes before any mistake, since it replaces all pieces.
         seen: the part of the change that the function shows; None: all of it.
+        changed: the fields of another choice.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Candidate:
     change: Change
     is_convention: bool = False
     seen: Change | None = None
+    changed: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def diagnosis(self, more: str = "", everywhere: bool = True) -> Diagnosis:
         """As a diagnosis, with `more` behind its words."""

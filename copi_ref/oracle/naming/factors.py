@@ -212,7 +212,25 @@ def _part(p: Pieces, a: HostArray, y: HostArray, t: HostArray, target: bool) -> 
 
 
 def fitted(family: Family, evidence: Evidence, base: Pieces, numbers: Sequence[int]) -> Iterator[Candidate]:
-    """Yield members of the family that fit best by least squares; whether they fit is seen like any other.
+    """Yield members of the family that fit best by least squares; whether they fit is seen like any other."""
+    right_numbers = np.resize(family.right(base), len(family.terms))  # all 1, mostly
+    for member, used in _fitted(family, evidence, base, numbers):
+        candidate = _member(family, member, right_numbers, used, evidence.precision.unit)
+        if candidate is not None:
+            yield candidate
+
+
+def fitted_numbers(
+    family: Family, evidence: Evidence, base: Pieces, numbers: Sequence[int]
+) -> Iterator[tuple[float, ...]]:
+    """Yield the numbers of the members that fit best, whether they are right or not."""
+    yield from (member for member, _ in _fitted(family, evidence, base, numbers))
+
+
+def _fitted(
+    family: Family, evidence: Evidence, base: Pieces, numbers: Sequence[int]
+) -> Iterator[tuple[tuple[float, ...], HostArray]]:
+    """Yield numbers, and which of them have an effect.
 
     Fitted are the kinds of quantities that are wrong in these observations, and that the numbers have an effect on.
     """
@@ -237,9 +255,7 @@ def fitted(family: Family, evidence: Evidence, base: Pieces, numbers: Sequence[i
         return
     # Numbers as people write them first: rounding has moved the fitted ones a little away.
     for member in dict.fromkeys((tuple(map(_nearest_simple, solved)), tuple(map(float, solved)))):
-        candidate = _member(family, member, right_numbers, used, evidence.precision.unit)
-        if candidate is not None:
-            yield candidate
+        yield member, used
 
 
 _NOISE = 16

@@ -85,6 +85,19 @@ _TIMES: dict[str, Callable[[int, int, int], float]] = {
 """What may stand before a term besides a number. N/(N − 1) is 1 for one sample: else it would be infinite."""
 
 
+_FORMULAS = {
+    "left": "−C_off R",
+    "right": "−R C_off",
+    "symmetric": "−½ (C_off R + (C_off R)ᵀ)",
+    "whitening": "−(1 − κ) C_off R − κ R diag(v)",
+    "whitening-normalized": "−(1 − κ)/(K − 1) C_off R − 2κ R diag(v)",
+    "whitening-triangular": "−(1 − κ) √i tril(C) R − κ R diag(v)",
+    "whitening-rows": "−(1 − κ) C_off R − κ diag(v) R",
+    "kept-diagonal": "−R E[x xᵀ] of the first samples",
+}
+"""ΔR by lateral rule, as it stands in a formula with something besides."""
+
+
 @dataclass(frozen=True)
 class _Basis:
     """Terms on the cells of one kind, each scaled, as columns; and what came, less what is known."""
@@ -117,9 +130,7 @@ def as_terms(evidence: Evidence, right: Pieces, kind: str) -> Iterator[Partial]:
 
 def _right_formula(evidence: Evidence, right: Pieces, kind: str) -> str:
     if kind == "ΔR":
-        return {"left": "−C_off R", "right": "−R C_off", "symmetric": "−½ (C_off R + (C_off R)ᵀ)"}[
-            right.conventions.lateral_rule
-        ]
+        return _FORMULAS[right.conventions.lateral_rule]
     of_delta = evidence.function.name == "sgd_update" or right.conventions.weight_rule == "sgd"
     return "E[δ xᵀ]" if of_delta else "E[z xᵀ] − W diag(E[x²])"
 

@@ -32,6 +32,8 @@ def example(conventions: Conventions = AS_PRINTED) -> Inputs:
         inputs["b"] = (np.array([0.5, -1.0, 0.25]), np.array([0.25, -0.5]))
     if conventions.has_B:  # of two layers FA and DFA are the same
         inputs["B"] = (np.array([[0.5, -1.0], [1.0, 0.25], [-0.5, 1.0]]),)
+    if conventions.subsampled:
+        inputs["indices"] = (np.array([1]), np.array([0]))
     return inputs
 
 

@@ -117,6 +117,8 @@ def library_name(caller: Caller) -> str:
 def _written(caller: Caller, name: str, value: Any, strided: bool) -> str:
     if isinstance(value, (tuple, list)):
         return "[" + ", ".join(_written(caller, name, one, strided) for one in value) + "]"
+    if isinstance(value, np.ndarray) and value.dtype.kind == "i":
+        return f"xp.asarray({value.tolist()})"
     if isinstance(value, np.ndarray):
         dtype, columns = caller.precision.dtype, caller.conventions.samples == "columns" and name in SAMPLES_FIRST
         # Handed over as the transpose of another array, where it was: code may go wrong for such memory only.

@@ -10,11 +10,13 @@ from copi_ref.oracle.naming.catalogue.feedback import FEEDBACK_VARIANTS
 from copi_ref.oracle.naming.catalogue.forward import FORWARD_VARIANTS
 from copi_ref.oracle.naming.catalogue.lateral import LATERAL_VARIANTS
 from copi_ref.oracle.naming.catalogue.layers import LAYER_VARIANTS
+from copi_ref.oracle.naming.catalogue.parts_of_batch import PARTIAL_VARIANTS
 from copi_ref.oracle.naming.catalogue.perturbations import PERTURBATION_VARIANTS
 from copi_ref.oracle.naming.catalogue.slopes import SLOPE_VARIANTS
 from copi_ref.oracle.naming.catalogue.steps import STEP_VARIANTS
 from copi_ref.oracle.naming.catalogue.variant import Variant
 from copi_ref.oracle.naming.catalogue.weights import SGD_VARIANTS, WEIGHT_VARIANTS
+from copi_ref.oracle.naming.catalogue.whitening import WHITENING_VARIANTS
 
 __all__ = ["STEP_VARIANTS", "VARIANTS", "Variant"]
 
@@ -24,6 +26,8 @@ VARIANTS: dict[str, Variant] = {
         *WEIGHT_VARIANTS,
         *SGD_VARIANTS,
         *LATERAL_VARIANTS,
+        *WHITENING_VARIANTS,
+        *PARTIAL_VARIANTS,
         *FORWARD_VARIANTS,
         *FORWARD_BIAS_VARIANTS,
         *SLOPE_VARIANTS,

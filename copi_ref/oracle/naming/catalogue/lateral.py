@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from copi_ref.arrays.backend import HostArray
-from copi_ref.oracle.contract.pieces import Pieces, reduced
+from copi_ref.oracle.contract.lateral import ON_THE_RIGHT
+from copi_ref.oracle.contract.pieces import Pieces, coupled, reduced
 from copi_ref.oracle.naming.catalogue.adjustment import Adjustment, Update
 from copi_ref.oracle.naming.catalogue.adjustments import ADJUSTMENTS, named
 from copi_ref.oracle.naming.catalogue.arrays import (
@@ -60,9 +61,9 @@ def _adjusted_places() -> Iterator[Variant]:
 
 def times(p: Pieces, C: HostArray, R: HostArray) -> HostArray:
     """The product of the lateral rule: C R, R C, or the symmetric part of C R."""
-    if p.conventions.lateral_rule == "right":
+    if p.conventions.lateral_rule in ON_THE_RIGHT:
         return R @ C
-    return C @ R if p.conventions.lateral_rule == "left" else (C @ R + (C @ R).mT) / 2
+    return C @ R if p.conventions.lateral_rule != "symmetric" else (C @ R + (C @ R).mT) / 2
 
 
 def _whole(name: str, says: str, wrong: Callable[[Pieces, HostArray, HostArray], HostArray]) -> Variant:
@@ -81,7 +82,7 @@ def _with_C(name: str, says: str, wrong: Callable[[HostArray, HostArray, HostArr
     def joined(p: Pieces, x: HostArray, R: HostArray) -> HostArray:
         one = np.eye(len(R))
         C_off = wrong(p.product(x, one), p.decay(x, one), x)
-        return -times(p, C_off, R)
+        return np.asarray(coupled(p, times(p, C_off, R), x, R))
 
     return _whole(name, says, joined)
 
@@ -142,7 +143,7 @@ def _with_power(name: str, says: str, power: Callable[[HostArray, HostArray], Ho
 def _beside(p: Pieces, power: HostArray) -> HostArray:
     """One number an input as it stands beside R: along its rows for `right`, its columns otherwise."""
     power = np.broadcast_to(power, np.shape(power) or (1,))
-    return power[None, :] if p.conventions.lateral_rule == "right" else power[:, None]
+    return power[None, :] if p.conventions.lateral_rule in ON_THE_RIGHT else power[:, None]
 
 
 def _power(p: Pieces, x: HostArray) -> HostArray:
@@ -210,13 +211,13 @@ def _averaged_in_place(by_rows: bool) -> Callable[[Pieces], Pieces | None]:
 
 
 def _decay_subtracted(p: Pieces, x: HostArray, R: HostArray) -> HostArray:
-    sign = -1 if p.conventions.lateral_rule == "right" else 1
+    sign = -1 if p.conventions.lateral_rule in ON_THE_RIGHT else 1
     return sign * (_beside(p, _power(p, x)) - R)
 
 
 def _decay_divided(p: Pieces, x: HostArray, R: HostArray) -> HostArray:
     power = _beside(p, _power(p, x))
-    return R / power if p.conventions.lateral_rule == "right" else power / R
+    return R / power if p.conventions.lateral_rule in ON_THE_RIGHT else power / R
 
 
 def _guarded(epsilon: float) -> Callable[[Pieces, HostArray, HostArray], HostArray]:
@@ -312,7 +313,7 @@ LATERAL_VARIANTS = (
             "x is centred, and ΔR divides by N − 1: the sample covariance for E[x xᵀ]", lambda p:
             p.with_changes(joined=lambda q, x, R: p.joined(q, centred(x), R) * n_minus_1(x))),
     _whole("lateral-no-R", "ΔR is −C_off: the product with R is missing",
-           lambda p, x, R: -(_C(p, x) - p.decay(x, np.eye(len(R))))),
+           lambda p, x, R: coupled(p, _C(p, x) - p.decay(x, np.eye(len(R))), x, R)),
     Variant("lateral-upper-of-left-mirrored", "C_off R with its upper triangle mirrored below, for the mean with its "
             "transpose", lambda p: _mirrored_left(p, upper=True)),
     Variant("lateral-lower-of-left-mirrored", "C_off R with its lower triangle mirrored above, for the mean with its "
@@ -344,7 +345,7 @@ LATERAL_VARIANTS = (
     *(Variant(f"lateral-dead-{lines}-kept", f"{lines} of R stay as they are where x is 0 in all samples",
               _without_dead(lines == "rows")) for lines in ("rows", "columns")),
     _whole("lateral-elementwise", "R and C_off are multiplied elementwise",
-           lambda p, x, R: -R * (_C(p, x) - p.decay(x, np.eye(len(R))))),
+           lambda p, x, R: coupled(p, R * (_C(p, x) - p.decay(x, np.eye(len(R)))), x, R)),
     Variant("lateral-only-transpose", "ΔR is −(C_off R)ᵀ, without −C_off R", _only_transpose),
     _with_product("lateral-of-outputs", "E[q qᵀ] of q = R x for E[q xᵀ]", lambda p, x, R: _of(x @ R.mT)(p, x)),
     _with_product("lateral-of-projections", "E[p pᵀ] of p = Rᵀ x for E[x pᵀ]", lambda p, x, R: _of(x @ R)(p, x)),
@@ -411,10 +412,10 @@ def _samples_in_a_sum(p: Pieces, x: HostArray) -> int:
 def _joined_parts(
     p: Pieces, x: HostArray, R: HostArray, wrong: Callable[[HostArray, HostArray], HostArray]
 ) -> HostArray:
-    """−(what is made of both terms), with the symmetric part of each taken first where the rule takes it."""
+    """What is made of both terms for their difference, with the symmetric part of each where the rule takes it."""
     symmetric = p.conventions.lateral_rule == "symmetric"
     product, decay = ((A + A.mT) / 2 if symmetric else A for A in (p.product(x, R), p.decay(x, R)))
-    return -wrong(product, decay)
+    return np.asarray(coupled(p, wrong(product, decay), x, R))
 
 
 def lateral_terms(p: Pieces, product: float, decay: float) -> Callable[[HostArray, HostArray], HostArray]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from copi_ref.oracle.contract.conventions import Conventions
 from copi_ref.oracle.contract.pieces import Pieces
 
 
@@ -33,6 +34,16 @@ def known_as(table: Mapping[str, tuple[str, str]], name: str, says: str) -> tupl
 def placed(place: Callable[[Pieces, Any], Pieces], what: Any) -> Callable[[Pieces], Pieces]:
     """Return the change of pieces that makes something in a place."""
     return lambda p: place(p, what)
+
+
+def meant_for(of: Callable[[Conventions], bool], name: str, says: str, change: Callable[[Pieces], Pieces]) -> Variant:
+    """A variant that has a meaning under some conventions only."""
+    return Variant(name, says, lambda p: change(p) if of(p.conventions) else None)
+
+
+def by_rule(*rules: str) -> Callable[[Conventions], bool]:
+    """Conventions with one of these lateral rules."""
+    return lambda conventions: conventions.lateral_rule in rules
 
 
 def wrapping(name: str, says: str, **wrong: Callable[..., Any]) -> Variant:
