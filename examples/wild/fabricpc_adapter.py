@@ -1,6 +1,7 @@
 """FabricPC: a chain of its Linear nodes; activation after weights, biases inside."""
 
 import jax
+import optax
 from fabricpc.core.activations import IdentityActivation, LeakyReLUActivation, ReLUActivation, TanhActivation
 from fabricpc.core.energy import GaussianEnergy, graph_energy
 from fabricpc.core.inference import InferenceSGD, run_inference
@@ -11,7 +12,7 @@ from fabricpc.graph_assembly import TaskMap, graph
 from fabricpc.graph_initialization.state_initializer import initialize_graph_state
 from fabricpc.nodes import Linear
 from fabricpc.nodes.linear_explicit_grad import LinearExplicitGrad
-from fabricpc.training import pc_weight_gradients
+from fabricpc.training import make_train_step, pc_weight_gradients
 
 from copi_ref.oracle import InferenceConventions
 
@@ -46,28 +47,37 @@ class FabricPC:
             state = update_node_in_state(state, f"h{i + 1}", z_latent=h)
         return params, state, clamps, structure
 
+    def of(self, state, field):
+        return [getattr(state.nodes[f"h{i + 1}"], field) for i in range(len(state.nodes) - 1)]
+
+    def parameters(self, nodes, b):
+        layers = [nodes[f"h{i + 1}"] for i in range(len(nodes) - 1)]
+        W = [w.T for layer in layers for w in layer.weights.values()]
+        return (W, [layer.biases["b"][0] for layer in layers]) if b else W
+
     def errors(self, W, y0, states, b=()):
-        state = InferenceSGD.forward_value_and_grad(*self.net(W, y0, states, b))
-        return [state.nodes[f"h{i + 1}"].error for i in range(len(W))]
+        return self.of(InferenceSGD.forward_value_and_grad(*self.net(W, y0, states, b)), "error")
 
     def energy(self, W, y0, states, b=()):
         net = self.net(W, y0, states, b)
         return graph_energy(InferenceSGD.forward_value_and_grad(*net), net[-1])
 
     def start(self, W, y0, target, b=()):
-        state = self.net(W, y0, [target], b)[1]
-        return [state.nodes[f"h{i + 1}"].z_latent for i in range(len(W))]
+        return self.of(self.net(W, y0, [target], b)[1], "z_latent")
 
     def infer(self, W, y0, states, gamma, steps, b=()):
-        state = run_inference(*self.net(W, y0, states, b, gamma, steps))
-        return [state.nodes[f"h{i + 1}"].z_latent for i in range(len(W))]
+        return self.of(run_inference(*self.net(W, y0, states, b, gamma, steps)), "z_latent")
 
     def weight_update(self, W, y0, states, b=()):
         params, state, clamps, structure = self.net(W, y0, states, b)
-        nodes = pc_weight_gradients(params, state, structure, clamps).nodes
-        gradients = [nodes[f"h{i + 1}"] for i in range(len(W))]
-        dW = [w.T for g in gradients for w in g.weights.values()]
-        return (dW, [g.biases["b"][0] for g in gradients]) if b else dW
+        return self.parameters(pc_weight_gradients(params, state, structure, clamps).nodes, b)
+
+    def step(self, W, y0, target, gamma, steps, eta, b=()):
+        params, _, _, structure = self.net(W, y0, [target], b, gamma, steps)
+        sgd = optax.sgd(eta)
+        step = make_train_step(structure, sgd)
+        params, *_ = step(params, sgd.init(params), {"x": y0, "y": target}, jax.random.PRNGKey(0))
+        return self.parameters(params.nodes, b)
 
 
 def conventions(activation, biases="none", **others):

@@ -15,9 +15,9 @@ class Deepity:
     def __init__(self, *f):
         self.f = f
 
-    def net(self, W, y0, states, b=(), gamma=0.0):
+    def net(self, W, y0, states, b=(), gamma=0.0, eta=RATE):
         net = SimplePCN(*(part for w in W for part in (Linear(*w.T.shape), *self.f)), batch_size=len(y0))
-        net.configure(RATE, gamma, lmbda=0.0)
+        net.configure(eta, gamma, lmbda=0.0)
         for layer, w, v in zip(net.layers, W, b or [w[:, 0] * 0 for w in W]):
             layer.set_weights(np.ascontiguousarray(w))
             layer.set_biases(np.ascontiguousarray(v))
@@ -54,6 +54,12 @@ class Deepity:
         net.update_weights()
         dW = [(layer.weights - w) / np.float32(RATE) for layer, w in zip(net.layers, W)]
         return (dW, [(layer.biases - v) / np.float32(RATE) for layer, v in zip(net.layers, b)]) if b else dW
+
+    def step(self, W, y0, target, gamma, steps, eta, b=()):
+        net = self.net(W, y0, [target], b, gamma, eta)
+        net.train_step_with_projection(y0.ravel(), target.ravel(), steps)
+        new = [layer.weights.copy() for layer in net.layers[:-1]]
+        return (new, [layer.biases.copy() for layer in net.layers[:-1]]) if b else new
 
 
 def conventions(activation, biases="none"):
