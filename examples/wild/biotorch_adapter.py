@@ -48,7 +48,10 @@ class BioTorch:
         if target is None:
             net.module(y0)
             return net, outputs
-        loss = lambda y, target: self.loss(y, target) / over  # dfa asks for it too, and sends its gradient
+
+        def loss(y, target):  # dfa asks for it too, and sends its gradient
+            return self.loss(y, target) / over
+
         y_L = net(y0, target, loss)
         for out in outputs:
             out.retain_grad()

@@ -1,5 +1,7 @@
 """FabricPC: a chain of its Linear nodes; activation after weights, biases inside."""
 
+from itertools import pairwise
+
 import jax
 import optax
 from fabricpc.core.activations import IdentityActivation, LeakyReLUActivation, ReLUActivation, TanhActivation
@@ -33,7 +35,7 @@ class FabricPC:
         ]
         structure = graph(
             nodes=nodes,
-            edges=[Edge(source=low, target=high.slot("in")) for low, high in zip(nodes, nodes[1:])],
+            edges=[Edge(source=low, target=high.slot("in")) for low, high in pairwise(nodes)],
             task_map=TaskMap(x=nodes[0], y=nodes[-1]),
             inference=InferenceSGD(gamma, steps, self.latent_decay),
         )

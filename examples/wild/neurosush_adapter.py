@@ -1,6 +1,5 @@
 """neuroSush: its network from the top down, as its docstring has it; φ sits before the weights, on the top too."""
 
-import torch
 from neurosush.predictive_coding import PredictiveCodingNetwork
 
 from copi_ref.oracle import InferenceConventions

@@ -86,9 +86,7 @@ class NgcLearn:
 
 
 def conventions(activation, biases="none", **others):
-    return InferenceConventions(
-        activation=activation, biases=biases, energy_reduction="sum", reduction="sum", **others
-    )
+    return InferenceConventions(activation=activation, biases=biases, energy_reduction="sum", reduction="sum", **others)
 
 
 checks = {

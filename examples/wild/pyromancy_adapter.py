@@ -61,7 +61,10 @@ def conventions(form, biases, **others):
 
 checks = {
     "activation after weights": (Pyromancy(Identity(), Tanh()), conventions("activation-after-weights", "none")),
-    "activation after weights, biases": (Pyromancy(Identity(), Tanh()), conventions("activation-after-weights", "inside")),
+    "activation after weights, biases": (
+        Pyromancy(Identity(), Tanh()),
+        conventions("activation-after-weights", "inside"),
+    ),
     "weights after activation, biases": (
         Pyromancy(Tanh(), Identity()),
         conventions("weights-after-activation", "inside", input_activation=True),
