@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections import Counter
 from pathlib import Path
 
@@ -90,7 +91,7 @@ def rows(found):
         for check in found[precision]["checks"]:
             by_name.setdefault(check["name"], {})[precision] = check
     for name, both in by_name.items():
-        verdicts = list(dict.fromkeys(check["verdict"] for check in both.values()))
+        verdicts = {precision: check["verdict"] for precision, check in both.items()}
         yield name, [both.get(p, {}).get("worst") for p in PRECISIONS], verdicts, next(iter(both.values()))
 
 
@@ -110,7 +111,11 @@ def section(library, found):
         "|---|---|---|---|",
     ]
     for name, worst, verdicts, _ in table:
-        said = "; ".join(verdict.replace("|", "\\|")[:200] for verdict in verdicts)
+        same = len(set(verdicts.values())) == 1
+        each = [verdict if same else f"{precision}: {verdict}" for precision, verdict in verdicts.items()]
+        said = "; ".join(
+            dict.fromkeys(textwrap.shorten(one.replace("|", "\\|"), 130, placeholder=" …") for one in each)
+        )
         text.append(f"| {name} | {shown(worst[0])} | {shown(worst[1])} | {said} |")
     return "\n".join([*text, ""])
 
@@ -143,7 +148,8 @@ def main():
         found = results(library, chosen.environments)
         PAGE.write_text(rewritten(PAGE.read_text(), {library.name: section(library, found)}))
         gone += [deviation for deviation in found["float32"]["deviations"] if not deviation["holds"]]
-        print(f"{library.name}: {Counter(verdicts[0] == 'passed' for _, _, verdicts, _ in rows(found))[True]} passed")
+        right = sum(all(one.startswith("passed") for one in verdicts.values()) for _, _, verdicts, _ in rows(found))
+        print(f"{library.name}: {right} passed", flush=True)
     for deviation in gone:
         print(f"not so any more, or not here: {deviation['name']}: {deviation['error']}")
     return bool(gone)
