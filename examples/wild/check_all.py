@@ -111,8 +111,8 @@ def section(library, found):
         "|---|---|---|---|",
     ]
     for name, worst, verdicts, _ in table:
-        same = len(set(verdicts.values())) == 1
-        each = [verdict if same else f"{precision}: {verdict}" for precision, verdict in verdicts.items()]
+        same = len({verdict[:40] for verdict in verdicts.values()}) == 1  # numbers come later, and differ
+        each = [*verdicts.values()][:1] if same else [f"{p}: {verdict}" for p, verdict in verdicts.items()]
         said = "; ".join(
             dict.fromkeys(textwrap.shorten(one.replace("|", "\\|"), 130, placeholder=" …") for one in each)
         )

@@ -6,6 +6,7 @@ from deepity import Linear, ReLU, Sigmoid, SimplePCN, TanH
 from copi_ref.oracle import InferenceConventions
 
 library, precisions = "numpy", ("float32",)
+known = {"float32": {"step": "weights learn from the states before the last move"}}
 RATE = 2.0**60  # so large that W is lost against the update: (W⁺ - W)/RATE is the update, unrounded
 
 
