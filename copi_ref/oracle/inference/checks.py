@@ -71,9 +71,12 @@ class _Ran:
         results = []
         for tier in (EXACT, ROUNDING):
             mine = [outcome for outcome in self.outcomes if outcome.case.tier == tier]
-            if mine:
+            still = all(says_little(outcome.case) and not outcome.failed for outcome in mine)
+            if mine and not (still and self.function.name == "step"):  # a step is known by what it moves
                 result = _result(caller, self.function, tier, mine, self.found)
                 results.append(replace(result, skipped=self.planned[tier] - len(mine)))
+        if not results:
+            return [Result(self.function.name, "", self.function.equation, NOT_CHECKED)]
         if self.found is not None and not any(outcome.failed for outcome in self.outcomes):  # state alone
             results[0] = replace(results[0], status=FAILED, diagnosis=str(self.found), variant=self.found.name)
         return results

@@ -182,6 +182,7 @@ ALTERNATIVES: dict[str, tuple[Any, ...]] = {
     "activation": _CHOICES["activation"],
     "slope": (0.1, 0.01, 0.2, 0.25, 0.125, 0.5),
     "derivative_at_zero": (1, 0, 0.5, "slope"),
+    "biases": ("inside", "outside"),
     "schedule": _CHOICES["schedule"],
     "predictions": _CHOICES["predictions"],
     "start": _CHOICES["start"],
@@ -205,6 +206,9 @@ def combined(
     for names in itertools.combinations(alternatives, depth):
         for values in itertools.product(*(alternatives[name] for name in names)):
             changed = dict(zip(names, values, strict=True))
+            no_biases = "biases" in changed and conventions.biases == "none"
             no_slope = "slope" in changed and changed.get("activation", conventions.activation) != "leaky_relu"
-            if not no_slope and all(value != getattr(conventions, name) for name, value in changed.items()):
+            if not (no_slope or no_biases) and all(
+                value != getattr(conventions, name) for name, value in changed.items()
+            ):
                 yield changed

@@ -86,6 +86,10 @@ class Drawing:
             return drawn
         return np.asarray(self.entries(units, inputs) / np.sqrt(inputs))
 
+    def representable(self, array: HostArray) -> HostArray:
+        """An array as the precision under test has it, in the order of memory that arrays have by default."""
+        return np.ascontiguousarray(self.precision.representable(array))
+
     @property
     def one_sided(self) -> bool:
         """Whether pre-activations have to be above 0, as a slope such as 1/10 makes no whole numbers below."""
@@ -250,9 +254,7 @@ def _drawn(d: Drawing, function: InferenceFunction) -> Inputs:
     if kind.shape is not None:
         kind.shape(d, inputs)
     rounded: Inputs = {
-        name: tuple(map(d.precision.representable, value))
-        if isinstance(value, tuple)
-        else d.precision.representable(value)
+        name: tuple(map(d.representable, value)) if isinstance(value, tuple) else d.representable(value)
         for name, value in inputs.items()
     }
     if function.name in _SEVERAL:

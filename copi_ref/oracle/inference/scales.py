@@ -21,6 +21,7 @@ _SIZES: dict[str, Size] = {
     "N": lambda at, k: at.net.samples,
     "units": lambda at, k: at.net.W[k - 1].shape[0],
     "inputs": lambda at, k: at.net.W[k - 1].shape[1],
+    "features of y0": lambda at, k: at.net.W[0].shape[1],
     "outputs": lambda at, k: at.net.W[-1].shape[0],
     "layers": lambda at, k: at.net.layers,
     "units above": lambda at, k: at.net.W[min(k, at.net.layers - 1)].shape[0],
@@ -50,7 +51,13 @@ def _formulas() -> Iterator[tuple[str, Size]]:
 
 
 def _power(name: str, power: float) -> str:
-    shown = {"units": "(units)", "inputs": "(inputs)", "outputs": "(outputs)", "layers": "(layers)"}.get(name, name)
+    shown = {
+        "units": "(units)",
+        "inputs": "(inputs)",
+        "outputs": "(outputs)",
+        "features of y0": "(features of y0)",
+        "layers": "(layers)",
+    }.get(name, name)
     return shown if power == 1 else f"{shown}^{power:g}"
 
 

@@ -235,6 +235,14 @@ def _of_means() -> Iterator[Variant]:
         below = down(at, k, mean)
         return slope_at(at, at.bent_state(k)) * below if at.rules.conventions.weights_last else below
 
+    def summed(r: Rules, at: At, k: int) -> AnyArray:
+        return np.broadcast_to(np.sum(r.above(at, k), axis=0), at.h(k).shape)
+
+    def sum_error(r: Rules, at: At, k: int) -> AnyArray:
+        total = np.broadcast_to(np.sum(at.rules.through(at, k + 1), axis=0), at.h(k + 1).shape)
+        below = down(at, k, total)
+        return slope_at(at, at.bent_state(k)) * below if at.rules.conventions.weights_last else below
+
     def own_mean(r: Rules, at: At, k: int) -> AnyArray:
         return np.broadcast_to(np.mean(r.own(at, k), axis=0), at.h(k).shape)
 
@@ -245,6 +253,8 @@ def _of_means() -> Iterator[Variant]:
         return np.broadcast_to(np.sum(r.gradient(at, k), axis=0), at.h(k).shape)
 
     yield mistake("infer-mean-error-above", "the error from above is averaged over the batch", above=mean_error)
+    yield mistake("infer-sum-from-above", "what comes from above is summed over the batch", above=summed)
+    yield mistake("infer-sum-error-above", "the error from above is summed over the batch", above=sum_error)
     yield mistake("infer-mean-own-error", "the own error is averaged over the batch", own=own_mean)
     yield mistake("infer-mean-gradient", "the gradient is averaged over the batch", gradient=whole_mean)
     yield mistake("infer-sum-gradient", "the gradient is summed over the batch", gradient=whole_sum)
