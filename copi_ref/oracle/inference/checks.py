@@ -16,7 +16,7 @@ from copi_ref.oracle.inference.rules import right_rules
 from copi_ref.oracle.inference.state import kept_between_calls
 from copi_ref.oracle.inference.verdicts import hinted
 from copi_ref.oracle.inputs.drawing import EXACT, ROUNDING
-from copi_ref.oracle.judging.comparison import Outcome, catches
+from copi_ref.oracle.judging.comparison import Observation, Outcome, catches
 from copi_ref.oracle.naming.evidence import Evidence
 from copi_ref.oracle.naming.explaining import Diagnosis
 from copi_ref.oracle.report.report import FAILED, NOT_CHECKED, NOT_IMPLEMENTED, PASSED, Result
@@ -146,7 +146,7 @@ def _result(
         cases=len(outcomes),
         worst=worst.error if worst else 0.0,
         allowed=worst.allowed if worst else 0.0,
-        catches=catches([one for one in outcomes if not says_little(one.case)] or outcomes, caller.precision),
+        catches=catches(_telling(outcomes), caller.precision),
     )
     failed = [outcome for outcome in outcomes if outcome.failed]
     if not failed:
@@ -172,6 +172,20 @@ def _result(
         where=f"On the case {first.case.name!r}: {where}",
         reproducer=reproducer(caller, function, first.case, first),
     )
+
+
+def _telling(outcomes: list[Outcome]) -> list[Outcome]:
+    """What a check is as sharp as: cases in which something moves, and of a step its updates.
+
+    Errors that a step tells are near 0 in layers that the output's has not reached.
+    """
+    moving = [one for one in outcomes if not says_little(one.case)] or outcomes
+    return [replace(one, observation=_updates(one.observation)) for one in moving]
+
+
+def _updates(observation: Observation | None) -> Observation | None:
+    updates = {name: one for name, one in observation.expected.items() if name[0] == "Δ"} if observation else {}
+    return replace(observation, expected=updates) if observation is not None and updates else observation
 
 
 def _size(outcome: Outcome) -> int:
