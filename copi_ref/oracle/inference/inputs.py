@@ -138,7 +138,7 @@ def _real_kinds() -> Iterator[Kind]:
     yield Kind("no step", ROUNDING, (3, 5, 4, 2), 7, steps=0, only=("infer",))
     yield Kind("a rate of 0", ROUNDING, (3, 5, 4, 2), 7, gamma=0.0, only=("infer",))
     yield Kind(
-        "one step of three layers, sums that cancel little", ROUNDING, (2, 3, 2, 2), 1, 1, 1.0, shape=_far,
+        "two steps of three layers, sums that cancel little", ROUNDING, (2, 3, 2, 2), 1, 2, 1.0, shape=_far,
         only=("step",),
         looseness=LOOSE,
     )  # fmt: skip
