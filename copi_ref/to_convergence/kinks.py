@@ -102,7 +102,12 @@ def minimum_at_kinks(bent: Bent, start: Vector, tolerance: float) -> Vector | No
         if not outside.any():
             # A root may be a saddle or a top elsewhere: it counts only if it is no higher, up to what f was rounded.
             low_enough = own(found[:size])[0] <= lowest + 1e-6 * abs(lowest)
-            return found[:size] if low_enough and largest(equations(found)) <= tolerance else None
+            if low_enough and largest(equations(found)) <= tolerance:
+                return found[:size]
+            distances = np.abs(bent.arguments(point))[at_kink]
+            outside = distances == distances.max(initial=0)  # no root: the one farthest from its kink is beside it
+        if not at_kink.any():
+            return None
         at_kink = at_kink.copy()
         at_kink[np.flatnonzero(at_kink)[outside]] = False  # what needs more than f has is on one side of its kink
     return None

@@ -93,3 +93,16 @@ def test_a_network_without_hidden_layers_has_nothing_to_find():
     params, y0 = copi.init_params((3, 2), np.random.default_rng(0), "float64", np), np.ones((4, 3))
     target = np.zeros((4, 2))
     assert copi.infer_to_convergence(params, y0, (target,), copi.relu) == (target,)
+
+
+@pytest.mark.parametrize("t", [5e-5, 1e-4])
+def test_a_unit_near_its_kink_is_not_taken_for_one_at_it(t):
+    """Three units by themselves, F = ½(h − p)² + ½(t − f(h))² each: at the kink, beside it, and far from it.
+
+    The first has slopes −p − t/10 < 0 < −p − t on both sides of 0; the others lie at (p + t)/2, above 0. Where p = t
+    no slope at the kink does anything, and else the one that would make it a minimum is below 0.
+    """
+    network = copi.Weights((np.array([[0.1], [5e-5], [2.0]]), np.eye(3)))
+    start = (np.array([[0.3, 0.2, -0.4]]), np.array([[-0.5, t, 2.0]]))
+    h, _ = copi.infer_to_convergence(network, np.ones((1, 1)), start, copi.leaky_relu, 1e-10)
+    np.testing.assert_allclose(h, [[0, (5e-5 + t) / 2, 2]], rtol=0, atol=1e-9)

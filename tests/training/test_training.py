@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import array_api_strict
 import naive
+import naive_credit
 import numpy as np
 import pytest
 from compare import assert_close, assert_exact, draw, fractions
@@ -187,6 +188,7 @@ def test_every_weight_rule_gets_what_it_learns_from(name, rng):
             "copi-scaled": lambda: naive.scaled_copi_update(x_l, z, old.tolist(), Fraction(1, 1000)),  # noqa: B023
             "sgd": lambda: naive.sgd_update(x_l, delta),  # noqa: B023
             "nlms": lambda: naive.nlms_update(x_l, delta),  # noqa: B023
+            "nlms-batch": lambda: naive_credit.batch_nlms(x_l, delta, 0),  # noqa: B023
         }[name]()
         assert_exact(new - old, expected)
 

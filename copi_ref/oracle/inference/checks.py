@@ -8,7 +8,7 @@ import numpy as np
 from copi_ref.oracle.calling.calling import Caller
 from copi_ref.oracle.inference.conventions import InferenceConventions
 from copi_ref.oracle.inference.functions import INFERENCE_FUNCTIONS, ONE_OF_TWO, InferenceFunction
-from copi_ref.oracle.inference.inputs import draw_cases, kinds, limit_of, says_little
+from copi_ref.oracle.inference.inputs import draw_cases, is_met, kinds, limit_of, says_little
 from copi_ref.oracle.inference.judging import run_case
 from copi_ref.oracle.inference.naming import chosen, diagnose, explaining
 from copi_ref.oracle.inference.residuals import RESIDUALS
@@ -109,8 +109,11 @@ def _ran(caller: Caller, conventions: InferenceConventions, function: InferenceF
 
 
 def _evidence(ran: _Ran, caller: Caller) -> Evidence:
-    observations = [outcome.observation for outcome in ran.outcomes if outcome.observation is not None]
-    return Evidence(ran.function, caller.precision, observations)
+    told = [outcome for outcome in ran.outcomes if outcome.observation is not None]
+    # Where nothing has to move, a wrong formula multiplies what rounding left: that tells formulas apart by chance.
+    loud = [outcome for outcome in told if not is_met(outcome.case)]
+    told = loud if any(outcome.failed for outcome in loud) else told
+    return Evidence(ran.function, caller.precision, [one.observation for one in told if one.observation is not None])
 
 
 def _name_all(ran: list[_Ran], caller: Caller, conventions: InferenceConventions) -> None:

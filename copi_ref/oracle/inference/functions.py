@@ -7,7 +7,6 @@ from typing import Literal
 import numpy as np
 
 from copi_ref.arrays.backend import HostArray
-from copi_ref.arrays.moments import mean_outer
 from copi_ref.oracle.contract.pieces import Inputs, scaled
 from copi_ref.oracle.inference.conventions import InferenceConventions
 from copi_ref.oracle.inference.rules import (
@@ -132,7 +131,7 @@ def _infer(rules: Rules, inputs: Inputs, own: Quantities) -> Quantities:
         before = given_states(own, "before", place.states) if steps > 1 else None
         place = At(rules, place.net, now, before, place, steps - 1)
         return named_states("h", inferred(rules, place, 1).states)
-    return named_states("h", inferred(rules, place, steps).states)
+    return named_states("h", inferred(rules, rules.enter(place), steps).states)
 
 
 def _weight_update(rules: Rules, inputs: Inputs, own: Quantities) -> Quantities:
@@ -172,27 +171,7 @@ def _recovered(name: str, update: AnyArray, inputs: Inputs) -> AnyArray:
 
 def _prox_update(rules: Rules, inputs: Inputs, own: Quantities) -> Quantities:
     at = place_of(rules, inputs)
-    return {
-        f"ΔW of layer {layer}": mean_outer(at.e(layer), over_square(at.x(layer)))
-        for layer in range(1, at.net.layers + 1)
-    }
-
-
-def over_square(x: AnyArray) -> AnyArray:
-    """x/‖x‖² of each sample."""
-    if not isinstance(x, Tracked):
-        return np.asarray(x / np.sum(x * x, axis=-1, keepdims=True))
-    s = np.sum(x.value * x.value, axis=-1, keepdims=True)
-    # Of ‖x‖² the relative error is 2 Σ|x| M/s times that of x, and of its own sum.
-    relative = 2 * np.sum(np.abs(x.value) * x.magnitude, axis=-1, keepdims=True) / s
-    magnitude = (x.magnitude + np.abs(x.value) * relative) / s
-    dyadic = bool(np.all(np.frexp(s)[0] == 0.5))
-    quantum = x.quantum / float(np.max(s)) if dyadic else 0.0
-    size = float(np.max(magnitude)) / quantum if quantum else np.inf
-    squares = float(np.max(s)) / x.quantum**2 if x.quantum else np.inf
-    return Tracked(
-        x.value / s, magnitude, x.roundings + x.shape[-1] + 2, x.products + 2, quantum, max(size, squares, x.largest)
-    )
+    return {f"ΔW of layer {layer}": rules.prox_change(at, layer) for layer in range(1, at.net.layers + 1)}
 
 
 _STATES = "one array per layer, the lowest first"

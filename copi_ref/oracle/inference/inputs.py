@@ -319,6 +319,11 @@ def says_little(case: Case) -> bool:
     return case.name in _STILL
 
 
+def is_met(case: Case) -> bool:
+    """Whether predictions are met, so that nothing has to move but by rounding."""
+    return case.name == "a target that is met"
+
+
 _STILL = ("no step", "no step, whole numbers", "a rate of 0", "a target that is met")
 
 

@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 
 from copi_ref.oracle.inference.catalogue import INFERENCE_VARIANTS
+from copi_ref.oracle.inference.catalogue.families import generated
 from copi_ref.oracle.inference.conventions import ALTERNATIVES, MEASURED, InferenceConventions, combined
+from copi_ref.oracle.inference.inputs import says_little
 from copi_ref.oracle.inference.rules import At, Rules, right_rules
+from copi_ref.oracle.inference.scales import scale_formulas
 from copi_ref.oracle.naming.coarse import coarser
 from copi_ref.oracle.naming.evidence import Evidence
 from copi_ref.oracle.naming.explaining import Candidate, Change, Diagnosis, joined, with_all
@@ -68,7 +71,9 @@ def diagnose(
         return Diagnosis(names, says, is_consequence=True)
     found = (
         next(_measured(evidence, right), None)
-        or next(coarser(precision, evidence.observations), None)
+        or next(coarser(precision, [one for one in evidence.observations if not says_little(one.case)], 16), None)
+        or next(scale_formulas(evidence, right), None)
+        or _first(evidence, right, _members(), at_most=1)
         or _first(evidence, right, _in_places(_mistakes()), at_most=1)
         or _first(evidence, right, _conventions(conventions, 2), at_most=1)
     )
@@ -118,6 +123,11 @@ def _mistakes() -> list[Candidate]:
     return [Candidate(one.name, one.says, one.change) for one in INFERENCE_VARIANTS.values()]
 
 
+def _members() -> Iterator[Candidate]:
+    """Members of families of mistakes."""
+    return (Candidate(one.name, one.says, one.change) for one in generated())
+
+
 # --- numbers ----------------------------------------------------------------------------------------------------------
 
 
@@ -156,9 +166,14 @@ def _with_factor_on_own(rules: Rules, number: float) -> Rules:
     return rules.with_changes(own=lambda at, k: number * rules.own(at, k))
 
 
+def _with_falling_rate(rules: Rules, number: float) -> Rules:
+    return rules.with_changes(rate=lambda at, k: rules.rate(at, k) * number**at.t)
+
+
 _WITH_A_NUMBER: tuple[tuple[str, str, Callable[[Rules, float], Rules]], ...] = (
     ("update-decays", "weights decay: λ W is subtracted from ΔW, with λ =", _with_decay),
     ("infer-factor-above", "what comes from above has a factor of its own (two rates γ?):", _with_factor_above),
+    ("rate: r^t", "the rate falls from step to step by a factor of", _with_falling_rate),
     ("infer-factor-on-own-error", "the own error has a factor of its own (two rates γ?):", _with_factor_on_own),
 )
 
@@ -170,7 +185,10 @@ def _fitted(evidence: Evidence, base: Rules, with_number: Callable[[float], Rule
         if none is None or one is None:
             return None
         actual = evidence.observations[at].actual
-        pairs = [(one[name] - none[name], actual[name] - none[name]) for name in actual if name in one and name in none]
+        names = [name for name in actual if name in one and np.shape(one[name]) == np.shape(actual[name])]
+        pairs = [(one[name] - none[name], actual[name] - none[name]) for name in names if name in none]
+        if not pairs:
+            return None
         slope = np.concatenate([np.ravel(a) for a, _ in pairs])
         came = np.concatenate([np.ravel(b) for _, b in pairs])
         square = float(slope @ slope)
@@ -181,7 +199,6 @@ def _fitted(evidence: Evidence, base: Rules, with_number: Callable[[float], Rule
         for value in (near, number):
             if evidence.explained_by(with_number(value)):
                 return value
-        return None
     return None
 
 

@@ -17,6 +17,7 @@ from copi_ref.oracle.calling.reading import VerdictError
 from copi_ref.oracle.contract.pieces import Inputs
 from copi_ref.oracle.inference.conventions import InferenceConventions
 from copi_ref.oracle.inference.functions import InferenceFunction, net_of, place_of, states_from
+from copi_ref.oracle.inference.implicit import formula_of_layer, iterated, reconstructed
 from copi_ref.oracle.inference.kinks import nearest_to_zero
 from copi_ref.oracle.inference.rules import At, Rules, States, is_bent, right_rules
 from copi_ref.oracle.inputs.cases import Case, with_tracked
@@ -137,12 +138,15 @@ def _fault(
 ) -> tuple[str, float]:
     """Say what is wrong with states that should be at a minimum, and by how much."""
     if conventions.output != "pulled" and not np.array_equal(states[-1], inputs["states"][-1]):
-        return "the clamped output has moved", float(np.abs(states[-1] - inputs["states"][-1]).max())
+        return "[output-moves] the clamped output has moved", float(np.abs(states[-1] - inputs["states"][-1]).max())
     before, after = (_energies(rules, inputs, one) for one in (inputs["states"], states))
     slack = 1e3 * precision.unit * (np.abs(before) + 1)
     if np.any(after > before + slack):
         sample = int(np.argmax(after - before))
-        return f"the energy of sample {sample} is {after[sample]:.4g}, above {before[sample]:.4g} at the start", np.inf
+        return (
+            f"[energy-rises] the energy of sample {sample} is {after[sample]:.4g}, and was {before[sample]:.4g}",
+            np.inf,
+        )
     if conventions.curve.has_kink:
         return "", 0.0  # good minimisers stop beside kinks: reported, and no fault
     left, at_start = _gradients(rules, inputs, states), _largest(rules, inputs, inputs["states"])
@@ -153,9 +157,10 @@ def _fault(
         off = np.max(excess, axis=-1) / np.maximum(1, at_start)
         if np.any(off > tolerance):
             sample = int(np.argmax(off))
+            size = float(np.max(np.abs(gradient[sample])))
             says = (
-                f"not converged: |∂F/∂h| of layer {layer} is {float(np.max(np.abs(gradient[sample]))):.2g} in sample "
-                f"{sample}, needs at most {tolerance:.0e} times max(1, {at_start[sample]:.2g}), that of the start"
+                f"[not-converged] not converged: |∂F/∂h| of layer {layer} is {size:.2g} in sample {sample}, needs at "
+                f"most {tolerance:.0e} times max(1, {at_start[sample]:.2g}), that of the start"
             )
             return says, float(off[sample] / tolerance)
     return "", 0.0
@@ -180,7 +185,7 @@ def _largest(rules: Rules, inputs: Inputs, states: States) -> HostArray:
 
 def _worse_with_samples(caller: Caller, function: InferenceFunction, case: Case, says: str) -> str:
     """Whether the same sample alone comes nearer to its minimum: then there is a 1/N in the dynamics."""
-    if not says.startswith("not converged") or len(case.inputs["y0"]) == 1:
+    if not says.startswith("[not-converged]") or len(case.inputs["y0"]) == 1:
         return ""
     samples = {"y0", "target", "states"}
     alone: Inputs = {
@@ -310,6 +315,8 @@ def _named(rules: Rules, inputs: Inputs, W: States) -> str:
         return "[explicit-sgd] the gradient is that of the old weights: explicit SGD"
     if all(np.array_equal(new, old) for new, old in zip(W, inputs["W"], strict=True)):
         return "[no-step] no weight moves"
+    if name := iterated(lambda W: _loss_gradient(rules, inputs, W)[0], inputs, W) or reconstructed(rules, inputs, W):
+        return name
     others = [
         ("alpha-inverted", "1/α stands for α", 1 / alpha),
         ("loss-without-half", "½ is left out of the loss", 2 * alpha),
@@ -353,7 +360,7 @@ def check_implicit_layer(
             allowed = TOLERANCES[caller.precision.name] * max(1.0, alpha)
             if not r <= allowed:
                 says = f"no implicit step: the residual is {r:.2g} of the step, needs at most {allowed:.0e}"
-                found.append((case, _named(linear, inputs, new) or says, r))
+                found.append((case, formula_of_layer(case.inputs, new[0]) or _named(linear, inputs, new) or says, r))
     return [_first(_one_name(found), function, caller, cases)]
 
 

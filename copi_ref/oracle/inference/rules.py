@@ -81,9 +81,11 @@ class Rules:
         top: ``(net, predict) -> h_L`` at the start; predict() gives p_L.
         begin: ``(net, layer, states so far) -> h_l`` at the start, called in the order of `start_order`.
         start_order: ``(layers) -> hidden layers``.
+        enter: ``(at) -> place`` from which inference goes on that is given some states.
         weight_input: x_l in ΔW_l.
         change: ΔW_l.
         bias_change: Δb_l.
+        prox_change: ΔW_l of IL-prox.
         learn: ``(rules, net, T, own) -> quantities``: how a step is put together.
     """
 
@@ -106,9 +108,11 @@ class Rules:
     top: Piece
     begin: Piece
     start_order: Piece
+    enter: Piece
     weight_input: Piece
     change: Piece
     bias_change: Piece
+    prox_change: Piece
     learn: Piece
 
     def with_changes(self, **pieces: Any) -> "Rules":
@@ -235,9 +239,11 @@ def right_rules(conventions: InferenceConventions, seen: list[Tracked] | None = 
         top=_TOPS[conventions.output],
         begin=_BEGINNINGS[conventions.start],
         start_order=lambda layers: range(layers - 1, 0, -1) if conventions.start == "from-above" else range(1, layers),
+        enter=lambda at: at,
         weight_input=lambda at, k: at.x(k),
         change=_change,
         bias_change=_bias_change,
+        prox_change=lambda at, k: mean_outer(at.e(k), over_square(at.x(k))),
         learn=_LEARNING[conventions.learning],
     )
 
@@ -379,9 +385,8 @@ _BEGINNINGS: dict[str, Callable[[At, int], AnyArray]] = {
 
 def started(rules: Rules, net: Net, own: Sequence[AnyArray | None] = ()) -> States:
     """Return the states of the start, each from the implementation's own below (or above) where `own` has it."""
-    placeholder = net.y0[:, :1] * 0
-    found: list[AnyArray] = [placeholder] * net.layers
-    known: list[AnyArray] = [placeholder] * net.layers
+    found: list[AnyArray] = [net.y0[:, :1] @ (W[:, :1].mT * 0) for W in net.W]  # zeros, as wide as each layer
+    known: list[AnyArray] = list(found)
     at_output = net.layers
 
     def here() -> At:
@@ -443,6 +448,23 @@ def _as_reduced(at: At, update: AnyArray) -> AnyArray:
     return scaled(update, at.net.samples if at.rules.conventions.reduction == "sum" else 1)
 
 
+def over_square(x: AnyArray) -> AnyArray:
+    """x/‖x‖² of each sample."""
+    if not isinstance(x, Tracked):
+        return np.asarray(x / np.sum(x * x, axis=-1, keepdims=True))
+    s = np.sum(x.value * x.value, axis=-1, keepdims=True)
+    # Of ‖x‖² the relative error is 2 Σ|x| M/s times that of x, and of its own sum.
+    relative = 2 * np.sum(np.abs(x.value) * x.magnitude, axis=-1, keepdims=True) / s
+    magnitude = (x.magnitude + np.abs(x.value) * relative) / s
+    dyadic = bool(np.all(np.frexp(s)[0] == 0.5))
+    quantum = x.quantum / float(np.max(s)) if dyadic else 0.0
+    size = float(np.max(magnitude)) / quantum if quantum else np.inf
+    squares = float(np.max(s)) / x.quantum**2 if x.quantum else np.inf
+    return Tracked(
+        x.value / s, magnitude, x.roundings + x.shape[-1] + 2, x.products + 2, quantum, max(size, squares, x.largest)
+    )
+
+
 def changes(at: At) -> dict[str, AnyArray]:
     """Return ΔW and Δb of every layer at some states."""
     found = {}
@@ -488,7 +510,7 @@ def _learn_all_along(rules: Rules, net: Net, steps: int, own: Quantities) -> Qua
     place = At(rules, without_target(rules, net), given_states(own, "start", began))
     total: Quantities = {}
     for _ in range(rules.steps_made(steps)):
-        place, learnt = _INCREMENTS[rules.conventions.incremental_order](place)
+        place, learnt = INCREMENTS[rules.conventions.incremental_order](place)
         total = {name: total[name] + change if total else change for name, change in learnt.items()}
     if not total:
         total = {name: change * 0 for name, change in changes(place).items()}
@@ -522,10 +544,11 @@ def _weights_first(place: At) -> tuple[At, Quantities]:
     return there.after(there.rules.sweep(there)), learnt
 
 
-_INCREMENTS: dict[str, Callable[[At], tuple[At, Quantities]]] = {
+INCREMENTS: dict[str, Callable[[At], tuple[At, Quantities]]] = {
     "states-first": _states_first,
     "simultaneous": _simultaneous,
     "weights-first": _weights_first,
 }
+"""One step of incremental learning: the place after it, and what weights have learnt."""
 
 _LEARNING = {"after": _learn_after, "incremental": _learn_all_along}

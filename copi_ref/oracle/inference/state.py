@@ -28,10 +28,29 @@ def kept_between_calls(
     again = run_case(caller, conventions, function, shown.case)
     if again is not None and again.answer and shown.answer and not _same(caller, shown, again):
         third = run_case(caller, conventions, function, shown.case)
-        if third is not None and not _same(caller, again, third):
+        if (
+            third is not None
+            and not _same(caller, again, third)
+            and not _steady_when_new(caller, conventions, function, shown)
+        ):
             return Diagnosis("not-deterministic", "not deterministic: the same arguments have other results each time")
         return Diagnosis("state-leak", "state is kept from call to call: the same arguments have another result later")
     return _in_a_new_copy(caller, conventions, function, failed) if failed else None
+
+
+def _steady_when_new(
+    caller: Caller, conventions: InferenceConventions, function: InferenceFunction, shown: Outcome
+) -> bool:
+    """Whether two new copies agree on a first call: then it is no chance, but what earlier calls have left."""
+    found: list[Outcome] = []
+    for _ in range(2):
+        with caller.fresh.opened() as implementation:
+            if implementation is None:
+                return False
+            its = replace(caller, implementation=implementation, history=[])
+            alone = run_case(its, conventions, function, shown.case)
+            found += [alone] if alone is not None and alone.answer is not None else []
+    return len(found) == 2 and _same(caller, *found)
 
 
 def _same(caller: Caller, one: Outcome, other: Outcome) -> bool:

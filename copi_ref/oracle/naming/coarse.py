@@ -11,13 +11,17 @@ from copi_ref.oracle.naming.explaining import Diagnosis
 from copi_ref.oracle.rounding import PRECISIONS, Precision
 
 
-def coarser(precision: Precision, observations: list[Observation]) -> Iterator[Diagnosis]:
-    """Say that errors are those of a coarser format, if all are, and most inputs show them in most entries."""
+def coarser(precision: Precision, observations: list[Observation], typical: float = 4) -> Iterator[Diagnosis]:
+    """Say that errors are those of a coarser format, if all are, and most inputs show them in most entries.
+
+    `typical` is what rounding comes to, in units of a format, times the magnitude: errors add up like steps in all
+    directions. An allowance has the worst that can be, and would take errors of the next coarser format too.
+    """
     names = list(PRECISIONS)  # the finest first; TF32 is a way to compute in float32
     for name in names[names.index(precision.name) + 1 :]:
         if name == "tf32" and precision.name != "float32":
             continue
-        if _is_of(PRECISIONS[name], precision, observations):
+        if _is_of(PRECISIONS[name], precision, observations, typical):
             says = f"errors are as large as {name} makes them: is something computed in it?"
             if name == "tf32":
                 says += " Pass precision='tf32', if that is what you mean"
@@ -37,12 +41,7 @@ _TOO_COARSE = 0.25
 """An error, or an allowance, of more than this share of a quantity is no rounding, or would take any mistake for it."""
 
 
-_TYPICAL = 4
-"""Units of a format, times the magnitude, that rounding comes to: errors add up like steps in all directions. An
-allowance has the worst that can be, and would take errors of the next coarser format too."""
-
-
-def _is_of(coarse: Precision, precision: Precision, observations: list[Observation]) -> bool:
+def _is_of(coarse: Precision, precision: Precision, observations: list[Observation], typical: float) -> bool:
     """Whether all errors are those of a format, and in most inputs most entries have one, each another."""
     unit = max(coarse.unit, coarse.product_unit)
     shows: dict[int, bool] = {}  # by observation, of those that can say something
@@ -56,8 +55,8 @@ def _is_of(coarse: Precision, precision: Precision, observations: list[Observati
                 return False
             if one.case.tier == EXACT:
                 continue
-            typical = _TYPICAL * unit * expected.magnitude + expected.underflow(coarse)
-            if np.any(np.abs(error) > np.minimum(typical, expected.allowance(coarse))):
+            usual = typical * unit * expected.magnitude + expected.underflow(coarse)
+            if np.any(np.abs(error) > np.minimum(usual, expected.allowance(coarse))):
                 return False
             visible = np.max(np.abs(error)) >= unit / _SMALL * np.max(np.abs(expected.value))
             shows[number] = shows.get(number, False) or (

@@ -13,6 +13,7 @@ from copi_ref.oracle.inference.catalogue.mistake import (
     none,
     of_first,
     of_last,
+    only_if,
     slope_at,
     with_precisions,
 )
@@ -50,7 +51,7 @@ def _other_slope(name: str, says: str, of_state: str, of_pre: str) -> Variant:
     places = {
         "p": lambda at, k: at.p(k),
         "f(h)": lambda at, k: at.rules.f(np.asarray(at.h(k))),
-        "|h|": lambda at, k: np.abs(at.h(k)),
+        "|h|": lambda at, k: np.abs(at.bent_state(k)),
         "h": lambda at, k: at.h(k),
         "f(a)": lambda at, k: at.rules.f(np.asarray(at.a(k))),
         "|a|": lambda at, k: np.abs(at.a(k)),
@@ -70,6 +71,21 @@ def _other_slope(name: str, says: str, of_state: str, of_pre: str) -> Variant:
         return mistake(name, says, above=above).change(rules)  # type: ignore[arg-type, return-value]
 
     return Variant(name, says, change)  # type: ignore[arg-type]
+
+
+def _if_fixed(name: str, says: str, **wrong: Wrong) -> Variant:
+    return only_if(lambda rules: rules.conventions.predictions == "fixed", name, says, wrong)
+
+
+def _slopes_of_now(r: Rules, at: At, k: int) -> AnyArray:
+    if r.conventions.weights_last:
+        return _with_slope(slope_at(at, at.states[k - 1]), at, k)
+    now = At(at.rules, at.net, at.states)
+    return _with_slope(slope_at(at, now.a(k + 1)), at, k) if is_bent(at, k + 1) else r.above(at, k)
+
+
+def _errors_of_start(r: Rules, at: At, k: int) -> AnyArray:
+    return r.error(at.origin, k)
 
 
 def _activation_for_slope(r: Rules, at: At, k: int) -> AnyArray:
@@ -157,6 +173,17 @@ def _on(at: At, y0: AnyArray) -> At:
     return At(at.rules, replace(at.net, y0=y0), at.states, at.before, at.start, at.t)
 
 
+def _forward_pass(r: Rules, at: At) -> At:
+    place = at
+    for k in range(1, at.net.layers):
+        place = place.with_state(k, np.asarray(place.p(k)))
+    return At(at.rules, at.net, place.states)
+
+
+def _zeros(r: Rules, at: At) -> At:
+    return At(at.rules, at.net, (*(np.zeros_like(h) for h in at.states[:-1]), at.states[-1]))
+
+
 def _in_float32(r: Rules, at: At, k: int) -> AnyArray:
     """f′ as a number of float32, in code of float64."""
     argument = at.bent_state(k) if r.conventions.weights_last else at.a(k + 1)
@@ -196,6 +223,12 @@ INFERENCE_MISTAKES = (
     _other_slope("infer-slope-of-absolute", "f′ is taken at |h| for h, or at |a| for a", "|h|", "|a|"),
     _other_slope("infer-slope-of-error", "f′ is taken at the error", "e", "e"),
     _other_slope("infer-slope-at-state-above", "f′ is taken at the state h above, for its a", "", "h"),
+    _if_fixed(
+        "infer-slopes-move", "predictions are fixed, and slopes are those of the states of now", above=_slopes_of_now
+    ),
+    _if_fixed(
+        "infer-errors-fixed", "errors stay those of the start, and not predictions alone", error=_errors_of_start
+    ),
     mistake("infer-activation-for-slope", "f stands for f′", above=_activation_for_slope),
     mistake("infer-slope-negative-below-0", "f′ is negative below 0", above=_negative_below),
     of_last(

@@ -20,32 +20,33 @@ def mistake(name: str, says: str, **wrong: Wrong) -> Variant:
 
 def of_last(name: str, says: str, **wrong: Wrong) -> Variant:
     """A mistake that only activation after weights has room for."""
-    return _if(lambda rules: not rules.conventions.weights_last, name, says, wrong)
+    return only_if(lambda rules: not rules.conventions.weights_last, name, says, wrong)
 
 
 def of_first(name: str, says: str, **wrong: Wrong) -> Variant:
     """A mistake that only weights after activation has room for."""
-    return _if(lambda rules: rules.conventions.weights_last, name, says, wrong)
+    return only_if(lambda rules: rules.conventions.weights_last, name, says, wrong)
 
 
 def with_biases(name: str, says: str, **wrong: Wrong) -> Variant:
     """A mistake that takes biases."""
-    return _if(lambda rules: rules.conventions.biases != "none", name, says, wrong)
+    return only_if(lambda rules: rules.conventions.biases != "none", name, says, wrong)
 
 
 def with_bias_inside(name: str, says: str, **wrong: Wrong) -> Variant:
     """A mistake that takes biases on which f acts."""
-    return _if(
+    return only_if(
         lambda rules: rules.conventions.biases == "inside" and not rules.conventions.weights_last, name, says, wrong
     )
 
 
 def with_precisions(name: str, says: str, **wrong: Wrong) -> Variant:
     """A mistake that takes precisions."""
-    return _if(lambda rules: bool(rules.conventions.precisions), name, says, wrong)
+    return only_if(lambda rules: bool(rules.conventions.precisions), name, says, wrong)
 
 
-def _if(holds: Callable[[Rules], bool], name: str, says: str, wrong: dict[str, Wrong]) -> Variant:
+def only_if(holds: Callable[[Rules], bool], name: str, says: str, wrong: dict[str, Wrong]) -> Variant:
+    """A mistake that some conventions have room for."""
     change: Callable[[Any], Any] = _change(wrong)
     holding: Callable[[Any], bool] = holds
     return Variant(name, says, lambda rules: change(rules) if holding(rules) else None)

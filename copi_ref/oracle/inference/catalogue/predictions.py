@@ -133,6 +133,11 @@ ENERGY_MISTAKES = (
     ),
     mistake(
         "energy-root",
+        "‖e‖ stands for its square",
+        energy=lambda r, at: _summed(r, at, lambda k: weighted(at, k, np.sqrt(squares(at.e(k))))),
+    ),
+    mistake(
+        "energy-root-without-half",
         "‖e‖ stands for its square, without ½",
         energy=lambda r, at: _summed(r, at, lambda k: weighted(at, k, np.sqrt(squares(at.e(k)))), 1.0),
     ),
