@@ -1,5 +1,6 @@
 """The oracle for Inference Learning as a user runs it: the command, the plugin, a program, vectors, explain."""
 
+import itertools
 import shlex
 import subprocess
 import sys
@@ -147,5 +148,5 @@ def test_explain_by_hand(capsys):
 def test_settlings_fit_together(drawn):
     assert len(drawn.states) == len(drawn.W)
     widths = [drawn.y0.shape[1], *(h.shape[1] for h in drawn.states)]
-    assert [W.shape for W in drawn.W] == [(units, below) for below, units in zip(widths, widths[1:], strict=False)]
+    assert [W.shape for W in drawn.W] == [(units, below) for below, units in itertools.pairwise(widths)]
     assert drawn.target.shape == drawn.states[-1].shape
