@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from typing import Any
@@ -109,6 +109,16 @@ def _conventions(conventions: InferenceConventions, depth: int) -> Iterator[Cand
         yield _convention(changed)
 
 
+@dataclass(frozen=True)
+class _Choice(Candidate):
+    """Another convention."""
+
+    def diagnosis(self, more: str = "", everywhere: bool = True) -> Diagnosis:
+        """As a diagnosis, with `more` behind its words."""
+        says = f"matches {self.name}{more}: pass it in InferenceConventions, if that is what you mean"
+        return Diagnosis(self.name, says, self.change if everywhere else None)
+
+
 def _convention(changed: dict[str, Any]) -> Candidate:
     """Another choice in some fields; it has no use for pieces that were changed before."""
 
@@ -116,7 +126,7 @@ def _convention(changed: dict[str, Any]) -> Candidate:
         return right_rules(replace(rules.conventions, **changed))
 
     name = ", ".join(f"{field}={value!r}" for field, value in changed.items())
-    return Candidate(name, name, change, is_convention=True)
+    return _Choice(name, name, change, is_convention=True)
 
 
 def _mistakes() -> list[Candidate]:

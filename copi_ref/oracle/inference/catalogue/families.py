@@ -1,6 +1,7 @@
 """Families of mistakes that differ in what they take in a place: tried where none with a name of its own fits."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -168,7 +169,9 @@ def _of_precisions() -> Iterator[Variant]:
             "change": lambda r, at, k, c=ratio: c(at, k) * r.change(at, k),
             "bias_change": lambda r, at, k, c=ratio: c(at, k) * r.bias_change(at, k),
         }
+        energy: Wrong = lambda r, at, c=ratio: _energy_with(r, at, c)  # noqa: E731
         for place, wrong in (
+            ("the energy", {"energy": energy}),
             ("the own error", {"own": own}),
             ("the error from above", {"above": above}),
             ("inference", {"own": own, "above": above}),
@@ -176,6 +179,13 @@ def _of_precisions() -> Iterator[Variant]:
             ("inference and the weights' update", {"own": own, "above": above, **learnt}),
         ):
             yield _needs_precisions(mistake(f"precision: {how} in {place}", f"{how} stands for π in {place}", **wrong))
+
+
+def _energy_with(r: Rules, at: At, ratio: Callable[[At, int], float]) -> AnyArray:
+    """The energy with other precisions."""
+    precisions = tuple(ratio(at, k) * r.conventions.precisions[k - 1] for k in range(1, at.net.layers + 1))
+    other = at.rules.with_changes(conventions=replace(at.rules.conventions, precisions=precisions))
+    return r.energy(at.with_rules(other))
 
 
 def _ratio(how: str) -> Callable[[At, int], float]:
