@@ -117,7 +117,7 @@ class Program:
     # --- the protocol ---
 
     def _functions(self, conventions: Conventions) -> tuple[str, ...]:
-        names = self._ask({"function": "functions", "conventions": conventions.as_dict()})
+        names = self._ask({"function": "functions", "conventions": conventions.told()})
         if not isinstance(names, list) or not all(isinstance(name, str) and name in FUNCTIONS for name in names):
             raise ProgramError(f"answered {str(names)[:200]} to 'functions': needs a list of some of {list(FUNCTIONS)}")
         return tuple(names)
