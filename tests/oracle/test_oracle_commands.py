@@ -254,7 +254,10 @@ def test_the_plugin_takes_conventions(mine):
     [
         (["--copi-target=nowhere"], "nowhere: ModuleNotFoundError"),
         (["--copi-target=mine:copi_update"], "has none of copi_update, sgd_update"),
-        (["--copi-target=mine", "--copi-conventions=rule=left"], "'rule' is no convention: choose among samples"),
+        (
+            ["--copi-target=mine", "--copi-conventions=rule=left"],
+            "'rule' is no convention of COPI: choose among samples",
+        ),
         (["--copi-target=mine", "--copi-conventions=credit=il"], "credit is 'il'"),
     ],
 )

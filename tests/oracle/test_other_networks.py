@@ -354,7 +354,8 @@ import json, sys
 for line in sys.stdin:
     asked = json.loads(line)
     if asked["function"] == "functions":
-        result = ["forward"] if asked["conventions"]["biases"] else []
+        told = asked["conventions"]
+        result = ["forward"] if told["biases"] and "loss" not in told and told["slope"] == 0.1 else []
     else:
         got = asked["arguments"]
         assert list(got) == ["W", "y0", "b"]

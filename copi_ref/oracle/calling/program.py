@@ -125,7 +125,8 @@ class Program:
     # --- the protocol ---
 
     def _functions(self, conventions: AnyConventions) -> tuple[str, ...]:
-        names = self._ask({"function": "functions", "conventions": conventions.as_dict()})
+        told = conventions.told() if isinstance(conventions, Conventions) else conventions.as_dict()
+        names = self._ask({"function": "functions", "conventions": told})
         if not isinstance(names, list) or not all(isinstance(name, str) and name in self._table for name in names):
             raise ProgramError(
                 f"answered {str(names)[:200]} to 'functions': needs a list of some of {list(self._table)}"

@@ -230,6 +230,14 @@ class Conventions:
         values = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in unused}
         return {name: value if isinstance(value, (str, bool, int)) else float(value) for name, value in values.items()}
 
+    def told(self) -> dict[str, Any]:
+        """Return what a program is told: of fields that came later only those not at their defaults.
+
+        A program may refuse what it doesn't know, and one that was written before knows nothing of them.
+        """
+        later = {*CHOICES, "biases"}
+        return {name: value for name, value in self.as_dict().items() if name not in later or name in self.differing()}
+
     def differing(self) -> dict[str, Any]:
         """Return the fields that are not at their defaults."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}

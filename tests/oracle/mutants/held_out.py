@@ -111,7 +111,7 @@ HELD_OUT: tuple[Mutant, ...] = (
         "DFA sends back the raw error 2 (y* − y_L), without f′(a_L), where δ_L belongs",
         "deltas[-1] @ B[i].T",
         "error @ B[i].T",
-        "delta-no-slope-at-output-in-hidden",
+        "dfa_error='output'",
         base="dfa",
     ),
     edited(
@@ -142,7 +142,7 @@ HELD_OUT: tuple[Mutant, ...] = (
         "δ_L has no f′(a_L), as the prediction is a_L",
         "df(as_[-1]) * error",
         "error",
-        "delta-no-slope-at-output",
+        "output_activation='identity'",
         base="tmlr",
     ),
     edited(
@@ -254,7 +254,7 @@ HELD_OUT: tuple[Mutant, ...] = (
         "the last layer has no activation: y_L = a_L, as in a torch Sequential",
         "y = f(a)",
         "y = f(a) if i < len(W) - 1 else a",
-        "forward-linear-output",
+        "output_activation='identity'",
     ),
     edited(
         "forward",
@@ -316,7 +316,7 @@ HELD_OUT_UNNAMED: tuple[Mutant, ...] = (
         "the output layer is linear: y_L = a_L, and δ_L has no f′(a_L)",
         "error = 2 * (target - ys[-1])\n    deltas[-1] = df(as_[-1]) * error",
         "deltas[-1] = 2 * (target - as_[-1])",
-        "delta-linear-output",
+        "output_activation='identity'",
     ),
     edited(
         "step",

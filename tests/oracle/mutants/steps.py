@@ -54,7 +54,7 @@ STEP_MUTANTS = (
     _edited("mean over the batch on the way", "back = deltas[i + 1] @",
             "back = deltas[i + 1].mean(axis=0, keepdims=True) @", "delta-mean-over-batch"),
     _edited("R after B", "B[i].T", "B[i].T @ R[i + 1]", "delta-R-after-feedback", base="fa"),
-    _edited("B below the output's error", "deltas[-1] @ B[i].T", "error @ B[i].T", "delta-no-slope-at-output-in-hidden",
+    _edited("B below the output's error", "deltas[-1] @ B[i].T", "error @ B[i].T", "dfa_error='output'",
             base="dfa"),
     _edited("W for B", "deltas[i + 1] @ B[i].T", "deltas[i + 1] @ W[i + 1] @ R[i + 1]", "credit='bp'", base="fa"),
     # targets and updates
