@@ -82,7 +82,7 @@ class Rises(Minimiser):
         return [*(3 * one for one in super().converge(W, y0, h)[:-1]), h[-1]]
 
 
-@pytest.mark.parametrize(("wrong", "says"), [(Moves, "clamped output has moved"), (Rises, "above")])
+@pytest.mark.parametrize(("wrong", "says"), [(Moves, "clamped output has moved"), (Rises, "the energy of sample")])
 def test_other_faults_of_converged_states(wrong, says):
     assert says in check(wrong(TANH), **only("converge")).diagnosis
 
