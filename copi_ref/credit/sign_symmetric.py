@@ -27,7 +27,7 @@ def sign_symmetric_feedback(params: Params, trace: Trace, task: Task) -> tuple[A
 def sign_symmetric_feedback_with_magnitudes(params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
     """Return the perturbations of sign-concordant feedback with fixed magnitudes, those of B.
 
-    δ_l = f′(a_l) ∘ ((|B_{l+1}| ∘ sign(W_{l+1})ᵀ) δ_{l+1}),  δ_L = −f′(a_L) ∘ ∂ℓ/∂y_L
+    δ_l = f′(a_l) ∘ ((abs(B_{l+1}) ∘ sign(W_{l+1})ᵀ) δ_{l+1}),  δ_L = −f′(a_L) ∘ ∂ℓ/∂y_L
 
     ``task.feedback`` holds B_2 … B_L; B_{l+1} is (…, K_l, K_{l+1}). R is not on the way back.
 
@@ -42,7 +42,7 @@ def sign_symmetric_feedback_with_magnitudes(params: Params, trace: Trace, task: 
 
 
 def with_signs_of(B: Array, W: Array) -> Array:
-    """Return |B| ∘ sign(W)ᵀ: B is (…, K, M), W is (…, M, K).
+    """Return abs(B) ∘ sign(W)ᵀ: B is (…, K, M), W is (…, M, K).
 
     Raises:
         TypeError, ValueError: they don't fit.
