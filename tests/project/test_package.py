@@ -46,6 +46,8 @@ ORACLE_FLOORS = """
     contract
     inference.conventions
     inference.rules
+    inference.composition
+    inference.right
     inference.functions
     inputs calling
     judging

@@ -8,11 +8,12 @@ import numpy as np
 from copi_ref.oracle.calling.calling import Caller
 from copi_ref.oracle.inference.conventions import InferenceConventions
 from copi_ref.oracle.inference.functions import INFERENCE_FUNCTIONS, ONE_OF_TWO, InferenceFunction
-from copi_ref.oracle.inference.inputs import draw_cases, is_met, kinds, limit_of, says_little
+from copi_ref.oracle.inference.inputs import draw_cases, is_met, limit_of, says_little
 from copi_ref.oracle.inference.judging import run_case
+from copi_ref.oracle.inference.kinds import kinds
 from copi_ref.oracle.inference.naming import chosen, diagnose, explaining
 from copi_ref.oracle.inference.residuals import RESIDUALS
-from copi_ref.oracle.inference.rules import right_rules
+from copi_ref.oracle.inference.right import right_rules
 from copi_ref.oracle.inference.state import kept_between_calls
 from copi_ref.oracle.inference.verdicts import hinted
 from copi_ref.oracle.inputs.drawing import EXACT, ROUNDING

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 
 from copi_ref.oracle.contract.pieces import Inputs
+from copi_ref.oracle.inference.composition import changes, inferred, started, without_target
 from copi_ref.oracle.inference.conventions import THIS_LIBRARY, InferenceConventions
 from copi_ref.oracle.inference.functions import in_step, net_of
-from copi_ref.oracle.inference.rules import At, changes, factor_of, inferred, right_rules, started, without_target
+from copi_ref.oracle.inference.right import factor_of, right_rules
+from copi_ref.oracle.inference.rules import At
 
 _STEPS = 2
 

@@ -8,20 +8,9 @@ import numpy as np
 
 from copi_ref.arrays.backend import HostArray
 from copi_ref.oracle.contract.pieces import Inputs, scaled
+from copi_ref.oracle.inference.composition import changes, inferred, started, without_target
 from copi_ref.oracle.inference.conventions import InferenceConventions
-from copi_ref.oracle.inference.rules import (
-    At,
-    Net,
-    Quantities,
-    Rules,
-    States,
-    changes,
-    given_states,
-    inferred,
-    named_states,
-    started,
-    without_target,
-)
+from copi_ref.oracle.inference.rules import At, Net, Quantities, Rules, States, given_states, named_states
 from copi_ref.oracle.rounding import AnyArray, Tracked
 
 InferenceFunctionName = Literal[

@@ -8,7 +8,8 @@ import numpy as np
 from copi_ref.arrays.backend import HostArray
 from copi_ref.oracle.contract.pieces import Inputs
 from copi_ref.oracle.inference.functions import net_of
-from copi_ref.oracle.inference.rules import At, Rules, States, is_bent
+from copi_ref.oracle.inference.right import is_bent
+from copi_ref.oracle.inference.rules import At, Rules, States
 
 _NEAR = 1e-3
 

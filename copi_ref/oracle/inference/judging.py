@@ -15,7 +15,7 @@ from copi_ref.oracle.contract.pieces import Inputs, Quantities
 from copi_ref.oracle.inference.conventions import InferenceConventions
 from copi_ref.oracle.inference.functions import InferenceFunction
 from copi_ref.oracle.inference.inputs import undecided
-from copi_ref.oracle.inference.rules import right_rules
+from copi_ref.oracle.inference.right import right_rules
 from copi_ref.oracle.inputs.cases import Case, with_tracked
 from copi_ref.oracle.judging.comparison import Element, Observation, Outcome, worst_of
 from copi_ref.oracle.rounding import Precision, Tracked

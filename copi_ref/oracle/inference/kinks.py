@@ -5,7 +5,8 @@ import numpy as np
 from copi_ref.arrays.backend import HostArray
 from copi_ref.oracle.contract.pieces import Inputs
 from copi_ref.oracle.inference.functions import place_of
-from copi_ref.oracle.inference.rules import At, Rules, States, is_bent
+from copi_ref.oracle.inference.right import is_bent
+from copi_ref.oracle.inference.rules import At, Rules, States
 
 _NEAR = 1e-6
 """Units as near to the kink as that count as on it."""

@@ -13,7 +13,8 @@ from copi_ref.oracle.inference.catalogue import INFERENCE_VARIANTS
 from copi_ref.oracle.inference.catalogue.families import generated
 from copi_ref.oracle.inference.conventions import ALTERNATIVES, MEASURED, InferenceConventions, combined
 from copi_ref.oracle.inference.inputs import says_little
-from copi_ref.oracle.inference.rules import At, Rules, right_rules
+from copi_ref.oracle.inference.right import right_rules
+from copi_ref.oracle.inference.rules import At, Rules
 from copi_ref.oracle.inference.scales import scale_formulas
 from copi_ref.oracle.naming.coarse import coarser
 from copi_ref.oracle.naming.evidence import Evidence

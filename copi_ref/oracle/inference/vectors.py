@@ -14,7 +14,8 @@ from copi_ref.oracle.contract.pieces import Inputs, Quantities
 from copi_ref.oracle.inference.catalogue import INFERENCE_VARIANTS
 from copi_ref.oracle.inference.conventions import InferenceConventions
 from copi_ref.oracle.inference.functions import INFERENCE_FUNCTIONS, InferenceFunction
-from copi_ref.oracle.inference.rules import Rules, right_rules
+from copi_ref.oracle.inference.right import right_rules
+from copi_ref.oracle.inference.rules import Rules
 from copi_ref.oracle.inputs.cases import with_tracked
 from copi_ref.oracle.rounding import PRECISIONS, Tracked
 from copi_ref.oracle.vectors.inputs import Source

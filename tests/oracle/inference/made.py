@@ -3,7 +3,7 @@
 import numpy as np
 
 from copi_ref.oracle.inference.functions import INFERENCE_FUNCTIONS
-from copi_ref.oracle.inference.rules import right_rules
+from copi_ref.oracle.inference.right import right_rules
 
 
 class Made:

@@ -7,7 +7,7 @@ import pytest
 
 from copi_ref.oracle import INFERENCE_FUNCTIONS, INFERENCE_VARIANTS, PRECISIONS, InferenceConventions, check
 from copi_ref.oracle.inference.inputs import draw_cases
-from copi_ref.oracle.inference.rules import right_rules
+from copi_ref.oracle.inference.right import right_rules
 from inference.made import made
 
 # Smooth, so that no two slopes coincide; with biases and precisions, so that every mistake has room.

@@ -9,15 +9,18 @@ import numpy as np
 from copi_ref.oracle.inference.catalogue.mistake import (
     Wrong,
     down,
+    history,
     mistake,
     none,
     of_first,
     of_last,
     only_if,
+    places_so_far,
     slope_at,
     with_precisions,
 )
-from copi_ref.oracle.inference.rules import At, Rules, States, factor_of, is_bent, stored, weighted
+from copi_ref.oracle.inference.right import factor_of, is_bent, weighted
+from copi_ref.oracle.inference.rules import At, Rules, States, stored
 from copi_ref.oracle.naming.catalogue.variant import Variant
 from copi_ref.oracle.rounding import AnyArray
 
@@ -135,25 +138,19 @@ def _stale(r: Rules, at: At, k: int) -> AnyArray:
 
 
 def _adam(r: Rules, at: At, k: int) -> AnyArray:
-    """Adam with β = .9, .999 and ε = 1e-8, as far as the gradients before are known: three steps."""
-    places = [at.origin] if at.t > 0 else []
-    if at.t > 1 and at.before is not None:
-        places.append(At(at.rules, at.net, at.before, None, at.start, at.t - 1))
+    """Adam with β = .9, .999 and ε = 1e-8."""
     m = v = np.zeros_like(at.h(k))
-    for place in (*places, at):
-        g = at.rules.gradient(place, k)
+    gradients = history(at, k)
+    for g in gradients:
         m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
-    steps = len(places) + 1
+    steps = len(gradients)
     return at.h(k) - r.rate(at, k) * (m / (1 - 0.9**steps)) / (np.sqrt(v / (1 - 0.999**steps)) + 1e-8)
 
 
 def _input_moves(r: Rules, at: At) -> States:
     """y0 takes part, from the start on."""
-    places = [at.origin] if at.t > 0 else []
-    if at.t > 1 and at.before is not None:
-        places.append(At(at.rules, at.net, at.before, None, at.start, at.t - 1))
     y0 = at.net.y0
-    for place in places:
+    for place in places_so_far(at)[:-1]:
         y0 = y0 - _rate_of_input(at) * _input_gradient(_on(place, y0))
     moved: States = r.sweep(_on(at, y0))
     return moved

@@ -6,18 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from copi_ref.oracle.inference.catalogue.mistake import mistake
-from copi_ref.oracle.inference.rules import (
-    INCREMENTS,
-    At,
-    Net,
-    Quantities,
-    Rules,
-    changes,
-    inferred,
-    learning_from,
-    started,
-    without_target,
-)
+from copi_ref.oracle.inference.composition import INCREMENTS, changes, inferred, learning_from, started, without_target
+from copi_ref.oracle.inference.rules import At, Net, Quantities, Rules
 from copi_ref.oracle.naming.catalogue.variant import Variant
 
 Learnt = Callable[[Rules, Net, int], Quantities]

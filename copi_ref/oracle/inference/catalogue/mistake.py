@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from copi_ref.oracle.inference.rules import At, Rules, is_bent
+from copi_ref.oracle.inference.right import is_bent
+from copi_ref.oracle.inference.rules import At, Rules
 from copi_ref.oracle.naming.catalogue.variant import Variant
 from copi_ref.oracle.rounding import AnyArray
 
@@ -82,3 +83,16 @@ def slope_above(at: At, layer: int) -> AnyArray:
 def none(array: AnyArray) -> AnyArray:
     """Zeros of the shape of an array."""
     return np.zeros_like(array)
+
+
+def places_so_far(at: At) -> list[At]:
+    """The places of all steps so far, this one last, as far as the states are known: three."""
+    places = [at.origin] if at.t > 0 else []
+    if at.t > 1 and at.before is not None:
+        places.append(At(at.rules, at.net, at.before, None, at.start, at.t - 1))
+    return [*places, at]
+
+
+def history(at: At, k: int) -> list[AnyArray]:
+    """The gradients of all steps so far, this one last."""
+    return [at.rules.gradient(place, k) for place in places_so_far(at)]

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from copi_ref.oracle.inference.catalogue.mistake import mistake, of_first, of_last, with_biases, with_precisions
-from copi_ref.oracle.inference.rules import At, Rules, is_bent, of_samples, squares, weighted
+from copi_ref.oracle.inference.right import is_bent, of_samples, squares, weighted
+from copi_ref.oracle.inference.rules import At, Rules
 from copi_ref.oracle.rounding import AnyArray
 
 

@@ -15,21 +15,9 @@ from copi_ref.oracle.inference.catalogue.mistake import (
     with_biases,
     with_precisions,
 )
-from copi_ref.oracle.inference.rules import (
-    At,
-    Net,
-    Quantities,
-    Rules,
-    changes,
-    given_states,
-    inferred,
-    is_bent,
-    learning_from,
-    named_states,
-    started,
-    weighted,
-    without_target,
-)
+from copi_ref.oracle.inference.composition import changes, inferred, learning_from, started, without_target
+from copi_ref.oracle.inference.right import is_bent, weighted
+from copi_ref.oracle.inference.rules import At, Net, Quantities, Rules, given_states, named_states
 from copi_ref.oracle.rounding import AnyArray
 
 
