@@ -106,3 +106,27 @@ class RowWhitening:
         """Return ΔR, (…, K, K), from x (…, N, K) and R (…, K, K); errors as `decorrelation_update`."""
         kappa, v, xp = _parts(self.kappa, x, R)
         return -((1 - kappa) * off_diagonal_times(x, R, xp) + kappa * v[..., :, None] * R)
+
+
+def whitening_loss(x: Array, kappa: float | Fraction = Fraction(1, 1000)) -> Array:
+    """Return ((1 − κ) Σ C_off² + κ Σ v²) / K², which the authors of decorrelated backpropagation log: 0 where C = I.
+
+    Args:
+        x: (…, N, K), decorrelated inputs; rows are samples.
+        kappa: κ in [0, 1].
+
+    Returns:
+        A number for each batch, (…, 1, 1).
+
+    Raises:
+        TypeError: x is no floating array, or κ no number.
+        ValueError: κ is not in [0, 1].
+    """
+    checks.one_number("kappa", kappa, minimum=0, maximum=1)
+    xp = checks.arrays(x=(x, "NK"))
+    kappa = checks.coefficient("kappa", kappa, x)
+    C, powers = mean_outer(x, x), mean_square(x, xp)[..., None, :]
+    v = powers - 1
+    # Σ C_off² as the sum of all squares less those of the diagonal: no mask, and Fractions stay Fractions.
+    off = xp.sum(C * C, axis=-2, keepdims=True) - powers * powers
+    return xp.sum((1 - kappa) * off + kappa * v * v, axis=-1, keepdims=True) / x.shape[-1] ** 2

@@ -145,6 +145,13 @@ def whitening_update(x, R, kappa):
                   - kappa * R[i][j] * from_unit_power(x, j))  # fmt: skip
 
 
+def whitening_loss(x, kappa):
+    """What Dalm et al. log: ((1 − κ) Σ_{i≠k} C_ik² + κ Σ_i v_i²)/K²."""
+    C_off, size = off_diagonal(x), range(len(x[0]))
+    pairs = sum(C_off[i][k] ** 2 for i in size for k in size)
+    return [[((1 - kappa) * pairs + kappa * sum(from_unit_power(x, i) ** 2 for i in size)) / len(size) ** 2]]
+
+
 def normalized_whitening_update(x, R, kappa):
     """−(1 − κ)/(K − 1) Σ_k C_ik r_kj, k ≠ i, − 2κ r_ij v_j."""
     C_off, size = off_diagonal(x), range(len(R))

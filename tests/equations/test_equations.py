@@ -51,6 +51,14 @@ EQUATIONS = {
     },
     "nlms_update": (copi.nlms_update, naive.nlms_update, [(N, K), (N, M)]),
     "oja_update": (copi.oja_update, naive.oja_update, [(N, K), (N, M), (M, K)]),
+    **{
+        f"whitening_loss {kappa}": (
+            lambda x, kappa=kappa: copi.whitening_loss(x, kappa),
+            lambda x, kappa=kappa: naive.whitening_loss(x, kappa),
+            [(N, K)],
+        )
+        for kappa in (0, Fraction(1, 10), 1)
+    },
     "safe_eta_r": (copi.safe_eta_r, naive.safe_eta_r, [(N, K)]),
     "preserving_gain": (copi.preserving_gain, naive.preserving_gain, [(N, K), (K, K)]),
 }

@@ -135,6 +135,13 @@ def test_whitened_inputs_are_a_rest_of_the_triangular_rule(rng):
     assert (copi.TriangularWhitening(0.5)(signs(3).astype(float), rng.normal(size=(3, 3))) == 0).all()
 
 
+def test_the_logged_loss_is_0_where_inputs_are_white():
+    white = np.array([[ONE, ONE], [ONE, -ONE], [-ONE, ONE], [-ONE, -ONE]])
+    assert copi.whitening_loss(white, Fraction(1, 3)) == 0
+    # (1, 2), (1, −2), (−1, 2), (−1, 0): C = (1, −½; −½, 3), so (⅔ · 2 · ¼ + ⅓ · 2²)/4 = 5/12
+    assert copi.whitening_loss(ONE * np.array([[1, 2], [1, -2], [-1, 2], [-1, 0]]), Fraction(1, 3)) == Fraction(5, 12)
+
+
 def test_columns_rest_elsewhere_too():
     """R's columns are eigenvectors of C_off, with −κ/(1 − κ) v as eigenvalues: at κ = ½ with C = ½ (1, 1; 1, 3)."""
     x = np.array([[s, s + t] for s in (ONE, 0 * ONE) for t in (1, -1)])  # E[s²] = ½, E[t²] = 1

@@ -171,7 +171,8 @@ def test_import_loads_nothing_heavy():
 PUBLIC = """
     Params Trace init_params forward fuse fused_forward Fused ACTIVATIONS Activation identity relu leaky_relu
     leaky_relu_with tanh sigmoid LATERAL_RULES decorrelation_update Whitening
-    NormalizedWhitening TriangularWhitening RowWhitening KeptDiagonal NormGain BatchCentring Subsampled safe_eta_r
+    NormalizedWhitening TriangularWhitening RowWhitening whitening_loss KeptDiagonal NormGain BatchCentring Subsampled
+    safe_eta_r
     LATERAL_GAINS
     preserving_gain WEIGHT_RULES copi_update full_update scaled_copi_update sgd_update nlms_update
     batch_nlms_update oja_update
