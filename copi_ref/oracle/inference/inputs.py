@@ -19,7 +19,7 @@ from copi_ref.oracle.inference.right import right_rules
 from copi_ref.oracle.inference.rules import Quantities
 from copi_ref.oracle.inputs.cases import Case, relative_allowance, with_tracked
 from copi_ref.oracle.inputs.drawing import EXACT
-from copi_ref.oracle.rounding import PRECISIONS, Precision, Tracked
+from copi_ref.oracle.rounding import Precision, Tracked
 
 
 @lru_cache(maxsize=256)  # tests check many implementations against the same conventions
@@ -102,7 +102,7 @@ def _is_good(
             return False
     limit = kind.looseness * (limit_of(function, precision) or (np.inf if kind.tier == EXACT else 0.5))
     if function.name == "step" and precision.limit is not None and kind.looseness < np.inf:
-        limit = min(limit, _OF_A_STEP * (PRECISIONS["float32"].limit or 1))
+        limit = limit_of(function, precision) or limit
     judged = [one for name, one in expected.items() if np.any(one.value)]
     return bool(judged) and max(relative_allowance(one, precision) for one in judged) <= limit
 
@@ -114,10 +114,10 @@ def limit_of(function: InferenceFunction, precision: Precision) -> float | None:
     """
     if precision.limit is None:
         return None
-    return precision.limit * (_OF_A_STEP if function.name == "step" else 1)
+    return min(_OF_A_STEP * precision.limit, 0.05) if function.name == "step" else precision.limit
 
 
-_OF_A_STEP = 500
+_OF_A_STEP = 5e4
 
 
 def says_little(case: Case) -> bool:
