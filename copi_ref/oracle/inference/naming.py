@@ -224,8 +224,7 @@ _PLACES: tuple[tuple[str, str, Callable[[At, int], bool]], ...] = (
 )
 _BY_LAYER = (
     "input", "pre", "prediction", "error", "through", "own", "above", "gradient", "rate", "moved", "weight_input",
-    "change",
-    "bias_change", "begin",
+    "change", "bias_change", "begin",
 )  # fmt: skip
 
 
@@ -270,15 +269,15 @@ def _two(evidence: Evidence, right: Rules, singles: list[Candidate]) -> Diagnosi
         if fit.changes & evidence.wrong:
             tried.append((-len(fit.explains & evidence.wrong) - len(fit.scaled), len(tried), one, rules))
     tried.sort(key=lambda entry: entry[:2])
-    chosen = tried[:_MOST]
-    for place, (_, _, first, rules) in enumerate(chosen):
-        for _, _, second, _ in chosen:
-            if second is first or (second.is_convention and (not first.is_convention or chosen[place][1] > 10**6)):
+    likely = tried[:_MOST]
+    for _, _, first, rules in likely:
+        for _, _, second, _ in likely:
+            if second is first or (second.is_convention and not first.is_convention):  # it would replace the mistake
                 continue
             both = second.change(rules)
             if both is not None and evidence.explained_by(both, [*few, *evidence.order]):
                 return joined(first, second)
-    for _, _, first, rules in chosen:
+    for _, _, first, rules in likely:
         number = next(_measured(evidence, rules), None)
         if number is not None:
             return Diagnosis(f"{first.name} + {number.name}", f"{first}; and {number}", None)
