@@ -6,7 +6,6 @@ from typing import Literal
 
 import numpy as np
 
-from copi_ref.arrays.backend import HostArray
 from copi_ref.oracle.contract.pieces import Inputs, scaled
 from copi_ref.oracle.inference.composition import changes, inferred, started, without_target
 from copi_ref.oracle.inference.conventions import InferenceConventions
@@ -229,8 +228,3 @@ ONE_OF_TWO = {"errors": "predictions", "predictions": "errors"}
 def states_from(quantities: Quantities, symbol: str, layers: int) -> States:
     """Return the arrays of a symbol, the lowest layer first."""
     return tuple(quantities[f"{symbol} of layer {layer}"] for layer in range(1, layers + 1))
-
-
-def plain(arrays: States) -> tuple[HostArray, ...]:
-    """Return the values of arrays that may be Tracked."""
-    return tuple(array.value if isinstance(array, Tracked) else np.asarray(array) for array in arrays)

@@ -85,8 +85,8 @@ def _old_errors(place: At) -> tuple[At, Quantities]:
     return learning_from(moved, learnt), learnt
 
 
-def _part_at_end(which: str) -> Learnt:
-    """W or b learns in every step, the other once after the last."""
+def _without_part(which: str, *, at_end: bool) -> Learnt:
+    """One of W and b learns in every step; ``which``, the other, once after the last or never."""
 
     def learn(rules: Rules, net: Net, steps: int) -> Quantities:
         place, parts = _begun(rules, net), []
@@ -95,20 +95,8 @@ def _part_at_end(which: str) -> Learnt:
             learnt = {name: one * (name[1] != which) for name, one in changes(place).items()}
             parts.append(learnt)
             place = learning_from(place, learnt)
-        last = {name: one * (name[1] == which) for name, one in changes(place).items()}
-        return _summed([*parts, last])
-
-    return learn
-
-
-def _part_never(which: str) -> Learnt:
-    def learn(rules: Rules, net: Net, steps: int) -> Quantities:
-        place, parts = _begun(rules, net), []
-        for _ in range(steps):
-            place = _moved(place)
-            learnt = {name: one * (name[1] != which) for name, one in changes(place).items()}
-            parts.append(learnt)
-            place = learning_from(place, learnt)
+        if at_end:
+            parts.append({name: one * (name[1] == which) for name, one in changes(place).items()})
         return _summed(parts)
 
     return learn
@@ -240,9 +228,9 @@ _LEARNT: tuple[tuple[str, str, Learnt], ...] = (
     ("old-errors", "weights learn from errors of before the move and inputs after it", _incremental(_old_errors)),
     ("rate-divided", "η is divided by the number of steps", _divided),
     ("update-divided", "the whole update is divided by the number of steps", _incremental(_right_order, share=True)),
-    ("biases-at-end", "W learns in every step, b once after the last", _part_at_end("b")),
-    ("weights-at-end", "b learns in every step, W once after the last", _part_at_end("W")),
-    ("biases-never", "W learns in every step, b never", _part_never("b")),
+    ("biases-at-end", "W learns in every step, b once after the last", _without_part("b", at_end=True)),
+    ("weights-at-end", "b learns in every step, W once after the last", _without_part("W", at_end=True)),
+    ("biases-never", "W learns in every step, b never", _without_part("b", at_end=False)),
     ("last-only", "weights learn in every step, and the last update alone is kept", _last_only),
     ("restarted", "states start anew in every step of learning", _restarted),
     ("online", "weights learn sample by sample: later samples see changed weights", _online(False)),
