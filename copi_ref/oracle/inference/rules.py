@@ -49,6 +49,10 @@ class Net:
         """N."""
         return int(self.y0.shape[0])
 
+    def gamma_of(self, k: int) -> float:
+        """γ of layer k."""
+        return float(self.gamma[k - 1] if isinstance(self.gamma, (tuple, list)) else self.gamma)
+
 
 Piece = Callable[..., Any]
 

@@ -25,7 +25,7 @@ _SIZES: dict[str, Size] = {
     "outputs": lambda at, k: at.net.W[-1].shape[0],
     "layers": lambda at, k: at.net.layers,
     "units above": lambda at, k: at.net.W[min(k, at.net.layers - 1)].shape[0],
-    "γ": lambda at, k: float(at.net.gamma[k - 1] if isinstance(at.net.gamma, (tuple, list)) else at.net.gamma),
+    "γ": lambda at, k: at.net.gamma_of(k),
     "2": lambda at, k: 2.0,
 }
 _POWERS = (-1, 1, -2, 2, -0.5, 0.5)

@@ -151,14 +151,9 @@ def _input_moves(r: Rules, at: At) -> States:
     """y0 takes part, from the start on."""
     y0 = at.net.y0
     for place in places_so_far(at)[:-1]:
-        y0 = y0 - _rate_of_input(at) * _input_gradient(_on(place, y0))
+        y0 = y0 - at.net.gamma_of(1) * _input_gradient(_on(place, y0))
     moved: States = r.sweep(_on(at, y0))
     return moved
-
-
-def _rate_of_input(at: At) -> float:
-    gamma = at.net.gamma
-    return float(gamma[0] if isinstance(gamma, (tuple, list)) else gamma)
 
 
 def _input_gradient(at: At) -> AnyArray:

@@ -175,9 +175,8 @@ def _arrival_at_once(offset: int) -> Learnt:
 
 
 def _swapped(rules: Rules, net: Net, steps: int) -> Quantities:
-    gamma = float(net.gamma[0] if isinstance(net.gamma, (tuple, list)) else net.gamma)
     place = inferred(rules, _begun(rules, replace(net, gamma=net.eta)), steps)
-    return _scaled(changes(place), gamma / net.eta)
+    return _scaled(changes(place), net.gamma_of(1) / net.eta)
 
 
 def _output_at_start(rules: Rules, net: Net, steps: int) -> Quantities:

@@ -65,6 +65,17 @@ def _nlms(r: Rules, at: At, k: int) -> AnyArray:
     return _of(r, at, k, r.through(at, k), x / np.where(square == 0, 1.0, square))
 
 
+def _with_slope_at(point: Callable[[At, int], AnyArray]) -> Wrong:
+    """ΔW with f′ taken at another point, where f′ isn't the same everywhere."""
+
+    def change(r: Rules, at: At, k: int) -> AnyArray:
+        if not is_bent(at, k):
+            return r.change(at, k)
+        return _of(r, at, k, slope_at(at, point(at, k)) * weighted(at, k, at.e(k)), r.weight_input(at, k))
+
+    return change
+
+
 UPDATE_MISTAKES = (
     mistake("update-wrong-sign", "the update has the wrong sign", **_scaled(lambda at, k: -1.0)),
     mistake(
@@ -105,20 +116,12 @@ UPDATE_MISTAKES = (
     of_last(
         "update-slope-at-state-aw",
         "f′ in ΔW is taken at the state h for a",
-        change=lambda r, at, k: (
-            _of(r, at, k, slope_at(at, at.h(k)) * weighted(at, k, at.e(k)), r.weight_input(at, k))
-            if is_bent(at, k)
-            else r.change(at, k)
-        ),
+        change=_with_slope_at(lambda at, k: at.h(k)),
     ),
     of_last(
         "update-slope-at-prediction",
         "f′ in ΔW is taken at the prediction f(a) for a",
-        change=lambda r, at, k: (
-            _of(r, at, k, slope_at(at, at.p(k)) * weighted(at, k, at.e(k)), r.weight_input(at, k))
-            if is_bent(at, k)
-            else r.change(at, k)
-        ),
+        change=_with_slope_at(lambda at, k: at.p(k)),
     ),
     of_last(
         "update-no-slope-at-output",
@@ -241,10 +244,6 @@ def _with_rate(rate: Callable[[Net], float]) -> Callable[[Rules, list[At], Net],
     return lambda rules, places, net: {name: one * rate(net) / net.eta for name, one in changes(places[-1]).items()}
 
 
-def _gamma(net: Net) -> float:
-    return float(net.gamma[0] if isinstance(net.gamma, (tuple, list)) else net.gamma)
-
-
 def _backpropagated(rules: Rules, places: list[At], net: Net) -> Quantities:
     """The gradient of ½‖p_L − y*‖² of a forward pass."""
     place = At(rules, net, tuple(np.zeros((net.samples, W.shape[0])) for W in net.W))
@@ -299,11 +298,11 @@ STEP_MISTAKES = (
     ),
     mistake("step-updates-twice", "weights are updated twice in a step", **_learning(_twice)),
     mistake("step-rate-missing", "η is left out", **_learning(_with_rate(lambda net: 1.0))),
-    mistake("step-rate-of-states", "γ stands for η", **_learning(_with_rate(_gamma))),
+    mistake("step-rate-of-states", "γ stands for η", **_learning(_with_rate(lambda net: net.gamma_of(1)))),
     mistake(
         "step-rate-times-gamma",
         "the update is multiplied by γ too",
-        **_learning(_with_rate(lambda net: net.eta * _gamma(net))),
+        **_learning(_with_rate(lambda net: net.eta * net.gamma_of(1))),
     ),
     mistake(
         "step-backpropagates",
