@@ -53,7 +53,7 @@ CHOICES = {
 
 
 def drawn(rng: np.random.Generator) -> InferenceConventions:
-    """Conventions at random, but for what docs/oracle_inference.md leaves without a meaning."""
+    """Conventions at random, but for what docs/check/inference_learning.md leaves without a meaning."""
     chosen = {name: values[rng.integers(len(values))] for name, values in CHOICES.items()}
     if chosen["learning"] == "incremental":  # of momentum, of fixed predictions and of sweeps beside weights that move
         chosen |= {"momentum": 0, "predictions": "current", "schedule": "all-at-once"}

@@ -55,7 +55,7 @@ def decorrelation_update(x: Array, R: Array, rule: LateralRuleName = "symmetric"
 
     Not checked: that R is symmetric (`symmetric` is meant for such an R), and that η is small enough. A step of `left`
     with η ≤ 2/(3 λmax(C)) never raises ‖C_off‖. For `symmetric` no such bound is known, and for `right` there is none:
-    for some inputs its flow leaves every bound in finite time (docs/proofs.md).
+    for some inputs its flow leaves every bound in finite time (docs/results/proofs.md).
     """
     update = checks.choice("rule", rule, LATERAL_RULES)
     xp = checks.arrays(x=(x, "NK"), R=(R, "KK"))

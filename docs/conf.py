@@ -1,31 +1,76 @@
 """Sphinx configuration: `sphinx-build --fail-on-warning docs site`."""
 
+import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 from copi_ref import __version__
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE / "extensions"))
 
 project = "copi_ref"
 author = "the copi_ref maintainers"
 version = release = __version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_gallery.gen_gallery"]
-html_theme = "pydata_sphinx_theme"
-myst_enable_extensions = ["dollarmath"]
-autodoc_member_order = "bysource"
-autodoc_typehints = "none"
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+    "sphinx-mathjax-offline",  # MathJax itself, so that mathematics needs no network
+    # what is here, in extensions/
+    "names_in_code",
+    "unicode_mathematics",
+    "notebooks",
+    "filtered_tables",
+]
 exclude_patterns = ["_build"]
+
+# --- pages ----------------------------------------------------------------------------------------------------------
+
+myst_enable_extensions = ["dollarmath", "attrs_block"]
+myst_heading_anchors = 3
+autosummary_generate = False
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented_params"
+autodoc_preserve_defaults = True
+copybutton_exclude = ".linenos, .gp, .go"
+
+# --- how they look --------------------------------------------------------------------------------------------------
+
+html_theme = "pydata_sphinx_theme"
+html_title = "copi_ref"
+html_static_path = ["_static"]
+html_css_files = ["copi.css"]
+html_show_sourcelink = False
+html_sidebars = {"index": []}
+html_theme_options = {
+    "header_links_before_dropdown": 5,
+    "navbar_align": "left",
+    "navbar_end": ["theme-switcher"],
+    "navbar_persistent": ["search-button"],
+    "secondary_sidebar_items": ["page-toc"],
+    "show_prev_next": True,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
 
 # --- the gallery: every example is run; those whose library is not installed are left out ---------------------------
 
 _MISSING = [name for name in ("torch", "jax") if find_spec(name) is None]
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
-    "gallery_dirs": "gallery",
+    "gallery_dirs": "learn/gallery",
     "filename_pattern": r"\.py$",
     "ignore_pattern": "|".join(rf"_{name}\.py$" for name in _MISSING) or r"(?!)",
     "within_subsection_order": "FileNameSortKey",
     "matplotlib_animations": True,
     "abort_on_example_error": True,
-    "min_reported_time": 60,
+    "min_reported_time": 0,
     "show_memory": False,
     "download_all_examples": False,
 }

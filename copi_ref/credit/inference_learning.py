@@ -103,7 +103,7 @@ class ProximalInferenceLearning:
     sample, ε = 0, no bias and the same states.
 
     The output is not clamped but pulled by the loss, see `copi_ref.infer_prox`. T steps stop short of the minimum, and
-    of the implicit step with it (docs/equations.md says how far); for the step itself see
+    of the implicit step with it (docs/learn/equations.md says how far); for the step itself see
     `copi_ref.infer_prox_to_convergence`.
 
     Its own weight update is ΔW_l = E[e_l x_lᵀ/‖x_l‖²]: a recipe with ``states="inferred"``, ``weight_rule="nlms"`` and

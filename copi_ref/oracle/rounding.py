@@ -7,7 +7,7 @@ magnitude M, and the number c of roundings on the longest way from the inputs. I
 If every input is exact and every operation commits a relative error of at most u, then a computed value differs from
 the exact one by at most γ(c u) M, γ(e) = e/(1 − e) (by induction over the operations: products multiply magnitudes
 and add up roundings, sums add magnitudes, a contraction of n terms adds n roundings in whatever order it is summed).
-docs/tolerances.md has the derivation.
+docs/check/tolerances.md has the derivation.
 """
 
 import math

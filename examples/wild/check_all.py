@@ -1,4 +1,4 @@
-"""Make an environment for each public implementation, check it there, and write what came out into docs/in_the_wild.md.
+"""Make an environment for each public implementation, check it there, and write what came out into docs/check/in_the_wild.md.
 
 As in::
 
@@ -22,7 +22,7 @@ from libraries import LIBRARIES
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-PAGE = ROOT / "docs" / "in_the_wild.md"
+PAGE = ROOT / "docs" / "check" / "in_the_wild.md"
 OURS = ("numpy", "array-api-compat")
 PRECISIONS = ("float64", "float32")
 

@@ -71,7 +71,7 @@ class Claim:
         verdict: one of `VERDICTS`.
         why: the condition, the counter-example, the reason; of a measurement data set, seeds and numbers.
         supported: of a measurement, one of `SUPPORT` by data set.
-        proof: anchor of the proof in `docs/proofs.md`, where there is one.
+        proof: anchor of the proof in `docs/results/proofs.md`, where there is one.
         show: the test; its name is the claim's.
         file: where the test stands.
     """

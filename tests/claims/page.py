@@ -7,7 +7,7 @@ from pathlib import Path
 from ledger import LEDGER, SUPPORT, VERDICTS
 
 HERE = Path(__file__).parent
-PAGE = HERE.parents[1] / "docs" / "claims.md"
+PAGE = HERE.parents[1] / "docs" / "results" / "claims.md"
 
 HEAD = """# Claims
 
@@ -37,7 +37,7 @@ UNJUDGED = (
     (
         "§4",
         "allows for more interpretable deep learning",
-        "no measure is named; docs/results.md shows what fields are like",
+        "no measure is named; docs/results/experiments.md shows what fields are like",
     ),
     (
         "§4",

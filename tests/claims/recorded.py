@@ -1,9 +1,9 @@
-"""What docs/results.md has on record: measurements on MNIST and CIFAR-10, which take hours, and are not repeated."""
+"""What docs/results/experiments.md has on record: measurements on MNIST and CIFAR-10, which take hours, and are not repeated."""
 
 import re
 from pathlib import Path
 
-PAGE = Path(__file__).parents[2] / "docs" / "results.md"
+PAGE = Path(__file__).parents[2] / "docs" / "results" / "experiments.md"
 
 
 def table(heading, number=0):

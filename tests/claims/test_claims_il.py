@@ -128,7 +128,7 @@ def test_il_implicit_sgd_is_not_explicit_sgd(seen):
        why="Holds if inference has converged: tanh, three layers, α = 1/2, seeds 0 to 4: the residual θ⁺ − θ_b + α "
            "∇L(θ⁺) of proximal IL is below a millionth of its step, that of standard IL above a tenth. After the usual "
            "25 steps of inference proximal IL is the worse one for some seeds. (Proximal IL is this library's; the "
-           "authors' IL-prox differs, see docs/equations.md.)")
+           "authors' IL-prox differs, see docs/learn/equations.md.)")
 def test_il_prox_approximates_better(seen):
     for seed in SEEDS:
         params, y0, task = network(seed)
@@ -138,11 +138,11 @@ def test_il_prox_approximates_better(seen):
         seen.case(cut_off < standard, condition=False)
 
 
-@claim(paper="ours", place="docs/proofs.md, proximal IL", verdict="holds if", proof="il-prox",
+@claim(paper="ours", place="docs/results/proofs.md, proximal IL", verdict="holds if", proof="il-prox",
        says="Proximal IL takes an implicit SGD step of one sample.",
        why="Holds if inference has converged: θ⁺ − θ_b + α ∇L(θ⁺) is then 0 to the solver's tolerance, for α of "
            "0.01, ½ and 10. After one step of inference it is not a stationary step, and after the usual 25 not on "
-           "digits (docs/equations.md).")
+           "digits (docs/learn/equations.md).")
 def test_il_prox_is_an_implicit_step(seen):
     for seed in SEEDS:
         params, y0, task = network(seed)
@@ -151,7 +151,7 @@ def test_il_prox_is_an_implicit_step(seen):
         seen.case(residual(params, prox(params, y0, task, 10, steps=1), y0, task, 10) < 1e-5, condition=False)
 
 
-@claim(paper="ours", place="docs/proofs.md, proximal IL, the smallest change", verdict="holds", proof="il-prox",
+@claim(paper="ours", place="docs/results/proofs.md, proximal IL, the smallest change", verdict="holds", proof="il-prox",
        says="Of all ΔW with (W + ΔW) x = h the smallest is e xᵀ/‖x‖², with ‖ΔW‖² = ‖e‖²/‖x‖².",
        why="Any other is ΔW + P with P x = 0, and ⟨ΔW, P⟩ = 0. This turns an implicit step over weights into one "
            "over states.")
@@ -224,7 +224,7 @@ def test_il_prox_is_stable_across_rates(seen):
     seen.measurement("digits", not any(diverged("il-proximal-plain", rate) for rate in RATES))
 
 
-@claim(paper="ours", place="docs/results.md, stability across learning rates", verdict="measured",
+@claim(paper="ours", place="docs/results/experiments.md, stability across learning rates", verdict="measured",
        supported={"digits": "borne out"},
        says="Over the same rates explicit SGD diverges.",
        why="Digits, as above, seeds 0 to 4: for every seed from a rate of 1 on; at .01 and .1 for none.")
@@ -254,6 +254,6 @@ def test_il_is_quicker_one_sample_at_a_time(seen):
        says="In batches of 50, standard IL makes at most a quarter more test errors than BP, both with Adam.",
        why="Digits, demo recipe without R (64-100-100-10, 20 epochs), Adam at 10⁻³, seeds 0 to 4, last epoch: −.0028 "
            "[−.0077, +.0021]. That neither shows a difference nor excludes one of a quarter of BP's errors, which is "
-           ".005. Proximal IL, with the same Adam, is .02 behind (docs/credit.md).")
+           ".005. Proximal IL, with the same Adam, is .02 behind (docs/results/credit.md).")
 def test_il_matches_bp_in_batches(seen):
     seen.measurement("digits", on_par(last("il", seeds=5, epochs=20), last("bp-adam", seeds=5, epochs=20)))

@@ -93,7 +93,7 @@ def test_text_no_difference_of_activities(seen):
        quote="the COPI algorithm is not tied to any particular credit assignment method",
        says="COPI's rule takes its δ from any credit method.",
        why="The step with each of the methods here, and with a δ drawn at random, is W + η ΔW with that δ. That "
-           "it learns is another matter: docs/credit.md has what each reaches.")
+           "it learns is another matter: docs/results/credit.md has what each reaches.")
 def test_text_any_credit_method_can_be_used(seen):
     def at_random(params, trace, task):
         return tuple(np.random.default_rng(3).normal(size=a.shape) for a in trace.a)
@@ -326,7 +326,7 @@ def test_text_a_rest_decorrelates(seen):
             assert not copi.decorrelation_update(x * scale, identity(3), "left").any()
 
 
-@claim(paper="ours", place="docs/choosing.md, lateral rule", verdict="holds",
+@claim(paper="ours", place="docs/use/choosing.md, lateral rule", verdict="holds",
        says="From an R with normal entries line 15 ends above its start, in 90 of 100 draws or more; the first line "
             "of Eq. 4 decorrelates from all of them.",
        why="20 normal samples of 3 inputs, η = 2/(3 tr C), C of R y. That of the first line is the theorem. "
@@ -407,7 +407,7 @@ def test_text_lateral_weights_reduce_correlation(seen):
 
 
 CENTRED = exact([[1, 1], [-1, -1], [1, -1], [-1, 1], [2, 1], [-2, -1]])
-GROWS = exact([[1, -1], [2, -2]]) / 3  # what line 15 makes larger at every rate (docs/proofs.md)
+GROWS = exact([[1, -1], [2, -2]]) / 3  # what line 15 makes larger at every rate (docs/results/proofs.md)
 
 
 def moments_of_a_step(y, R, rule):
@@ -415,7 +415,7 @@ def moments_of_a_step(y, R, rule):
     return moment(y @ R.T), moment(y @ after.T)
 
 
-@claim(paper="ours", place="docs/equations.md, E is not centred", verdict="holds if",
+@claim(paper="ours", place="docs/learn/equations.md, E is not centred", verdict="holds if",
        says="Decorrelation lowers the covariance of two units.",
        why="Holds from R = I for two units whose means are 0 (and η is small). Two independent units with means of 2 "
            "have no covariance, and are given a negative one, since E[x₁x₂] = 4 is what R works against. Of three "
@@ -516,7 +516,7 @@ def test_text_feedback_alignment_uses_no_gradients(seen):
        says="Every layer has an inverse model, f(B y_{l+1}) = y_l.",
        why="Holds for a linear f and a regular W, and not for fewer units than the states below them span: two y_l "
            "may then give the same y_{l+1}, as from 10 outputs to 500 units. Leaky ReLU has none even for one unit: "
-           "y = 1 needs B = 1, and y = −1 B = 100. (It is supposed, and \"approximate\"; docs/credit.md has what it "
+           "y = 1 needs B = 1, and y = −1 B = 100. (It is supposed, and \"approximate\"; docs/results/credit.md has what it "
            "costs.)")
 def test_text_every_layer_has_an_inverse(seen):
     for seed in SEEDS:

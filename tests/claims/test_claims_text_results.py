@@ -1,7 +1,7 @@
 """What §3 and §4 of COPI's paper state: exact where it can be, else measured on digits.
 
 A measurement bears a difference out if the 95 % interval over ten seeds, paired by seed, excludes 0. On MNIST and
-CIFAR-10 it is what docs/results.md has on record.
+CIFAR-10 it is what docs/results/experiments.md has on record.
 """
 
 from fractions import Fraction
@@ -53,7 +53,7 @@ def test_text_decorrelation_reduces_activity(seen):
     x = exact([[1, 1], [1, 1], [1, 1], [1, -1]])
     y = x @ (identity(2) + 10 * copi.decorrelation_update(x, identity(2), "left")).T
     seen.case(np.trace(moment(y)) < np.trace(moment(x)), condition=False)
-    (x,), R = drawn(0, (5, 2)), exact([[1, -1], [2, -2]])  # at which line 15 grows, whatever the rate (docs/proofs.md)
+    (x,), R = drawn(0, (5, 2)), exact([[1, -1], [2, -2]])  # at which line 15 grows, whatever the rate (docs/results/proofs.md)
     for eta in (ONE, ONE / 10**6):
         after = R + eta * copi.decorrelation_update(x @ R.T, R, "right")
         seen.case(np.trace(moment(x @ after.T)) < np.trace(moment(x @ R.T)), condition=False)
@@ -107,7 +107,7 @@ def test_text_letting_decorrelation_set_in_helps(seen):
        says="While training, COPI's train accuracy is above that of BP with decorrelation, at equal rates.",
        why="Digits, demo recipe, seeds 0 to 9: mean train accuracy over the 27 epochs in which W learns, difference "
            "+.0002 [.0001, .0003]: for certain, and tiny. MNIST, the paper's network and rates with the first line "
-           "of Eq. 4, mean over ten epochs, 3 seeds (docs/results.md): +.049 [.041, .057]. With `tmlr`'s rates it is "
+           "of Eq. 4, mean over ten epochs, 3 seeds (docs/results/experiments.md): +.049 [.041, .057]. With `tmlr`'s rates it is "
            "gone by the last epoch.")
 def test_text_copi_beats_bp_while_training(seen):
     copi_bp, bp = (column(trained(method)[1], "train_accuracy")[3:].mean(axis=0)
@@ -121,7 +121,7 @@ def test_text_copi_beats_bp_while_training(seen):
        quote="after an initial epoch of training which stabilised the decorrelation",
        says="After the first epoch decorrelation has come to its end, or nearly: ‖C_off‖/‖diag C‖ falls by less than "
             "half after it.",
-       why="MNIST, preset `paper`, COPI-BP, seed 0 (docs/results.md): from about 8 to .6, .8, 1.1 and 1.5 in layers "
+       why="MNIST, preset `paper`, COPI-BP, seed 0 (docs/results/experiments.md): from about 8 to .6, .8, 1.1 and 1.5 in layers "
            "1 to 4 in the first epoch, which is most of the way, and to .24 or less in ten more. With `tmlr` the "
            "second layer's takes a hundred epochs to .09.")
 def test_text_one_epoch_stabilises_decorrelation(seen):
@@ -135,7 +135,7 @@ def test_text_one_epoch_stabilises_decorrelation(seen):
        quote="test performance of COPI is on par with BP",
        says="COPI makes at most a quarter more test errors than BP with decorrelation.",
        why="Digits, demo recipe, seeds 0 to 9, last epoch: difference of the accuracies +.0006 [−.0027, +.0038], a "
-           "quarter of the errors is .004. MNIST (docs/results.md, `tmlr`, 10 epochs, 3 seeds): COPI's accuracy is "
+           "quarter of the errors is .004. MNIST (docs/results/experiments.md, `tmlr`, 10 epochs, 3 seeds): COPI's accuracy is "
            "higher, by .0029 [.0011, .0047]; CIFAR-10, one seed: by .0043.")
 def test_text_copi_is_on_par_with_decorrelated_bp(seen):
     seen.measurement("digits", on_par(last("copi-bp"), last("bp-decorrelated")))
@@ -148,7 +148,7 @@ def test_text_copi_is_on_par_with_decorrelated_bp(seen):
        quote="test performance of COPI is on par with BP",
        says="COPI makes at most a quarter more test errors than BP with Adam.",
        why="Digits, demo recipe, seeds 0 to 9, last epoch: difference of the accuracies +.0025 [−.0002, +.0052], a "
-           "quarter of the errors is .004. MNIST (docs/results.md): +.0024 [.0011, .0036]. Each at its preset's "
+           "quarter of the errors is .004. MNIST (docs/results/experiments.md): +.0024 [.0011, .0036]. Each at its preset's "
            "rates.")
 def test_text_copi_is_on_par_with_adam(seen):
     seen.measurement("digits", on_par(last("copi-bp"), last("bp-adam")))
@@ -192,11 +192,11 @@ def test_text_decorrelation_allows_high_rates(seen):
     seen.measurement("digits", "undecided" if as_numbers != as_steps else as_numbers)
 
 
-@claim(paper="ours", place="docs/equations.md, COPI and SGD", verdict="measured",
+@claim(paper="ours", place="docs/learn/equations.md, COPI and SGD", verdict="measured",
        supported={"digits": "borne out", "MNIST": "borne out"},
        says="There are rates at which BP with decorrelation learns and COPI diverges.",
        why="Digits, seeds 0 to 9: at a rate of 2 COPI diverges for every seed, where BP with decorrelation ends at "
-           ".989; MNIST, `tmlr`, likewise at 3, two seeds (docs/results.md). W C_off feeds W back on itself: "
+           ".989; MNIST, `tmlr`, likewise at 3, two seeds (docs/results/experiments.md). W C_off feeds W back on itself: "
            "\"plug-in replacement\" is not for every rate.")
 def test_text_copi_diverges_where_bp_learns(seen):
     assert (last("bp-decorrelated", eta_w=0.1) > 0.95).all()
@@ -211,7 +211,7 @@ def test_text_copi_diverges_where_bp_learns(seen):
        quote="Not only in terms of accuracy, but also in terms of speed, COPI shows rapidly convergence",
        says="COPI reaches 99 % of its peak train accuracy sooner than BP with Adam.",
        why="Digits, demo recipe, seeds 0 to 9: 6 (the epoch, from 0; in 3 of them W does not learn) against 11; "
-           "difference −5.1 [−5.8, −4.4]. MNIST: 2 against 4 (docs/results.md). The rates of both are the presets', "
+           "difference −5.1 [−5.8, −4.4]. MNIST: 2 against 4 (docs/results/experiments.md). The rates of both are the presets', "
            "not tuned against each other; BP with decorrelation is as fast (epoch 6).")
 def test_text_copi_is_faster_than_adam(seen):
     seen.measurement("digits", interval(epochs_of_99_percent("copi-bp"), epochs_of_99_percent("bp-adam"))[1] < 0)
@@ -230,7 +230,7 @@ def test_text_momentum_is_faster(seen):
     seen.measurement("digits", interval(with_momentum, epochs_of_99_percent("bp-plain", seeds=5))[1] < 0)
 
 
-@claim(paper="ours", place="docs/equations.md, COPI and SGD", verdict="measured", supported={"digits": "borne out"},
+@claim(paper="ours", place="docs/learn/equations.md, COPI and SGD", verdict="measured", supported={"digits": "borne out"},
        says="With momentum on W COPI diverges where BP with the same decorrelation learns.",
        why="Digits, demo recipe, seeds 0 to 9, momentum 0.9 at the same rates: COPI diverges for every seed, BP for "
            "none. §3.1 has \"a stable approach for this is unclear in the face of decorrelation\": it is not "
@@ -245,7 +245,7 @@ def test_text_momentum_is_unstable_for_copi(seen):
        says="The test loss of two or more methods rises again before training ends.",
        why="Digits, demo recipe, seeds 0 to 9, 30 epochs: in the last ten the mean test loss of COPI, COPI-FA, BP "
            "with decorrelation and Adam falls. MNIST, the paper's network and rates, 30 of its 100 epochs, one seed "
-           "(docs/results.md): no method's has risen by 2 % yet. (Under line 15 COPI's does from epoch 11 on; twelve "
+           "(docs/results/experiments.md): no method's has risen by 2 % yet. (Under line 15 COPI's does from epoch 11 on; twelve "
            "epochs later it has left the numbers.)")
 def test_text_methods_overfit(seen):
     rising = 0
@@ -291,7 +291,7 @@ def test_text_copi_helps_feedback_alignment(seen):
        says="R brings the inputs closer to their ZCA-whitened form.",
        why="Distance after the best scale (0: the same up to scale, 1: nothing in common). Digits, demo recipe, "
            "seeds 0 to 9, 30 epochs: raw pixels .870, R's .509, spread over seeds below .0001. MNIST, 100 epochs: "
-           ".915 and .591 (docs/results.md).")
+           ".915 and .591 (docs/results/experiments.md).")
 def test_text_decorrelation_is_similar_to_zca(seen):
     params = trained("copi-bp")[1].state.params
     C, R = to_numpy(input_moment(params, digits().x_train)), to_numpy(params.R[0]).astype(float)
@@ -409,7 +409,7 @@ def accuracy_without_a_layer(method, formula):
        quote="the network performance stays relatively high despite the approximation and removal of layers",
        says="Hidden layers can be replaced by a linear map at a loss of less than .05 test accuracy.",
        why="Digits, demo recipe, seeds 0 to 9, one of two hidden layers, the diagonal formula: .985 comes down by "
-           ".025, by .042 at most. MNIST, three seeds, one to five of six (docs/results.md): .028 at most after 100 "
+           ".025, by .042 at most. MNIST, three seeds, one to five of six (docs/results/experiments.md): .028 at most after 100 "
            "epochs; after ten, when R has not yet decorrelated, four take .058, five .053.")
 def test_text_layers_can_be_removed_without_retraining(seen):
     _, high = interval(last("copi-bp"), accuracy_without_a_layer("copi-bp", "diagonal"))
@@ -463,7 +463,7 @@ def test_text_compression_is_a_unique_benefit(seen):
        says="A network of L layers can be made one of L − 1, …, 2 or 1, in a single pass over the data.",
        why="By App. B's formula from any layer's input to the last layer's states; an input that is always 0 gets a "
            "column of 0. App. B keeps the first layer, because of MNIST's dead pixels, and so do `compress` and "
-           "docs/results.md, which has what it costs.")
+           "docs/results/experiments.md, which has what it costs.")
 def test_text_any_smaller_number_of_layers(seen):
     y0 = exact([[1, 2, 0], [3, -1, 0], [2, 2, 0]])  # the third input is dead
     for seed in SEEDS:

@@ -1,4 +1,4 @@
-"""`python tests/claims/write.py` writes docs/claims.md from the ledger."""
+"""`python tests/claims/write.py` writes docs/results/claims.md from the ledger."""
 
 from page import PAGE, all_claims, page
 

@@ -160,7 +160,7 @@ def test_an_implicit_step_is_stable_for_every_rate(dependent, alpha, dtype, xp):
 def test_z_keeps_of_delta_what_a_leaves_room_for():
     """z = a + δ is rounded to the digits of a: on decorrelated inputs ΔW is E[δ xᵀ], off by |a|/|δ| roundings.
 
-    E[δ xᵀ] + W C_off, the same number, keeps δ: docs/tolerances.md says when that matters.
+    E[δ xᵀ] + W C_off, the same number, keeps δ: docs/check/tolerances.md says when that matters.
     """
     x = np.array([[1 - 2 * (n >> j & 1) for j in range(3)] for n in range(8)], dtype=np.float32)
     W, d = np.float32([[0.7, -1.3, 0.9]]), np.float32(np.arange(1, 9)[:, None] % 5 - 2.5)

@@ -1,4 +1,4 @@
-"""Where Algorithm 1's line 15, the rule `right`, decorrelates from R = I: docs/proofs.md has the proofs.
+"""Where Algorithm 1's line 15, the rule `right`, decorrelates from R = I: docs/results/proofs.md has the proofs.
 
 That it leaves every bound elsewhere is a claim: tests/claims/test_claims_text_methods.py.
 """

@@ -15,7 +15,8 @@ from copi_ref.cli.main import _parser
 from copi_ref.experiments.sweep import read_sweep
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(path for path in DOCS.rglob("*.md") if "_build" not in path.parts)]
 
 
 def evaluate(example):
@@ -25,7 +26,7 @@ def evaluate(example):
 
 SYBIL = Sybil(parsers=[CodeBlockParser("python", evaluate)])
 EXAMPLES = [
-    pytest.param(example, id=f"{page.name}:{example.line}", marks=[pytest.mark.needs(*needs)])
+    pytest.param(example, id=f"{page.relative_to(ROOT)}:{example.line}", marks=[pytest.mark.needs(*needs)])
     for page in PAGES
     for example in SYBIL.parse(page).examples()
     for needs in [re.findall(r"^(?:import|from) (torch|jax)\b", example.parsed, re.MULTILINE)]
@@ -86,7 +87,7 @@ def test_tests_that_pages_name_exist():
 
 def test_the_lines_of_algorithm_1_are_marked():
     """Each line as printed stands beside its code, and that code has the line's number in a comment."""
-    page = (ROOT / "docs" / "algorithm.md").read_text()
+    page = (ROOT / "docs" / "learn" / "algorithm.md").read_text()
     rows = re.findall(r"^\| (\d+)(?:, (\d+))? \|.*\| `(.*)` \|$", page, re.MULTILINE)
     assert {int(number) for row in rows for number in row[:2] if number} == set(range(3, 17))
     shown = [inspect.getsource(function) for function in (copi.step, copi.forward, copi.backpropagation)]
@@ -107,13 +108,14 @@ def test_the_examples_of_the_readme_fit_a_glance():
     assert max(block.count("\n") for block in blocks) <= 15
 
 
-REFERENCE = (ROOT / "docs" / "api.md").read_text()
+REFERENCE = "".join(page.read_text() for page in sorted((DOCS / "api").glob("*.md")))
 MODULES = re.findall(r"^\.\. automodule:: (\S+)\n((?: +\S.*\n)*)", REFERENCE, re.MULTILINE)
+NAMED = re.findall(r"^\.\. (?:py:data|auto(?:function|class|exception)):: copi_ref\.(\w+)$", REFERENCE, re.MULTILINE)
 
 
 def public_names(module):
     if hasattr(module, "__all__"):
-        return set(module.__all__) - {"__version__"}
+        return set(module.__all__)
     return {
         name
         for name, thing in vars(module).items()
@@ -122,8 +124,12 @@ def public_names(module):
     }
 
 
+def test_every_name_of_the_package_has_its_entry_on_one_page():
+    assert sorted(NAMED) == sorted(set(copi.__all__) - {"__version__"})
+
+
 @pytest.mark.parametrize(("name", "options"), MODULES, ids=[name for name, _ in MODULES])
-def test_every_public_name_is_in_the_reference(name, options):
+def test_every_public_name_of_a_module_is_in_the_reference(name, options):
     """`automodule` takes classes and functions that have a docstring; what is neither has a line of its own."""
     assert re.search(r":members:\n", options), "a list of members leaves out what is added to the module"
     excluded = re.split(r"[,\s]+", options.partition(":exclude-members:")[2])
@@ -131,5 +137,5 @@ def test_every_public_name_is_in_the_reference(name, options):
     for member in public_names(module):
         thing = getattr(module, member)
         taken = (inspect.isclass(thing) or inspect.isfunction(thing)) and thing.__doc__ and member not in excluded
-        elsewhere = name != "copi_ref" and getattr(copi, member, None) is thing
+        elsewhere = getattr(copi, member, None) is thing
         assert taken or elsewhere or f".. py:data:: {name}.{member}\n" in REFERENCE, f"{name}.{member}"

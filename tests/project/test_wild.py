@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 WILD = ROOT / "examples" / "wild"
-PAGE = (ROOT / "docs" / "in_the_wild.md").read_text()
+PAGE = (ROOT / "docs" / "check" / "in_the_wild.md").read_text()
 
 
 def imported(name):

@@ -3,7 +3,7 @@
 Inputs are floats of at most 24 bits, results are computed in Fractions and rounded once, so that every number is the
 float64 nearest to the exact one. Numbers are C hex floats ("0x1.8p+1"), which `strtod`, `float.fromhex` and others read
 without rounding. Each quantity comes with its magnitude M and the number c of roundings on its longest way: an error
-up to γ(2 c u) M is rounding, see docs/tolerances.md. Each case lists the catalogued mistakes that it catches.
+up to γ(2 c u) M is rounding, see docs/check/tolerances.md. Each case lists the catalogued mistakes that it catches.
 """
 
 import difflib

@@ -1,0 +1,50 @@
+"""Lessons as notebooks: of each page of the course a Jupyter notebook is made, and the page begins with a link to it."""
+
+from pathlib import Path
+from typing import Any
+
+import jupytext
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.osutil import relative_uri
+
+FOLDER = "learn/"
+MADE = "_downloads/notebooks"
+
+
+def is_lesson(app: Sphinx, name: str) -> bool:
+    """Say whether a page belongs to the course and has code to run."""
+    source = Path(app.srcdir) / f"{name}.md"
+    return name.startswith(FOLDER) and source.exists() and "\n```python\n" in source.read_text(encoding="utf-8")
+
+
+def add_link(app: Sphinx, tree: nodes.document, name: str) -> None:
+    """Put the link below the page's title."""
+    if app.builder.format != "html" or not is_lesson(app, name):
+        return
+    title = next(iter(tree.findall(nodes.title)))
+    target = relative_uri(app.builder.get_target_uri(name), f"{MADE}/{Path(name).name}.ipynb")
+    link = nodes.raw(
+        "", f'<p class="notebook"><a href="{target}" download>Download as a notebook</a></p>', format="html"
+    )
+    title.parent.insert(title.parent.index(title) + 1, link)
+
+
+def write(app: Sphinx, failed: Exception | None) -> None:
+    """Write the notebooks beside the built pages."""
+    if failed or app.builder.format != "html":
+        return
+    folder = Path(app.outdir) / MADE
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in app.env.found_docs:
+        if is_lesson(app, name):
+            notebook = jupytext.read(Path(app.srcdir) / f"{name}.md")
+            notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+            jupytext.write(notebook, folder / f"{Path(name).name}.ipynb")
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Register both."""
+    app.connect("doctree-resolved", add_link)
+    app.connect("build-finished", write)
+    return {"parallel_read_safe": True}
