@@ -31,9 +31,11 @@ exclude_patterns = ["_build"]
 
 # --- pages ----------------------------------------------------------------------------------------------------------
 
-myst_enable_extensions = ["dollarmath", "attrs_block"]
+myst_enable_extensions = ["dollarmath", "attrs_block", "colon_fence"]
 myst_heading_anchors = 3
+default_role = "py:obj"  # `sgd_update` in a docstring
 autosummary_generate = False
+toc_object_entries_show_parents = "hide"
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented_params"
@@ -45,6 +47,8 @@ copybutton_exclude = ".linenos, .gp, .go"
 html_theme = "pydata_sphinx_theme"
 html_title = "copi_ref"
 html_static_path = ["_static"]
+html_favicon = "_static/favicon.svg"
+html_context = {"default_mode": "auto"}
 html_css_files = ["copi.css"]
 html_show_sourcelink = False
 html_sidebars = {"index": []}
@@ -53,7 +57,7 @@ html_theme_options = {
     "navbar_align": "left",
     "navbar_end": ["theme-switcher"],
     "navbar_persistent": ["search-button"],
-    "secondary_sidebar_items": ["page-toc"],
+    "secondary_sidebar_items": {"index": [], "**": ["page-toc"]},
     "show_prev_next": True,
     "footer_start": ["copyright"],
     "footer_end": [],
@@ -67,10 +71,11 @@ sphinx_gallery_conf = {
     "gallery_dirs": "learn/gallery",
     "filename_pattern": r"\.py$",
     "ignore_pattern": "|".join(rf"_{name}\.py$" for name in _MISSING) or r"(?!)",
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": "gallery_order.AsInTheCourse",
     "matplotlib_animations": True,
     "abort_on_example_error": True,
     "min_reported_time": 0,
+    "write_computation_times": False,  # each page has its own; the table of all would be fetched from elsewhere
     "show_memory": False,
     "download_all_examples": False,
 }

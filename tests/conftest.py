@@ -51,6 +51,8 @@ NEEDS = {
     "mypy": (find_spec("mypy"), 'pip install "copi_ref[dev]"'),
     "C++": (shutil.which("g++") or shutil.which("clang++"), "install a compiler"),
     "git": (shutil.which("git"), "install git"),
+    "site": (os.environ.get("COPI_REF_SITE"), "COPI_REF_SITE=folder with the built pages"),
+    "browser": (find_spec("playwright") and shutil.which("chromium"), "install chromium, pip install playwright"),
 }
 ABSENT = {name: how for name, (here, how) in NEEDS.items() if not here}
 

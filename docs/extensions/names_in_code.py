@@ -1,4 +1,4 @@
-"""`copi_ref.step` in the text of a page becomes a link to its entry in the API, so that pages need no roles of Sphinx's.
+"""`copi_ref.step` in the text of a page becomes a link to its entry in the API: pages need no roles of Sphinx's.
 
 On a code host they read as they are.
 """

@@ -1,4 +1,4 @@
-"""Lessons as notebooks: of each page of the course a Jupyter notebook is made, and the page begins with a link to it."""
+"""Lessons as notebooks: of each page of the course a Jupyter notebook is made, and the page links to it at its top."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Make an environment for each public implementation, check it there, and write what came out into docs/check/in_the_wild.md.
+"""Make an environment for each public implementation, check it there, and write docs/check/in_the_wild.md from it.
 
 As in::
 
