@@ -77,5 +77,6 @@ sphinx_gallery_conf = {
     "min_reported_time": 0,
     "write_computation_times": False,  # each page has its own; the table of all would be fetched from elsewhere
     "show_memory": False,
+    "remove_config_comments": True,
     "download_all_examples": False,
 }

@@ -9,6 +9,8 @@ two. With two inputs and R = I at the start they are one rule, so that a picture
 Run: python examples/decorrelate_a_gaussian.py
 """
 
+# sphinx_gallery_thumbnail_path = "_static/thumbnails/decorrelate_a_gaussian.png"
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.animation import FuncAnimation
@@ -22,14 +24,14 @@ RULES = ("symmetric", "left", "right")
 STEPS = 60
 
 
-def energy(x):
+def squared_off_diagonal(x):
     """‖C_off‖², the sum of all squared correlations E[x_i x_j], i ≠ j."""
     C = x.T @ x / len(x)
     return np.sum((C - np.diag(np.diag(C))) ** 2)
 
 
 def learn(y, rule):
-    """Return R after 0, 1, … steps, at a rate at which `left` never raises the energy: η ≤ 2/(3 tr C)."""
+    """Return R after 0, 1, … steps, at a rate at which `left` never raises it: η ≤ 2/(3 tr C)."""
     Rs = [np.eye(y.shape[1])]
     for _ in range(STEPS):
         Rs.append(Rs[-1] + copi.safe_eta_r(y) * copi.decorrelation_update(y @ Rs[-1].T, Rs[-1], rule))
@@ -47,15 +49,15 @@ print("two inputs: the three rules give the same R in every step, up to 1e-12")
 # %%
 # With three they don't.
 found = {rule: learn(y, rule) for rule in RULES}
-energies = {rule: [energy(y @ R.T) for R in Rs] for rule, Rs in found.items()}
+norms = {rule: [squared_off_diagonal(y @ R.T) for R in Rs] for rule, Rs in found.items()}
 log_dets = {rule: np.linalg.slogdet(Rs)[1] for rule, Rs in found.items()}
-print(f"{'rule':10} {'step':>4} {'energy':>9} {'asymmetry of R':>15} {'log det R':>10}")
+print(f"{'rule':10} {'step':>4} {'‖C_off‖²':>9} {'asymmetry of R':>15} {'log det R':>10}")
 for rule, Rs in found.items():
     for step in (0, 1, 10, STEPS):
-        row = f"{energies[rule][step]:9.2e} {asymmetry(Rs[step]):15.2e} {log_dets[rule][step]:10.4f}"
+        row = f"{norms[rule][step]:9.2e} {asymmetry(Rs[step]):15.2e} {log_dets[rule][step]:10.4f}"
         print(f"{rule:10} {step:4} {row}")
 assert all((R == R.T).all() for R in found["symmetric"])
-assert (np.diff(energies["left"]) <= 0).all()
+assert (np.diff(norms["left"]) <= 0).all()
 
 # %%
 # The first two inputs with their covariance ellipse (2 standard deviations), R, and three measures. log det R
@@ -68,14 +70,14 @@ for axes, (number, rule) in zip(grid[0], enumerate(RULES), strict=True):
     (points,) = axes.plot([], [], ".", color="0.6", markersize=2)
     (ellipse,) = axes.plot([], [], **line_style(number), linewidth=2)
     axes.set(xlim=(-5, 5), ylim=(-5, 5), aspect="equal", title=rule, xlabel="$x_1$", ylabel="$x_2$")
-    lower[0].semilogy(energies[rule], **line_style(number), label=rule)
+    lower[0].semilogy(norms[rule], **line_style(number), label=rule)
     lower[1].plot(log_dets[rule], **line_style(number))
     entries = axes.inset_axes((0.68, 0.68, 0.3, 0.3))
     image = entries.imshow(np.eye(3), cmap="RdBu_r", vmin=-1.5, vmax=1.5)
     entries.set(xticks=[], yticks=[], title="R")
     drawn.append((points, ellipse, image))
     lower[2].plot([asymmetry(R) for R in found[rule]], **line_style(number))
-for axes, label in zip(lower, (r"energy $\|C_{off}\|^2$", r"$\log\,\det R$", "asymmetry of R"), strict=True):
+for axes, label in zip(lower, (r"$\|C_{off}\|^2$", r"$\log\,\det R$", "asymmetry of R"), strict=True):
     axes.set(xlabel="step", ylabel=label)
 lower[0].legend(fontsize=8)
 marks = [axes.axvline(0, color="0.4", linewidth=1) for axes in lower]

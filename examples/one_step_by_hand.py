@@ -7,6 +7,8 @@ beside its formula, as a fraction: nothing is rounded, so that pencil and paper 
 takes the same step, and has to agree with ``==`` and not only nearly.
 """
 
+# sphinx_gallery_thumbnail_path = "_static/thumbnails/one_step_by_hand.png"
+
 from dataclasses import replace
 from fractions import Fraction
 

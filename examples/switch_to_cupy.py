@@ -7,6 +7,8 @@ arrays that come in, ``with copi.use_backend(...)``, the environment variable ``
 can't be used is an error; nothing falls back silently. Without a GPU this example says so and runs on NumPy.
 """
 
+# sphinx_gallery_thumbnail_path = "_static/thumbnails/switch_to_cupy.png"
+
 import os
 
 import numpy as np

@@ -7,6 +7,8 @@ COPI as you would write it in JAX, compiled with jax.jit, and its test against t
 Run: python examples/test_your_own_jax.py   or   pytest examples/test_your_own_jax.py
 """
 
+# sphinx_gallery_thumbnail_path = "_static/thumbnails/test_your_own_jax.png"
+
 import sys
 from types import SimpleNamespace
 

@@ -7,6 +7,8 @@ A COPI network as you would write it in PyTorch, and its test against the oracle
 Run: python examples/test_your_own_torch.py   or   pytest examples/test_your_own_torch.py
 """
 
+# sphinx_gallery_thumbnail_path = "_static/thumbnails/test_your_own_torch.png"
+
 import sys
 
 try:

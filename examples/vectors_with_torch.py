@@ -7,6 +7,8 @@ The shipped test vectors, run against a few lines of PyTorch in float64: a patte
 Run: python examples/vectors_with_torch.py
 """
 
+# sphinx_gallery_thumbnail_path = "_static/thumbnails/vectors_with_torch.png"
+
 import sys
 
 try:
