@@ -20,8 +20,9 @@ PAGES = [ROOT / "README.md", *sorted(path for path in DOCS.rglob("*.md") if "_bu
 
 
 def evaluate(example):
-    """Run a block by itself: each can be copied alone."""
-    exec(compile(example.parsed, example.path, "exec"), {"__name__": "docs"})
+    """Run a block by itself, as each can be copied alone; those of a lesson run in order, in one namespace."""
+    lesson = Path(example.path).parent == DOCS / "learn"
+    exec(compile(example.parsed, example.path, "exec"), example.namespace if lesson else {"__name__": "docs"})
 
 
 SYBIL = Sybil(parsers=[CodeBlockParser("python", evaluate)])
