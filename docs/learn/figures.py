@@ -132,7 +132,9 @@ def decorrelating():
         plane.annotate("", way[4, :2], way[1, :2], arrowprops={"arrowstyle": "->", "color": colour})
     plane.axhline(0, color="0.7", linewidth=1, zorder=0)
     plane.axvline(0, color="0.7", linewidth=1, zorder=0)
-    plane.set(xlabel="x₁", ylabel="x₂", xlim=(-0.2, 2.2), ylim=(-0.2, 2.2), aspect="equal", title="x = R y, step by step")
+    plane.set(
+        xlabel="x₁", ylabel="x₂", xlim=(-0.2, 2.2), ylim=(-0.2, 2.2), aspect="equal", title="x = R y, step by step"
+    )
     plane.legend(loc="upper right", frameon=False)
     curve.semilogy([relative_off_diagonal(IMAGES @ one.T) for one in R], color=BLUE)
     curve.set(xlabel="step", ylabel="‖C_off‖ / ‖diag C‖", title="correlation that is left")
@@ -164,7 +166,11 @@ def credit():
             axes.text(0, layer, name, ha="center", va="center", bbox={"boxstyle": "circle", "fc": "white", "ec": "0.4"})
             if layer:
                 arrow(axes, (0, layer - 0.72), (0, layer - 0.28), "0.4")
-    chains = ((panels[0], BLUE, "δ", "(W{0}R{0})ᵀ"), (panels[1], GREEN, "δ", "B{0}"), (panels[3], "black", "z", "B{0}, f"))
+    chains = (
+        (panels[0], BLUE, "δ", "(W{0}R{0})ᵀ"),
+        (panels[1], GREEN, "δ", "B{0}"),
+        (panels[3], "black", "z", "B{0}, f"),
+    )
     for axes, colour, sent, way in chains:
         for layer in (3, 2, 1):
             axes.text(0.85, layer, sent + low(layer), color=colour, ha="center", va="center")
