@@ -15,7 +15,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 IMAGES = np.array([[2.0, 1, 0, 0], [1, 2, 0, 0], [0, 0, 2, 0], [0, 0, 0, 2]])
-NAMES = ("A: bar,\nleft end brighter", "B: bar,\nright end brighter", "C: spot,\nlower left", "D: spot,\nlower right")
+NAMES = ("A: bar,\nleft end brighter", "B: bar,\nright end brighter", "spot,\nlower left", "spot,\nlower right")
 TARGETS = np.array([[3.0], [0], [2], [0]])
 DESIRED = np.array([[2.0, -1, 1, 0]])
 APART = np.diag(np.sqrt([5, 5, 4, 4]))  # pixels of the same power, of which no two light up together
