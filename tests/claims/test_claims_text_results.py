@@ -192,7 +192,7 @@ def test_text_decorrelation_allows_high_rates(seen):
     seen.measurement("digits", "undecided" if as_numbers != as_steps else as_numbers)
 
 
-@claim(paper="ours", place="docs/learn/equations.md, COPI and SGD", verdict="measured",
+@claim(paper="ours", place="docs/learn/derivation.md, W C_off", verdict="measured",
        supported={"digits": "borne out", "MNIST": "borne out"},
        says="There are rates at which BP with decorrelation learns and COPI diverges.",
        why="Digits, seeds 0 to 9: at a rate of 2 COPI diverges for every seed, where BP with decorrelation ends at "
@@ -230,7 +230,7 @@ def test_text_momentum_is_faster(seen):
     seen.measurement("digits", interval(with_momentum, epochs_of_99_percent("bp-plain", seeds=5))[1] < 0)
 
 
-@claim(paper="ours", place="docs/learn/equations.md, COPI and SGD", verdict="measured", supported={"digits": "borne out"},
+@claim(paper="ours", place="docs/learn/derivation.md, W C_off", verdict="measured", supported={"digits": "borne out"},
        says="With momentum on W COPI diverges where BP with the same decorrelation learns.",
        why="Digits, demo recipe, seeds 0 to 9, momentum 0.9 at the same rates: COPI diverges for every seed, BP for "
            "none. §3.1 has \"a stable approach for this is unclear in the face of decorrelation\": it is not "

@@ -12,6 +12,7 @@ from sybil.parsers.markdown import CodeBlockParser
 
 import copi_ref as copi
 from copi_ref.cli.main import _parser
+from copi_ref.decorrelation import LATERAL_RULES
 from copi_ref.experiments.sweep import read_sweep
 
 ROOT = Path(__file__).parents[2]
@@ -20,8 +21,9 @@ PAGES = [ROOT / "README.md", *sorted(path for path in DOCS.rglob("*.md") if "_bu
 
 
 def evaluate(example):
-    """Run a block by itself: each can be copied alone."""
-    exec(compile(example.parsed, example.path, "exec"), {"__name__": "docs"})
+    """Run a block by itself, as each can be copied alone; those of a lesson run in order, in one namespace."""
+    lesson = Path(example.path).parent == DOCS / "learn"
+    exec(compile(example.parsed, example.path, "exec"), example.namespace if lesson else {"__name__": "docs"})
 
 
 SYBIL = Sybil(parsers=[CodeBlockParser("python", evaluate)])
@@ -85,15 +87,29 @@ def test_tests_that_pages_name_exist():
             assert name in there, f"{page.name} names {name}"
 
 
-def test_the_lines_of_algorithm_1_are_marked():
-    """Each line as printed stands beside its code, and that code has the line's number in a comment."""
-    page = (ROOT / "docs" / "learn" / "algorithm.md").read_text()
-    rows = re.findall(r"^\| (\d+)(?:, (\d+))? \|.*\| `(.*)` \|$", page, re.MULTILINE)
-    assert {int(number) for row in rows for number in row[:2] if number} == set(range(3, 17))
-    shown = [inspect.getsource(function) for function in (copi.step, copi.forward, copi.backpropagation)]
-    for first, last, code in rows[1:]:  # the first is line 3, the call itself
-        mark = rf"# lines {first} to {last}\b" if last else rf"# line {first}\b"
-        assert re.search(re.escape(code) + " +" + mark, "\n".join(shown)), f"line {first}"
+SOURCE = {path: path.read_text() for path in (ROOT / "copi_ref").rglob("*.py")}
+
+
+def test_the_lines_of_algorithm_1_stand_beside_their_code():
+    """Each line from 3 to 16 is printed, and code follows it that has its number in a comment, word for word."""
+    page = (DOCS / "learn" / "algorithm.md").read_text()
+    quoted = re.findall(r"^```py\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    for code in quoted:
+        assert any(code in text for text in SOURCE.values()), f"copi_ref has no such lines:\n{code}"
+    printed = {int(number) for number in re.findall(r"^> (\d+): ", page, re.MULTILINE)}
+    marked = set()
+    for first, last in re.findall(r"# lines? (\d+)(?: to (\d+))?", "".join(quoted)):
+        marked |= set(range(int(first), int(last or first) + 1))
+    ends = {8, 12, 16}  # `end for`
+    assert printed | ends == set(range(1, 17))
+    assert marked >= set(range(4, 17))
+
+
+def test_algorithm_1_s_updates_are_on_its_page():
+    """What lines 14 and 15 add is shown, and not only that something is added."""
+    page = (DOCS / "learn" / "algorithm.md").read_text()
+    for function in (copi.copi_update, LATERAL_RULES["right"], LATERAL_RULES["symmetric"]):
+        assert inspect.getsource(function).rstrip().splitlines()[-1] in page, function.__name__
 
 
 def test_links_of_the_readme_lead_somewhere():
