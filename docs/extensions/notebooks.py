@@ -1,5 +1,7 @@
 """Lessons as notebooks: of each page of the course a Jupyter notebook is made, and the page links to it at its top."""
 
+import base64
+import re
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,18 @@ def add_link(app: Sphinx, tree: nodes.document, name: str) -> None:
     title.parent.insert(title.parent.index(title) + 1, link)
 
 
+def embed_pictures(cell: Any, folder: Path) -> None:
+    """Put the pictures that a text names into its cell: the notebook is a file by itself."""
+    if cell.cell_type != "markdown":
+        return
+    for name in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", cell.source):
+        picture = folder / name
+        kind = {".svg": "image/svg+xml", ".png": "image/png"}[picture.suffix]
+        encoded = base64.b64encode(picture.read_bytes()).decode("ascii")
+        cell.setdefault("attachments", {})[picture.name] = {kind: encoded}
+        cell.source = cell.source.replace(f"({name})", f"(attachment:{picture.name})")
+
+
 def write(app: Sphinx, failed: Exception | None) -> None:
     """Write the notebooks beside the built pages."""
     if failed or app.builder.format != "html":
@@ -40,6 +54,8 @@ def write(app: Sphinx, failed: Exception | None) -> None:
         if is_lesson(app, name):
             notebook = jupytext.read(Path(app.srcdir) / f"{name}.md")
             notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+            for cell in notebook.cells:
+                embed_pictures(cell, Path(app.srcdir) / FOLDER)
             jupytext.write(notebook, folder / f"{Path(name).name}.ipynb")
 
 
