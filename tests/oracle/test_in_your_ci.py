@@ -1,4 +1,4 @@
-"""The workflow and the settings of pytest that docs/check/index.md has to copy, run on the adapter that stands there."""
+"""The workflow and the settings of pytest that docs/check/index.md has to copy, run on the adapter there."""
 
 import os
 import re

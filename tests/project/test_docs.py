@@ -39,7 +39,7 @@ def test_code_runs(example, tmp_path, monkeypatch, capsys):
         pytest.importorskip("sklearn")
     monkeypatch.setenv("COPI_REF_BACKEND", "numpy")
     monkeypatch.chdir(tmp_path)
-    example.parsed = "\n" * example.line + example.parsed  # a line's number is the page's, for whoever looks it up there
+    example.parsed = "\n" * example.line + example.parsed  # lines are numbered as on the page
     example.evaluate()
     shown = re.match(r"```\n\n```text\n(.*?)```", example.document.text[example.region.end - 3 :], re.DOTALL)
     if shown is None:
