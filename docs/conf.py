@@ -26,6 +26,7 @@ extensions = [
     "unicode_mathematics",
     "notebooks",
     "filtered_tables",
+    "sources",
 ]
 exclude_patterns = ["_build"]
 
@@ -48,6 +49,7 @@ html_static_path = ["_static"]
 html_css_files = ["copi.css"]
 html_show_sourcelink = False
 html_sidebars = {"index": []}
+html_context = {"default_mode": "auto"}  # the theme's own default, without its message in the console
 html_theme_options = {
     "header_links_before_dropdown": 5,
     "navbar_align": "left",
