@@ -25,6 +25,7 @@ extensions = [
     "names_in_code",
     "unicode_mathematics",
     "notebooks",
+    "anchors",
     "filtered_tables",
     "sources",
 ]

@@ -14,14 +14,13 @@ from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 
 VERDICT = re.compile(r"(?P<on>.*: )?(?P<verdict>holds|holds if|false|measured|borne out|not borne out|undecided|none)")
-ANCHOR = re.compile(r'<a id="([\w-]+)">')
 LIBRARY = "datatables.js"
 
 
 class Verdicts(SphinxTransform):
-    """Mark verdicts, and give each row the address that its anchor says, with a link to copy."""
+    """Mark verdicts, and put a link to copy beside the anchor of each statement."""
 
-    default_priority = 400  # before links to addresses are looked up
+    default_priority = 400  # after anchors
 
     def apply(self, **_: Any) -> None:
         """Look at all tables."""
@@ -35,8 +34,12 @@ class Verdicts(SphinxTransform):
                         self.make_badge(text)
             if head[1].astext() == "statement":
                 table["classes"].append("filtered")
-                for raw in list(table.findall(nodes.raw)):
-                    self.make_target(raw)
+                for anchor in list(table.findall(nodes.target)):
+                    (name,) = anchor["ids"]
+                    link = nodes.reference(
+                        "", "#", refid=name, classes=["headerlink"], reftitle="Link to this statement"
+                    )
+                    anchor.parent.insert(anchor.parent.index(anchor) + 1, link)
 
     def make_badge(self, text: nodes.Text) -> None:
         """Wrap a verdict, which may stand behind what it was measured on."""
@@ -46,16 +49,6 @@ class Verdicts(SphinxTransform):
         name = found["verdict"].replace(" ", "-")
         badge = nodes.inline("", found["verdict"], classes=["verdict", f"verdict-{name}"])
         text.parent.replace(text, [nodes.Text(found["on"] or ""), badge])
-
-    def make_target(self, raw: nodes.raw) -> None:
-        """Make a target that links can find of an HTML anchor."""
-        found = ANCHOR.fullmatch(raw.astext())
-        if found:
-            name = found[1]
-            target = nodes.target("", "", ids=[name], names=[name])
-            self.document.note_explicit_target(target)
-            link = nodes.reference("", "#", refid=name, classes=["headerlink"], reftitle="Link to this statement")
-            raw.parent.replace(raw, [target, link])
 
 
 def add_scripts(app: Sphinx, name: str, template: str, context: dict[str, Any], tree: nodes.document | None) -> None:

@@ -19,7 +19,7 @@ verdict, and fails where it is turned round.
 | verdict | it is said of statements that are |
 |---|---|
 | holds | true in every case that was shown |
-| holds if | true in all cases that meet a condition that suffices, and false in one that doesn't |
+| holds if | true in all cases that meet a condition (sufficient, not always necessary), false in one that doesn't |
 | false | false as the words stand |
 | measured | borne out, not borne out or undecided on a data set, with its seeds: {support} |
 

@@ -53,7 +53,7 @@ def test_text_decorrelation_reduces_activity(seen):
     x = exact([[1, 1], [1, 1], [1, 1], [1, -1]])
     y = x @ (identity(2) + 10 * copi.decorrelation_update(x, identity(2), "left")).T
     seen.case(np.trace(moment(y)) < np.trace(moment(x)), condition=False)
-    (x,), R = drawn(0, (5, 2)), exact([[1, -1], [2, -2]])  # where line 15 grows, whatever the rate: docs/results/proofs.md
+    (x,), R = drawn(0, (5, 2)), exact([[1, -1], [2, -2]])  # line 15 grows, whatever the rate: docs/results/proofs.md
     for eta in (ONE, ONE / 10**6):
         after = R + eta * copi.decorrelation_update(x @ R.T, R, "right")
         seen.case(np.trace(moment(x @ after.T)) < np.trace(moment(x @ R.T)), condition=False)
