@@ -12,11 +12,9 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 
-FOLDER = "sources"
-
 
 def linked_file(app: Sphinx, page: str, link: nodes.Element) -> Path | None:
-    """Return the Python file that a link in Markdown names, or None: those of the gallery are downloads."""
+    """Return the Python file that a link in Markdown names, or None: links of the gallery stay downloads."""
     if link.get("reftype") != "myst":
         return None
     path = (Path(app.srcdir) / page).parent.joinpath(link["reftarget"]).resolve()
@@ -30,7 +28,7 @@ def lead_to_pages(app: Sphinx, tree: nodes.document, page: str) -> None:
     for link in list(tree.findall(addnodes.download_reference)):
         path = linked_file(app, page, link)
         if path is not None:
-            address = f"{app.builder.get_relative_uri(page, name_of(path))}#line-{line_of(link.astext(), path)}"
+            address = f"{app.builder.get_relative_uri(page, name_of(app, path))}#line-{line_of(link.astext(), path)}"
             link.replace_self(nodes.reference("", "", *link.children, refuri=address, internal=True))
 
 
@@ -42,9 +40,9 @@ def line_of(name: str, path: Path) -> int:
     return 1
 
 
-def name_of(path: Path) -> str:
-    """Return the name of the page that shows a file."""
-    return f"{FOLDER}/{path.stem}"
+def name_of(app: Sphinx, path: Path) -> str:
+    """Return the name of the page that shows a file: its path in the repository."""
+    return f"sources/{path.relative_to(Path(app.srcdir).resolve().parent).with_suffix('').as_posix()}"
 
 
 def pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
@@ -59,7 +57,7 @@ def pages(app: Sphinx) -> Iterator[tuple[str, dict[str, Any], str]]:
         code = app.builder.highlighter.highlight_block(
             path.read_text(encoding="utf-8"), "python", linenos="inline", lineanchors="line"
         )
-        yield name_of(path), {"title": path.name, "body": f"<h1>{path.name}</h1>\n{code}"}, "page.html"
+        yield name_of(app, path), {"title": path.name, "body": f"<h1>{path.name}</h1>\n{code}"}, "page.html"
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
