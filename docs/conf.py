@@ -25,7 +25,9 @@ extensions = [
     "names_in_code",
     "unicode_mathematics",
     "notebooks",
+    "anchors",
     "filtered_tables",
+    "sources",
 ]
 exclude_patterns = ["_build"]
 
@@ -48,10 +50,10 @@ html_theme = "pydata_sphinx_theme"
 html_title = "copi_ref"
 html_static_path = ["_static"]
 html_favicon = "_static/favicon.svg"
-html_context = {"default_mode": "auto"}
 html_css_files = ["copi.css"]
 html_show_sourcelink = False
 html_sidebars = {"index": []}
+html_context = {"default_mode": "auto"}  # the theme's own default, without its message in the console
 html_theme_options = {
     "header_links_before_dropdown": 5,
     "navbar_align": "left",

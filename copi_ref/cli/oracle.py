@@ -78,7 +78,7 @@ def _add_conventions(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         "conventions",
         "what the implementation chose; by default Algorithm 1 as printed, or Inference Learning as copi_ref has it. "
-        "What the values are: docs/check/oracle.md, docs/check/inference_learning.md",
+        "What the values are: docs/check/conventions.md, docs/check/inference_learning.md",
     )
     group.add_argument("--inference", action="store_true", help="of Inference Learning (predictive coding)")
     for name in _NAMES:

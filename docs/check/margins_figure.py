@@ -1,4 +1,4 @@
-"""Draw docs/check/margins.png: how far correct code stays below what the oracle allows, and how far above it mistakes are.
+"""Draw docs/check/margins.png: how far correct code stays below what is allowed, and how far above it mistakes are.
 
 A function's error is the largest of any element on any case, in units of its allowance. Of the correct implementations
 the largest over all seeds is shown, of each catalogued mistake the smallest, in the function that it is a mistake of.

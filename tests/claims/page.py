@@ -1,6 +1,7 @@
 """The ledger as a page; `python tests/claims/write.py` writes it."""
 
 import importlib
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -9,22 +10,48 @@ from ledger import LEDGER, SUPPORT, VERDICTS
 HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "docs" / "results" / "claims.md"
 
-HEAD = """# Claims
+HEAD = """# Claims: what the papers state, and whether it holds
+<!-- Written by `python tests/claims/write.py`, from tests/claims/test_claims_*.py: edit those. -->
 
-What the papers state, in their own words, and what a test observed. Written by `python tests/claims/write.py`; do not
-edit.
+Of {count} statements of the papers, each in the paper's own words, {verdicts}. A test observes each
+verdict, and fails where it is turned round.
 
-**Which text.** COPI is an early version of arXiv 2203.13203 (2022), whose abstract begins "Learning in biological and
+| verdict | it is said of statements that are |
+|---|---|
+| holds | true in every case that was shown |
+| holds if | true in all cases that meet a condition (sufficient, not always necessary), false in one that doesn't |
+| false | false as the words stand |
+| measured | borne out, not borne out or undecided on a data set, with its seeds: {support} |
+
+How a sentence without a number is read ("on par", "closely") is our choice, and stands in the row.
+"""
+
+FOOT = """## Which text was read
+
+COPI is an early version of arXiv 2203.13203 (2022), whose abstract begins "Learning in biological and
 artificial neural networks is often framed". The version that was printed in TMLR (v5, January 2023) has another
 abstract and other experiments. Of it only the abstract was read, and one row is about it; a word or a misprint that a
 row names may have been mended there. IL is the abstract of arXiv 2206.00164; the one printed at NeurIPS 2022 has
 "mini-batch size one" and "performing competitively" where rows here quote "small mini-batches" and "matching".
-
-**What a verdict means.** *holds*: true in every case that was shown. *holds if*: true in all that meet a condition, and
-false in one that doesn't; the condition is sufficient, and not always necessary. *false*: of the words as they stand.
-*measured*: borne out, not borne out or undecided on a data set, with its seeds. How a sentence without a number is read
-("on par", "closely") is our choice, and stands in the row.
 """
+
+SECTIONS = {
+    "Abstract": "Abstract",
+    "§1": "§1 Introduction",
+    "§2.2": "§2.2 Constrained parameter inference in feedforward systems",
+    "§2.3": "§2.3 Learning the forward weights",
+    "§2.4": "§2.4 Input decorrelation",
+    "§2.5": "§2.5 Error signals",
+    "§2.6": "§2.6 Stochastic COPI",
+    "§2.7": "§2.7 Correspondence to stochastic gradient descent",
+    "§3.1": "§3.1 COPI performance on standard benchmarks",
+    "§3.2": "§3.2 Decorrelation for feature analysis and network compression",
+    "§4": "§4 Discussion",
+    "App. A": "App. A COPI pseudocode",
+    "App. B": "App. B Compressing COPI networks",
+    "App. C": "App. C Single-weight updates",
+}
+"""The paper's sections that something is claimed in, with their headings."""
 
 UNJUDGED = (
     ("Abstract", "not only more biologically plausible", "no test of this library can say so"),
@@ -58,43 +85,77 @@ def all_claims():
     return [claim for module in modules for claim in LEDGER.values() if claim.file == module]
 
 
-def cell(text):
-    return text.replace("|", "\\|").replace("\n", " ")
+def section(claim):
+    """Return the section of the paper that a claim of COPI's names first."""
+    return re.match(r"Abstract|§[\d.]+|App\. [A-Z]", claim.place)[0]
 
 
-def counted(claims):
-    """Return how many claims have each verdict, as text; of measurements how many say what."""
-    verdicts = Counter(claim.verdict for claim in claims)
-    shown = [f"{verdicts[verdict]} {verdict}" for verdict in VERDICTS if verdicts[verdict]]
-    support = Counter(found for claim in claims for found in (claim.supported or {}).values())
-    if support:
-        shown[-1] += f" ({', '.join(f'{support[found]} {found}' for found in SUPPORT if support[found])}, by data set)"
-    return f"{len(claims)}: {', '.join(shown)}"
+def anchor(claim):
+    """Return the claim's address on the page, which is its test's name."""
+    return "claim-" + re.sub("^test_(text_)?", "", claim.name).lower().replace("_", "-")
 
 
 def page(claims):
     """Return the page's text."""
     of_papers = [claim for claim in claims if claim.paper != "ours"]
-    ours = [claim for claim in claims if claim.paper == "ours"]
-    lines = [HEAD, f"Statements of the papers, {counted(of_papers)}.", ""]
-    lines += ["| no. | place | the paper's words | what is judged | verdict | why | test |", "|---|" + "---|" * 6]
-    for number, claim in enumerate(of_papers, start=1):
-        cells = (f"{claim.paper}, {claim.place}", f"“{claim.quote}”", claim.says, verdict_of(claim), claim.why)
-        lines.append(f"| {number} | " + " | ".join(map(cell, cells)) + f" | {test_of(claim)} |")
-    lines += ["", "## Of this library's own", "", f"Theorems and findings that no paper states, {counted(ours)}.", ""]
-    lines += ["| no. | place | statement | verdict | why | test |", "|---|---|---|---|---|---|"]
-    for number, claim in enumerate(ours, start=len(of_papers) + 1):
-        cells = (claim.place, claim.says, verdict_of(claim), claim.why)
-        lines.append(f"| {number} | " + " | ".join(map(cell, cells)) + f" | {test_of(claim)} |")
-    lines += ["", "## Without a verdict", "", "| place | the paper's words | why |", "|---|---|---|"]
-    lines += [f"| COPI, {place} | “{quote}” | {why} |" for place, quote, why in UNJUDGED]
-    return "\n".join(lines) + "\n"
+    lines = [introduction(of_papers)]
+    for name, heading in SECTIONS.items():
+        lines += [
+            f"## {heading}\n",
+            *table(claim for claim in of_papers if claim.paper == "COPI" and section(claim) == name),
+        ]
+    lines += ["## Inference Learning, abstract\n", *table(claim for claim in of_papers if claim.paper == "IL")]
+    lines += ["## Of this library's own\n", "Theorems and findings that no paper states.\n"]
+    lines += table(claim for claim in claims if claim.paper == "ours")
+    lines += ["## Without a verdict\n", *TABLE]
+    lines += [row("none", f"“{quote}” ({place})", linked(why)) for place, quote, why in UNJUDGED]
+    return "\n".join([*lines, "", FOOT])
+
+
+def introduction(of_papers):
+    verdicts = Counter(claim.verdict for claim in of_papers)
+    support = Counter(found for claim in of_papers for found in (claim.supported or {}).values())
+    says = {"holds": "hold", "holds if": "hold under a condition", "false": "are false", "measured": "were measured"}
+    return HEAD.format(
+        count=len(of_papers),
+        verdicts=" and ".join(", ".join(f"{verdicts[name]} {says[name]}" for name in VERDICTS).rsplit(", ", 1)),
+        support=", ".join(f"{support[found]} {found}" for found in SUPPORT),
+    )
+
+
+TABLE = ("| verdict | statement | why |", "|---|---|---|")
+
+
+def table(claims):
+    """Return a table's lines, a claim a row, and an empty one."""
+    return [*TABLE, *(row(verdict_of(claim), statement_of(claim), reason_of(claim)) for claim in claims), ""]
+
+
+def row(*cells):
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
 
 
 def verdict_of(claim):
-    return "; ".join([claim.verdict, *(f"{on}: {found}" for on, found in (claim.supported or {}).items())])
+    return "<br>".join([claim.verdict, *(f"{on}: {found}" for on, found in (claim.supported or {}).items())])
 
 
-def test_of(claim):
-    proof = f"; [proof](proofs.md#{claim.proof})" if claim.proof else ""
-    return f"`{claim.file}.py::{claim.name}`{proof}"
+def statement_of(claim):
+    source = f"“{claim.quote}” ({claim.place})" if claim.quote else linked(claim.place)
+    says = claim.says.replace("*", "\\*")
+    return f'<a id="{anchor(claim)}"></a>**{says}**<br>{source}'
+
+
+def reason_of(claim):
+    proof = f", [proof](proofs.md#{claim.proof})" if claim.proof else ""
+    return f"{linked(claim.why)}<br>[`{claim.name}`](../../tests/claims/{claim.file}.py){proof}"
+
+
+def linked(text):
+    """Make links of the pages that a text names by their paths."""
+    return re.sub(
+        r"docs/(\w+)/(\w+)\.md", lambda found: f"[{found[2].replace('_', ' ')}]({relative(*found.groups())})", text
+    )
+
+
+def relative(folder, name):
+    return f"{name}.md" if folder == PAGE.parent.name else f"../{folder}/{name}.md"

@@ -1,4 +1,4 @@
-"""What docs/results/experiments.md has on record: measurements on MNIST and CIFAR-10, which take hours, and are not repeated."""
+"""What docs/results/experiments.md has on record: measurements on MNIST and CIFAR-10, which take hours."""
 
 import re
 from pathlib import Path

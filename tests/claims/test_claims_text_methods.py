@@ -516,8 +516,8 @@ def test_text_feedback_alignment_uses_no_gradients(seen):
        says="Every layer has an inverse model, f(B y_{l+1}) = y_l.",
        why="Holds for a linear f and a regular W, and not for fewer units than the states below them span: two y_l "
            "may then give the same y_{l+1}, as from 10 outputs to 500 units. Leaky ReLU has none even for one unit: "
-           "y = 1 needs B = 1, and y = −1 B = 100. (It is supposed, and \"approximate\"; docs/results/credit.md has what it "
-           "costs.)")
+           "y = 1 needs B = 1, and y = −1 B = 100. (It is supposed, and \"approximate\"; docs/results/credit.md has "
+           "what it costs.)")
 def test_text_every_layer_has_an_inverse(seen):
     for seed in SEEDS:
         (y,) = drawn(seed, (4, 2))

@@ -53,7 +53,7 @@ def test_text_decorrelation_reduces_activity(seen):
     x = exact([[1, 1], [1, 1], [1, 1], [1, -1]])
     y = x @ (identity(2) + 10 * copi.decorrelation_update(x, identity(2), "left")).T
     seen.case(np.trace(moment(y)) < np.trace(moment(x)), condition=False)
-    (x,), R = drawn(0, (5, 2)), exact([[1, -1], [2, -2]])  # at which line 15 grows, whatever the rate (docs/results/proofs.md)
+    (x,), R = drawn(0, (5, 2)), exact([[1, -1], [2, -2]])  # line 15 grows, whatever the rate: docs/results/proofs.md
     for eta in (ONE, ONE / 10**6):
         after = R + eta * copi.decorrelation_update(x @ R.T, R, "right")
         seen.case(np.trace(moment(x @ after.T)) < np.trace(moment(x @ R.T)), condition=False)
@@ -107,8 +107,8 @@ def test_text_letting_decorrelation_set_in_helps(seen):
        says="While training, COPI's train accuracy is above that of BP with decorrelation, at equal rates.",
        why="Digits, demo recipe, seeds 0 to 9: mean train accuracy over the 27 epochs in which W learns, difference "
            "+.0002 [.0001, .0003]: for certain, and tiny. MNIST, the paper's network and rates with the first line "
-           "of Eq. 4, mean over ten epochs, 3 seeds (docs/results/experiments.md): +.049 [.041, .057]. With `tmlr`'s rates it is "
-           "gone by the last epoch.")
+           "of Eq. 4, mean over ten epochs, 3 seeds (docs/results/experiments.md): +.049 [.041, .057]. With `tmlr`'s "
+           "rates it is gone by the last epoch.")
 def test_text_copi_beats_bp_while_training(seen):
     copi_bp, bp = (column(trained(method)[1], "train_accuracy")[3:].mean(axis=0)
                    for method in ("copi-bp", "bp-decorrelated"))
@@ -121,9 +121,9 @@ def test_text_copi_beats_bp_while_training(seen):
        quote="after an initial epoch of training which stabilised the decorrelation",
        says="After the first epoch decorrelation has come to its end, or nearly: ‖C_off‖/‖diag C‖ falls by less than "
             "half after it.",
-       why="MNIST, preset `paper`, COPI-BP, seed 0 (docs/results/experiments.md): from about 8 to .6, .8, 1.1 and 1.5 in layers "
-           "1 to 4 in the first epoch, which is most of the way, and to .24 or less in ten more. With `tmlr` the "
-           "second layer's takes a hundred epochs to .09.")
+       why="MNIST, preset `paper`, COPI-BP, seed 0 (docs/results/experiments.md): from about 8 to .6, .8, 1.1 and "
+           "1.5 in layers 1 to 4 in the first epoch, which is most of the way, and to .24 or less in ten more. With "
+           "`tmlr` the second layer's takes a hundred epochs to .09.")
 def test_text_one_epoch_stabilises_decorrelation(seen):
     for row in table(PAPER, 2).values():
         ratios = {epochs: numbers(row[f"‖C_off‖/‖diag C‖ after {epochs}"])[0] for epochs in (0, 1, 10)}
@@ -135,8 +135,8 @@ def test_text_one_epoch_stabilises_decorrelation(seen):
        quote="test performance of COPI is on par with BP",
        says="COPI makes at most a quarter more test errors than BP with decorrelation.",
        why="Digits, demo recipe, seeds 0 to 9, last epoch: difference of the accuracies +.0006 [−.0027, +.0038], a "
-           "quarter of the errors is .004. MNIST (docs/results/experiments.md, `tmlr`, 10 epochs, 3 seeds): COPI's accuracy is "
-           "higher, by .0029 [.0011, .0047]; CIFAR-10, one seed: by .0043.")
+           "quarter of the errors is .004. MNIST (docs/results/experiments.md, `tmlr`, 10 epochs, 3 seeds): COPI's "
+           "accuracy is higher, by .0029 [.0011, .0047]; CIFAR-10, one seed: by .0043.")
 def test_text_copi_is_on_par_with_decorrelated_bp(seen):
     seen.measurement("digits", on_par(last("copi-bp"), last("bp-decorrelated")))
     _, low, high = numbers(table(TMLR, 1)["bp-decorrelated"]["test accuracy, last epoch"])
@@ -148,8 +148,8 @@ def test_text_copi_is_on_par_with_decorrelated_bp(seen):
        quote="test performance of COPI is on par with BP",
        says="COPI makes at most a quarter more test errors than BP with Adam.",
        why="Digits, demo recipe, seeds 0 to 9, last epoch: difference of the accuracies +.0025 [−.0002, +.0052], a "
-           "quarter of the errors is .004. MNIST (docs/results/experiments.md): +.0024 [.0011, .0036]. Each at its preset's "
-           "rates.")
+           "quarter of the errors is .004. MNIST (docs/results/experiments.md): +.0024 [.0011, .0036]. Each at its "
+           "preset's rates.")
 def test_text_copi_is_on_par_with_adam(seen):
     seen.measurement("digits", on_par(last("copi-bp"), last("bp-adam")))
     _, low, high = numbers(table(TMLR, 1)["bp-adam"]["test accuracy, last epoch"])
@@ -196,8 +196,8 @@ def test_text_decorrelation_allows_high_rates(seen):
        supported={"digits": "borne out", "MNIST": "borne out"},
        says="There are rates at which BP with decorrelation learns and COPI diverges.",
        why="Digits, seeds 0 to 9: at a rate of 2 COPI diverges for every seed, where BP with decorrelation ends at "
-           ".989; MNIST, `tmlr`, likewise at 3, two seeds (docs/results/experiments.md). W C_off feeds W back on itself: "
-           "\"plug-in replacement\" is not for every rate.")
+           ".989; MNIST, `tmlr`, likewise at 3, two seeds (docs/results/experiments.md). W C_off feeds W back on "
+           "itself: \"plug-in replacement\" is not for every rate.")
 def test_text_copi_diverges_where_bp_learns(seen):
     assert (last("bp-decorrelated", eta_w=0.1) > 0.95).all()
     seen.measurement("digits", len(trained("copi-bp", eta_w=0.1)[1].stopped) == 10)
@@ -211,8 +211,8 @@ def test_text_copi_diverges_where_bp_learns(seen):
        quote="Not only in terms of accuracy, but also in terms of speed, COPI shows rapidly convergence",
        says="COPI reaches 99 % of its peak train accuracy sooner than BP with Adam.",
        why="Digits, demo recipe, seeds 0 to 9: 6 (the epoch, from 0; in 3 of them W does not learn) against 11; "
-           "difference −5.1 [−5.8, −4.4]. MNIST: 2 against 4 (docs/results/experiments.md). The rates of both are the presets', "
-           "not tuned against each other; BP with decorrelation is as fast (epoch 6).")
+           "difference −5.1 [−5.8, −4.4]. MNIST: 2 against 4 (docs/results/experiments.md). The rates of both are "
+           "the presets', not tuned against each other; BP with decorrelation is as fast (epoch 6).")
 def test_text_copi_is_faster_than_adam(seen):
     seen.measurement("digits", interval(epochs_of_99_percent("copi-bp"), epochs_of_99_percent("bp-adam"))[1] < 0)
     low = numbers(table(TMLR, 1)["bp-adam"]["epoch, from 0, of 99 % of peak train accuracy"])[1]
@@ -230,7 +230,8 @@ def test_text_momentum_is_faster(seen):
     seen.measurement("digits", interval(with_momentum, epochs_of_99_percent("bp-plain", seeds=5))[1] < 0)
 
 
-@claim(paper="ours", place="docs/learn/derivation.md, W C_off", verdict="measured", supported={"digits": "borne out"},
+@claim(paper="ours", place="docs/learn/derivation.md, W C_off", verdict="measured",
+       supported={"digits": "borne out"},
        says="With momentum on W COPI diverges where BP with the same decorrelation learns.",
        why="Digits, demo recipe, seeds 0 to 9, momentum 0.9 at the same rates: COPI diverges for every seed, BP for "
            "none. §3.1 has \"a stable approach for this is unclear in the face of decorrelation\": it is not "
@@ -245,8 +246,8 @@ def test_text_momentum_is_unstable_for_copi(seen):
        says="The test loss of two or more methods rises again before training ends.",
        why="Digits, demo recipe, seeds 0 to 9, 30 epochs: in the last ten the mean test loss of COPI, COPI-FA, BP "
            "with decorrelation and Adam falls. MNIST, the paper's network and rates, 30 of its 100 epochs, one seed "
-           "(docs/results/experiments.md): no method's has risen by 2 % yet. (Under line 15 COPI's does from epoch 11 on; twelve "
-           "epochs later it has left the numbers.)")
+           "(docs/results/experiments.md): no method's has risen by 2 % yet. (Under line 15 COPI's does from epoch "
+           "11 on; twelve epochs later it has left the numbers.)")
 def test_text_methods_overfit(seen):
     rising = 0
     for method in ("copi-bp", "copi-fa", "bp-decorrelated", "bp-adam"):
@@ -409,8 +410,8 @@ def accuracy_without_a_layer(method, formula):
        quote="the network performance stays relatively high despite the approximation and removal of layers",
        says="Hidden layers can be replaced by a linear map at a loss of less than .05 test accuracy.",
        why="Digits, demo recipe, seeds 0 to 9, one of two hidden layers, the diagonal formula: .985 comes down by "
-           ".025, by .042 at most. MNIST, three seeds, one to five of six (docs/results/experiments.md): .028 at most after 100 "
-           "epochs; after ten, when R has not yet decorrelated, four take .058, five .053.")
+           ".025, by .042 at most. MNIST, three seeds, one to five of six (docs/results/experiments.md): .028 at "
+           "most after 100 epochs; after ten, when R has not yet decorrelated, four take .058, five .053.")
 def test_text_layers_can_be_removed_without_retraining(seen):
     _, high = interval(last("copi-bp"), accuracy_without_a_layer("copi-bp", "diagonal"))
     seen.measurement("digits", high < 0.05)

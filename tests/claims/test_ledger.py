@@ -1,10 +1,12 @@
 """The ledger itself: the page is fresh, anchors exist, a claim needs cases."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 from ledger import Claim, Seen, claim
-from page import PAGE, all_claims, page
+from page import PAGE, SECTIONS, all_claims, anchor, page, section
 from recorded import numbers, table
 
 CLAIMS = all_claims()
@@ -12,6 +14,74 @@ CLAIMS = all_claims()
 
 def test_the_page_is_fresh():
     assert PAGE.read_text(encoding="utf-8") == page(CLAIMS), "stale: run `python tests/claims/write.py`"
+
+
+def test_the_command_that_the_page_names_finds_all_claims():
+    """As one types it, without what pytest adds to the path."""
+    program = "import write; print(len(write.all_claims()))"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=PAGE.parents[2] / "tests" / "claims",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(done.stdout) == len(CLAIMS)
+
+
+def parts():
+    """Return the page's parts by heading: the text below each."""
+    _, *found = re.split(r"^## (.*)\n", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return dict(zip(found[::2], found[1::2], strict=True))
+
+
+def test_each_claim_is_in_the_section_that_it_names_first():
+    found = parts()
+    for one in CLAIMS:
+        (heading,) = (name for name, text in found.items() if f'"{anchor(one)}"' in text)
+        if one.paper == "COPI":
+            assert heading == SECTIONS[section(one)]
+            assert heading.startswith(one.place[: len(section(one))])
+        else:
+            assert heading == {"IL": "Inference Learning, abstract", "ours": "Of this library's own"}[one.paper]
+
+
+def test_sections_are_in_the_papers_order():
+    headings = [*parts()]
+    assert headings[: len(SECTIONS)] == [*SECTIONS.values()]
+    assert headings[len(SECTIONS) :] == [
+        "Inference Learning, abstract",
+        "Of this library's own",
+        "Without a verdict",
+        "Which text was read",
+    ]
+    numbered, appendices = (sorted(name for name in SECTIONS if name[0] == sign) for sign in "§A")
+    assert [*SECTIONS] == ["Abstract", *numbered, *(name for name in appendices if name != "Abstract")]
+
+
+def test_a_claim_is_linked_by_the_name_of_its_test():
+    """The address says what is claimed, and outlives another order."""
+    names = [anchor(one) for one in CLAIMS]
+    assert len({*names}) == len(names)
+    assert "claim-the-printed-rule-decorrelates" in names
+    for name in names:
+        assert re.fullmatch(r"claim-[a-z0-9-]+", name)
+
+
+def test_links_of_the_page_lead_somewhere():
+    text = PAGE.read_text(encoding="utf-8")
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", text)
+    assert len(links) >= len(CLAIMS)
+    for link in links:
+        assert (PAGE.parent / link).exists(), link
+    for name, file in re.findall(r"\[`(test_\w+)`\]\(([^)]+)\)", text):
+        assert f"\ndef {name}(" in (PAGE.parent / file).read_text(encoding="utf-8")
+
+
+def test_what_only_maintainers_need_is_not_shown():
+    shown = re.sub(r"<!--.*?-->", "", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
+    assert "write.py" not in shown
+    assert not re.search(r"\bedit\b", shown)
 
 
 def test_there_are_at_least_forty_claims():
@@ -31,7 +101,7 @@ def test_every_line_of_algorithm_1_has_a_claim(line):
 def test_every_proof_is_on_the_page():
     proofs = PAGE.with_name("proofs.md").read_text(encoding="utf-8")
     for one in CLAIMS:
-        assert one.proof is None or f"({one.proof})=" in proofs, one.name
+        assert one.proof is None or f'<a id="{one.proof}"></a>' in proofs, one.name
 
 
 def one_claim(show, verdict, supported=None):

@@ -237,9 +237,9 @@ def test_shapes_come_back_with_more_and_fewer_samples_in_between(function):
     assert any(np.diff(of).max() > 0 > np.diff(of).min() for of in widths.values() if len(of) > 2)
 
 
-# --- the table in docs/check/oracle.md --------------------------------------------------------------------------------------
+# --- the table in docs/check/coverage.md ----------------------------------------------------------------------------
 
-PAGE = Path(__file__).parents[2] / "docs" / "check" / "oracle.md"
+PAGE = Path(__file__).parents[2] / "docs" / "check" / "coverage.md"
 HEAD = "| function | calls | samples | layers | units in a layer | largest inputs | smallest inputs |"
 
 
