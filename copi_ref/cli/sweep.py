@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from copi_ref.arrays.backend import backend_name, load_backend
-from copi_ref.cli.train import add_checkpoint_seconds, count
+from copi_ref.cli.options import count
+from copi_ref.cli.train import add_checkpoint_seconds
 from copi_ref.data import load_named
 from copi_ref.data.named import DATA_VARIABLE
 from copi_ref.experiments.sweep import Job, Outcome, cores, jobs_of, loaded, read_sweep, run_jobs, run_jobs_on_cluster

@@ -72,6 +72,7 @@ def test_demo_writes_table_metrics_and_figure(tmp_path, capsys):
     assert all(method in printed for method in PAPER_METHODS)
     assert {path.name for path in out.iterdir() if path.is_dir()} == set(PAPER_METHODS)
     assert {path.name for path in (out / "copi-fa").iterdir()} == {"seed-0", "seed-1"}
+    assert f"Written: {out}/summary.csv {out}/figure.png\n" in printed
     assert (out / "figure.png").read_bytes().startswith(b"\x89PNG")
     for method in PAPER_METHODS:
         for seed in (0, 1):
@@ -109,7 +110,9 @@ def test_train_on_ones_own_npz(own_npz, tmp_path, capsys):
     assert (out / "copi-fa" / "seed-0" / "metrics.csv").is_file()
     assert config_of(out)["hidden"] == [8, 7]
     assert config_of(out)["preset"] == "demo"
-    assert "±" not in capsys.readouterr().out.splitlines()[5], "one seed has no deviation"
+    printed = capsys.readouterr().out
+    assert "±" not in printed, "one seed has no deviation"
+    assert "seed(s)" not in printed
 
 
 def test_demo_measures_every_layer_if_asked(tmp_path):
@@ -302,10 +305,10 @@ def test_an_interrupted_demo_says_what_a_demo_can(tmp_path, monkeypatch, capsys)
     [
         (
             ["--method", "il-proximal-plain", "--eta-w", "0"],
-            "eta_w, here α of proximal IL, is 0: needs a number above 0",
+            "--eta-w, here α of proximal IL, is 0: needs a number above 0",
         ),
-        (["--method", "bp-adam", "il", "--eta-r", "1"], "eta_r is given, but there is no R in bp-adam, il"),
-        (["--method", "bp-adam", "--lateral", "left"], "lateral_rule is given, but there is no R in bp-adam"),
+        (["--method", "bp-adam", "il", "--eta-r", "1"], "--eta-r is given, but there is no R in bp-adam, il"),
+        (["--method", "bp-adam", "--lateral", "left"], "--lateral is given, but there is no R in bp-adam"),
     ],
 )
 def test_settings_that_can_not_be_are_an_error_message(arguments, message, own_npz, tmp_path, capsys):
@@ -405,6 +408,8 @@ def test_data_that_are_not_there(arguments, message, tmp_path, monkeypatch, caps
         ["train", "digits", "--preset", "papre"],
         ["train", "digits", "--method", "copi-pb"],
         ["train", "digits", "--hidden", "5,x"],
+        ["train", "digits", "--eta-r", "automatic"],
+        ["train", "digits", "--eta-w", "auto"],
         ["train", "digits", "--eta-w", "-1"],
         ["train", "digits", "--eta-w", "nan"],
         ["train", "digits", "--eta-r", "inf"],
@@ -422,6 +427,12 @@ def test_wrong_usage_exits_with_2(arguments, capsys):
     printed = capsys.readouterr().err
     assert "copi-ref" in printed
     assert " _" not in printed, "a name of the implementation in a message for users"
+
+
+def test_hidden_layers_in_another_form_are_told_the_right_one(capsys):
+    with pytest.raises(SystemExit):
+        run("train", "digits", "--hidden", "200x200")
+    assert "'200x200': needs whole numbers with commas between them, as 200,200" in capsys.readouterr().err
 
 
 def test_a_missing_extra_says_how_to_install_it(tmp_path, monkeypatch, capsys):

@@ -1,0 +1,123 @@
+"""What `copi-ref train` says of data and settings before it starts, and of the scale of the data when it diverges."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from npz_files import three_clusters
+
+from copi_ref.cli.main import main
+from copi_ref.data import load_digits, load_npz
+
+pytest.importorskip("rich")
+pytest.importorskip("matplotlib")
+
+
+@pytest.fixture
+def train(tmp_path, capsys):
+    """Run the command on three small clusters in float32, or changed ones; return its status and what it says."""
+    plain = load_npz(three_clusters(tmp_path / "clusters.npz", train=45))
+    # so that E‖x‖² = 6, as of standardised features, and the demo's η_R = 0.02 is below 2/18
+    scale = np.sqrt(6 / np.square(plain.x_train).sum(axis=1).mean())
+    arrays = {
+        "x_train": (scale * plain.x_train).astype("float32"), "y_train": plain.y_train,
+        "x_test": (scale * plain.x_test).astype("float32"), "y_test": plain.y_test,
+    }  # fmt: skip
+
+    def command(*options, factor=1, epochs=4, **changes):
+        x = {name: np.float32(factor) * arrays[name] for name in ("x_train", "x_test")}
+        np.savez(tmp_path / "own.npz", **{**arrays, **x, **changes})
+        out = tmp_path / "out"
+        words = ["train", tmp_path / "own.npz", "--epochs", epochs, "--hidden", 5, "--out", out, *options]
+        status = main([str(word) for word in words])
+        return status, capsys.readouterr().err
+
+    command.arrays, command.out = arrays, tmp_path / "out"
+    return command
+
+
+def test_nothing_is_said_of_what_is_as_it_should_be(train):
+    assert train() == (0, "")
+
+
+def test_epochs_in_which_W_never_learns_are_a_warning(train):
+    status, said = train(epochs=3)
+    assert status == 0
+    assert said == (
+        "copi-ref: warning: W never learns: lateral_only_epochs of the preset demo is 3, and epochs is 3: in these R "
+        "alone learns; needs 4 or more\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (lambda y: y + 1, "has the label 0 (1 of 4 classes): labels count from 0, and the network has an output for"),
+        (lambda y: np.where(y == 2, 30, y), "has the label 2, 3, 4, …, 29 (28 of 31 classes): labels count from 0"),
+    ],
+)
+def test_classes_without_a_sample_are_a_warning(labels, said, train):
+    changes = {name: labels(train.arrays[name]) for name in ("y_train", "y_test")}
+    status, err = train(**changes)
+    assert status == 0
+    assert f"copi-ref: warning: no training sample {said}" in err
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
+def test_a_cast_is_said_once(dtype, train):
+    changes = {name: train.arrays[name].astype(dtype) for name in ("x_train", "x_test")}
+    status, said = train("--seeds", 2, **changes)
+    assert status == 0
+    assert said == f"copi-ref: note: the samples are {dtype}, and are cast to float32, in which the network is\n"
+
+
+def test_samples_too_large_are_a_warning_whose_advice_works(train):
+    """η_R = 0.02 and E‖x‖² = 6·100²; the factor that is named leaves room for half as much again."""
+    status, said = train(factor=100)
+    assert status == 1
+    before, after = said.splitlines()
+    assert "warning: the samples are too large, and training may diverge: E‖x‖² is 6e+04" in before
+    assert "--eta-r 0.02 is above 2/(3 E‖x‖²) = 1.11e-05, proved safe for the rule left in layer 1" in before
+    assert "not for layers above. Multiply the samples by 0.0167, or pass --eta-r auto" in before.replace(
+        "0.017", "0.0167"
+    )
+    assert "the samples are too large: multiply them by 0.017, or lower --eta-r and --eta-w" in after
+    assert train("--out", train.out / "again", factor=100 * 0.017) == (0, "")
+
+
+def test_rates_too_high_are_told_from_samples_too_large(train):
+    status, said = train("--eta-r", 1e5)
+    assert status == 1
+    assert "copi-ref: warning: the rate of R is high, and training may diverge: E‖x‖² is 6, and --eta-r 1e+05" in said
+    assert ": the rate is too high: lower --eta-r, and --eta-w likewise (--eta-r 1e+05 is above" in said
+    assert "eta_" not in said.replace(str(train.out), ""), "the command's words are its options"
+
+
+def test_the_safe_rate_is_taken_if_asked_for_and_goes_on_record(train):
+    status, said = train("--eta-r", "auto")
+    assert status == 0
+    # 2/(3·6) = 0.1111: less half a percent, so that three digits are never above it
+    assert said == (
+        "copi-ref: note: --eta-r auto is 0.111, 2/(3 E‖x‖²): proved safe for the rule left in layer 1, on the same "
+        "samples in every step; not for layers above\n"
+    )
+    config = json.loads((train.out / "copi-bp" / "seed-0" / "config.json").read_text())
+    assert config["overrides"] == {"eta_r": 0.111}
+    assert train("--eta-r", "auto", "--resume") == (0, said)
+
+
+def test_a_published_set_with_the_presets_rate_is_as_it_was_published(capsys, tmp_path):
+    pytest.importorskip("sklearn")
+    arguments = ["train", "digits", "--preset", "tmlr", "--epochs", "1", "--hidden", "3", "--out"]
+    assert main([*arguments, str(tmp_path / "one"), "--eta-r", "0.05"]) == 0
+    safe = 2 / (3 * np.square(load_digits().x_train).sum(axis=1).mean())
+    assert f"--eta-r 0.05 is above 2/(3 E‖x‖²) = {safe:.3g}" in capsys.readouterr().err
+    main([*arguments, str(tmp_path / "two")])
+    assert "above" not in capsys.readouterr().err
+
+
+def test_metrics_count_epochs_from_0_and_so_does_what_is_said(train):
+    train(epochs=2)
+    rows = list(csv.DictReader((train.out / "copi-bp" / "seed-0" / "metrics.csv").read_text().splitlines()))
+    assert [row["epoch"] for row in rows] == ["0", "1"]
