@@ -35,8 +35,8 @@ def remarks_on_scale(plans: Sequence[Plan], dataset: Dataset) -> Iterator[str]:
         what = "the samples are too large" if scale.is_large else "the rate of R is high"
         yield (
             f"warning: {what}, and training may diverge: E‖x‖² is {scale.power:.3g}, and --eta-r {eta_r:.3g} is above "
-            f"2/(3 E‖x‖²) = {scale.safe_eta_r:.3g}, {PROVED}. Multiply the samples by {scale.factor(eta_r):.2g}, or pass "
-            f"--eta-r auto, which is {automatic_eta_r(scale):g}, and lower --eta-w"
+            f"2/(3 E‖x‖²) = {scale.safe_eta_r:.3g}, {PROVED}. Multiply the samples by {scale.factor(eta_r):.2g}, or "
+            f"pass --eta-r auto, which is {automatic_eta_r(scale):g}, and lower --eta-w"
         )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from copi_ref.arrays.backend import backend_name, load_backend
 from copi_ref.cli.before_training import automatic_eta_r, remarks, remarks_on_scale
-from copi_ref.cli.options import AUTO, count, in_options, number, number_or_auto, sizes
+from copi_ref.cli.options import AUTO, count, folder, in_options, number, number_or_auto, sizes
 from copi_ref.cli.progress import progress_bars, table
 from copi_ref.data import DataError, Dataset, load_named
 from copi_ref.data.named import DATA_VARIABLE, FILE_NAMES
@@ -33,7 +33,7 @@ def add_commands(commands: Any) -> None:
     demo.add_argument("--seeds", type=count, default=3, help="seeds 0 to SEEDS-1 (default 3)")
     demo.add_argument("--epochs", type=count, default=30, help="default 30")
     demo.add_argument(
-        "--out", type=Path, default=Path("copi-ref-demo"), help="folder for results (default %(default)s)"
+        "--out", type=folder, default=Path("copi-ref-demo"), help="folder for results (default %(default)s)"
     )
     _add_options(demo)
     demo.set_defaults(
@@ -67,13 +67,13 @@ def add_commands(commands: Any) -> None:
     )  # fmt: skip
     train.add_argument("--error-scale", type=number, help="factor on every δ (default: the preset's)")
     train.add_argument(
-        "--data-dir", type=Path, help=f"folder that `copi-ref data fetch` has filled (default: ${DATA_VARIABLE})"
+        "--data-dir", type=folder, help=f"folder that `copi-ref data fetch` has filled (default: ${DATA_VARIABLE})"
     )
     train.add_argument(
         "--held-out", type=count, metavar="N", help="test on the last N training samples, and don't train on them"
     )
     train.add_argument(
-        "--out", type=Path, default=Path("copi-ref-train"),
+        "--out", type=folder, default=Path("copi-ref-train"),
         help="folder for results, one METHOD/seed-N for each run (default %(default)s)",
     )  # fmt: skip
     train.add_argument(
@@ -232,10 +232,8 @@ def _run_all(
             for plan, outcome in zip(group, _outcomes(group, dataset, facts, options, show), strict=True):
                 if isinstance(outcome, RunFailedError):
                     progress.update(task, note="stopped: non-finite")
-                    folder = folder_of(options.out, plan)
-                    print(
-                        f"copi-ref: {folder}: {in_options(str(outcome).removeprefix(f'{folder}: '))}", file=sys.stderr
-                    )
+                    where = f"{folder_of(options.out, plan)}: "
+                    print(f"copi-ref: {where}{in_options(str(outcome).removeprefix(where))}", file=sys.stderr)
                 else:
                     progress.update(task, completed=options.epochs)
                     runs.append(run_of(method, plan.seed, outcome.metrics, outcome.params, dataset))
