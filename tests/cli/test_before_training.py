@@ -121,3 +121,31 @@ def test_metrics_count_epochs_from_0_and_so_does_what_is_said(train):
     train(epochs=2)
     rows = list(csv.DictReader((train.out / "copi-bp" / "seed-0" / "metrics.csv").read_text().splitlines()))
     assert [row["epoch"] for row in rows] == ["0", "1"]
+
+
+def test_a_tilde_is_the_home_folder_also_where_no_shell_sees_it(train, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert train("--out=~/runs") == (0, "")
+    assert (tmp_path / "runs" / "summary.csv").is_file()
+    assert main(["compare", "~/runs"]) == 0
+    assert "| copi-bp | 1 |" in capsys.readouterr().out
+    assert main(["figure", "2a", "--runs=~/runs", f"--dataset={tmp_path}/own.npz", "--out=~/figures"]) == 0
+    assert (tmp_path / "figures" / "figure-2a.csv").is_file()
+    keys = 'dataset = "~/own.npz"\npreset = "demo"\nmethods = ["copi-bp"]\nseeds = 1\nepochs = 4\nhidden = [5]\n'
+    (tmp_path / "sweep.toml").write_text(keys)
+    assert main(["sweep", "~/sweep.toml", "--out=~/swept"]) == 0
+    assert (tmp_path / "swept" / "copi-bp" / "seed-0" / "outcome.json").is_file()
+    assert not (tmp_path / "~").exists()
+
+
+def test_what_is_fetched_goes_to_the_home_folder_too(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setattr("copi_ref.cli.data.fetch", lambda name, folder: asked.append(folder) or [])
+    assert main(["data", "fetch", "mnist", "--data-dir=~/sets"]) == 0
+    monkeypatch.setenv("COPI_REF_DATA", "~/others")
+    assert main(["data", "fetch", "mnist"]) == 0
+    assert asked == [tmp_path / "sets", tmp_path / "others"]
