@@ -160,6 +160,8 @@ def test_npz_is_read(tmp_path):
         ({"x_test": np.ones((5, 4))}, "x_test has 4 features but x_train has 3"),
         ({"y_train": np.arange(7)}, r"y_train has shape \(7,\) but x_train has 8 samples: needs \(8,\)"),
         ({"y_train": np.eye(8)}, "y_train has dtype float64: needs integer labels, not one-hot rows"),
+        ({"y_train": np.arange(8) / 1}, "y_train has dtype float64: needs integer labels$"),
+        ({"y_train": np.arange(8).astype(str)}, "y_train has dtype <U21: needs integer labels$"),
         ({"y_test": np.array([0, 1, -1, 0, 0])}, "y_test has the label -1: labels start at 0"),
         ({"y_test": np.array([0, 1, 99, 0, 0])}, "has the label 99 but 8 training samples"),
         ({"x_test": np.full((5, 3), np.nan)}, "x_test has 15 non-finite entries"),
