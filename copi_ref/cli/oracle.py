@@ -132,15 +132,15 @@ def _shown(report: Report, options: argparse.Namespace) -> str:
     if options.reproduce:
         return report.reproducer
     if options.json:
-        return in_options(json.dumps(report.as_dict(), indent=1, ensure_ascii=False, allow_nan=False))
-    return in_options(report.summary())
+        return in_options_of_check(json.dumps(report.as_dict(), indent=1, ensure_ascii=False, allow_nan=False))
+    return in_options_of_check(report.summary())
 
 
 _VALUE = r"(?:'[^']*'|\([^()]*\)|[^\s,:;()]+)"
 _FIELDS = rf"\w+={_VALUE}(?:, \w+={_VALUE})*"
 
 
-def in_options(text: str) -> str:
+def in_options_of_check(text: str) -> str:
     """Say in options of the command what a report says in Python: --slope 0.01 for Conventions(slope=0.01)."""
     text = re.sub(
         rf"matches ({_FIELDS})((?:(?!matches ).)*?): pass it in (?:Inference)?Conventions",

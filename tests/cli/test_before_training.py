@@ -7,16 +7,21 @@ import numpy as np
 import pytest
 from npz_files import three_clusters
 
+from copi_ref.cli.before_training import remarks_on_scale
 from copi_ref.cli.main import main
-from copi_ref.data import load_digits, load_npz
+from copi_ref.data import Dataset, load_npz
+from copi_ref.experiments.config import Plan
 
 pytest.importorskip("rich")
 pytest.importorskip("matplotlib")
 
 
 @pytest.fixture
-def train(tmp_path, capsys):
+def train(tmp_path, monkeypatch, capsys):
     """Run the command on three small clusters in float32, or changed ones; return its status and what it says."""
+    monkeypatch.setattr(
+        "copi_ref.figures.training.save", lambda figure, path: None
+    )  # what takes longest, and is no word
     plain = load_npz(three_clusters(tmp_path / "clusters.npz", train=45))
     # so that E‖x‖² = 6, as of standardised features, and the demo's η_R = 0.02 is below 2/18
     scale = np.sqrt(6 / np.square(plain.x_train).sum(axis=1).mean())
@@ -94,6 +99,10 @@ def test_rates_too_high_are_told_from_samples_too_large(train):
     assert "eta_" not in said.replace(str(train.out), ""), "the command's words are its options"
 
 
+def test_samples_of_which_all_are_0_are_not_too_large(train):
+    assert train(factor=0) == (0, "")
+
+
 def test_the_safe_rate_is_taken_if_asked_for_and_goes_on_record(train):
     status, said = train("--eta-r", "auto")
     assert status == 0
@@ -107,14 +116,23 @@ def test_the_safe_rate_is_taken_if_asked_for_and_goes_on_record(train):
     assert train("--eta-r", "auto", "--resume") == (0, said)
 
 
-def test_a_published_set_with_the_presets_rate_is_as_it_was_published(capsys, tmp_path):
-    pytest.importorskip("sklearn")
-    arguments = ["train", "digits", "--preset", "tmlr", "--epochs", "1", "--hidden", "3", "--out"]
-    assert main([*arguments, str(tmp_path / "one"), "--eta-r", "0.05"]) == 0
-    safe = 2 / (3 * np.square(load_digits().x_train).sum(axis=1).mean())
-    assert f"--eta-r 0.05 is above 2/(3 E‖x‖²) = {safe:.3g}" in capsys.readouterr().err
-    main([*arguments, str(tmp_path / "two")])
-    assert "above" not in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("dataset", "method", "overrides", "said"),
+    [
+        ("mnist", "copi-bp", {}, 0),  # both are as they were published
+        ("mnist", "copi-bp", {"eta_r": 0.1}, 1),
+        ("own.npz", "copi-bp", {}, 1),
+        ("own.npz", "copi-bp", {"eta_r": 0.006}, 0),
+        ("own.npz", "bp-adam", {}, 0),  # which has no R
+    ],
+)
+def test_whose_scale_is_looked_at(dataset, method, overrides, said):
+    """The preset `paper` ends with η_R = 0.1; E‖x‖² = 100 has the safe rate 1/150."""
+    x, y = np.full((4, 100), 1.0), np.arange(4) % 2
+    plan = Plan(dataset=dataset, preset="paper", method=method, seed=0, epochs=2, overrides=overrides)
+    texts = list(remarks_on_scale([plan], Dataset(x, y, x, y)))
+    assert len(texts) == said
+    assert all("E‖x‖² is 100, and --eta-r 0.1 is above 2/(3 E‖x‖²) = 0.00667" in text for text in texts)
 
 
 def test_metrics_count_epochs_from_0_and_so_does_what_is_said(train):
@@ -131,8 +149,8 @@ def test_a_tilde_is_the_home_folder_also_where_no_shell_sees_it(train, tmp_path,
     assert (tmp_path / "runs" / "summary.csv").is_file()
     assert main(["compare", "~/runs"]) == 0
     assert "| copi-bp | 1 |" in capsys.readouterr().out
-    assert main(["figure", "2a", "--runs=~/runs", f"--dataset={tmp_path}/own.npz", "--out=~/figures"]) == 0
-    assert (tmp_path / "figures" / "figure-2a.csv").is_file()
+    assert main(["figure", "2a", "--runs=~/nothing"]) == 2
+    assert f"copi-ref: {tmp_path}/nothing: no such folder" in capsys.readouterr().err
     keys = 'dataset = "~/own.npz"\npreset = "demo"\nmethods = ["copi-bp"]\nseeds = 1\nepochs = 4\nhidden = [5]\n'
     (tmp_path / "sweep.toml").write_text(keys)
     assert main(["sweep", "~/sweep.toml", "--out=~/swept"]) == 0

@@ -16,7 +16,7 @@ from mutants import plain
 
 import copi_ref as copi
 from copi_ref.cli.main import main
-from copi_ref.cli.oracle import in_options
+from copi_ref.cli.oracle import in_options_of_check
 from copi_ref.oracle import FUNCTIONS, Conventions, check
 from copi_ref.oracle.calling.named import TargetError, conventions_from_text
 from copi_ref.oracle.inputs import strategies
@@ -146,7 +146,7 @@ def test_check_takes_conventions_and_a_seed(mine, capsys):
     ],
 )
 def test_the_command_advises_in_its_own_words(python, options):
-    assert in_options(python) == options
+    assert in_options_of_check(python) == options
 
 
 def test_check_says_which_option_to_pass(mine, capsys):
