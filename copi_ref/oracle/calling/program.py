@@ -205,8 +205,10 @@ class Program:
             thread.join(timeout=2)
         while not self._lines.empty():
             printed += self._lines.get() or ""
-        said = _last_lines("".join(self._complaints))
-        return f"ended with exit code {code}{said}" + (f"; it printed{_last_lines(printed)}" if printed.strip() else "")
+        said = f"ended with exit code {code}{_last_lines(''.join(self._complaints))}"
+        if not printed.strip():
+            return said
+        return said + ("\n" if "\n" in said else "; ") + f"it printed{_last_lines(printed)}"
 
     def _read_answers(self) -> None:
         assert self._process.stdout is not None
