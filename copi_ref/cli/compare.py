@@ -1,9 +1,9 @@
 """The command `copi-ref compare`: what finished runs reached, as tables."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
+from copi_ref.cli.options import folder
 from copi_ref.experiments.comparison import comparison
 from copi_ref.experiments.folder import find_runs
 from copi_ref.experiments.presets import METHODS
@@ -14,7 +14,7 @@ def add_commands(commands: Any) -> None:
     compare = commands.add_parser(
         "compare", help="tables of what finished runs reached, and how methods differ seed by seed"
     )
-    compare.add_argument("runs", metavar="RUNS", type=Path, help="folder with runs, as train and sweep leave them")
+    compare.add_argument("runs", metavar="RUNS", type=folder, help="folder with runs, as train and sweep leave them")
     compare.add_argument(
         "--against", choices=METHODS, metavar="METHOD", help="the method that is subtracted (default: the first)"
     )

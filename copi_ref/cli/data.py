@@ -1,9 +1,9 @@
 """The command `copi-ref data`: download data sets."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
+from copi_ref.cli.options import folder
 from copi_ref.data.fetch import SOURCES, fetch
 from copi_ref.data.named import DATA_VARIABLE, data_folder
 
@@ -14,7 +14,7 @@ def add_commands(commands: Any) -> None:
     actions = data.add_subparsers(required=True, metavar="ACTION")
     fetcher = actions.add_parser("fetch", help="download a data set, checked against its known MD5s")
     fetcher.add_argument("name", choices=SOURCES, metavar="NAME", help=", ".join(SOURCES))
-    fetcher.add_argument("--data-dir", type=Path, help=f"folder for data sets (default: ${DATA_VARIABLE})")
+    fetcher.add_argument("--data-dir", type=folder, help=f"folder for data sets (default: ${DATA_VARIABLE})")
     fetcher.set_defaults(command=_fetch)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from copi_ref.arrays.backend import HostArray
+from copi_ref.cli.options import folder
 from copi_ref.data import load_named
 from copi_ref.data.dataset import Dataset
 from copi_ref.experiments import figure_2, figure_3a, figure_3b, figure_3c, rates
@@ -35,10 +36,10 @@ def add_commands(commands: Any) -> None:
         help="2a, 2b: accuracy and loss over epochs; 3a: whitening; 3b: receptive fields; 3c: compression; "
         "learning-rates; il-stability",
     )  # fmt: skip
-    figure.add_argument("--runs", type=Path, required=True, help="folder with runs, also in folders of it")
-    figure.add_argument("--out", type=Path, default=Path("copi-ref-figures"), help="default %(default)s")
+    figure.add_argument("--runs", type=folder, required=True, help="folder with runs, also in folders of it")
+    figure.add_argument("--out", type=folder, default=Path("copi-ref-figures"), help="default %(default)s")
     figure.add_argument("--dataset", help="take the runs of this set (default: mnist; for 2b cifar10)")
-    figure.add_argument("--data-dir", type=Path, help="3a, 3b, 3c: folder with the data (default: $COPI_REF_DATA)")
+    figure.add_argument("--data-dir", type=folder, help="3a, 3b, 3c: folder with the data (default: $COPI_REF_DATA)")
     figure.set_defaults(command=_figure)
 
 

@@ -2,13 +2,14 @@
 
 import argparse
 import json
+import re
 import sys
 from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from dataclasses import fields
-from pathlib import Path
 from typing import Any
 
 from copi_ref.arrays.backend import backend_name, load_backend, to_numpy
+from copi_ref.cli.options import folder
 from copi_ref.oracle.calling.named import TargetError, conventions_for, find_target
 from copi_ref.oracle.calling.program import Program, ProgramError
 from copi_ref.oracle.checks import check
@@ -58,10 +59,10 @@ def add_commands(commands: Any) -> None:
     vectors = commands.add_parser("vectors", help="the shipped test vectors, for implementations in other languages")
     actions = vectors.add_subparsers(required=True, metavar="ACTION")
     verify = actions.add_parser("verify", help="read the shipped vectors, compute them again, and show what differs")
-    verify.add_argument("--dir", type=Path, help="another folder than the shipped ones")
+    verify.add_argument("--dir", type=folder, help="another folder than the shipped ones")
     verify.set_defaults(command=_verify)
     emit = actions.add_parser("emit", help="compute the vectors and write them to a folder")
-    emit.add_argument("dir", type=Path, metavar="DIR")
+    emit.add_argument("dir", type=folder, metavar="DIR")
     emit.set_defaults(command=_emit)
     for action in (verify, emit):
         action.add_argument("--inference", action="store_true", help="those of Inference Learning")
@@ -128,11 +129,33 @@ def _opened(options: argparse.Namespace) -> AbstractContextManager[Any]:
 
 
 def _shown(report: Report, options: argparse.Namespace) -> str:
-    if options.json:
-        return json.dumps(report.as_dict(), indent=1, ensure_ascii=False, allow_nan=False)
     if options.reproduce:
         return report.reproducer
-    return report.summary()
+    if options.json:
+        return in_options_of_check(json.dumps(report.as_dict(), indent=1, ensure_ascii=False, allow_nan=False))
+    return in_options_of_check(report.summary())
+
+
+_VALUE = r"(?:'[^']*'|\([^()]*\)|[^\s,:;()]+)"
+_FIELDS = rf"\w+={_VALUE}(?:, \w+={_VALUE})*"
+
+
+def in_options_of_check(text: str) -> str:
+    """Say in options of the command what a report says in Python: --slope 0.01 for Conventions(slope=0.01)."""
+    text = re.sub(
+        rf"matches ({_FIELDS})((?:(?!matches ).)*?): pass it in (?:Inference)?Conventions",
+        lambda found: f"matches {found[1]}{found[2]}: pass {_flags(found[1])}",
+        text,
+    )
+    text = re.sub(rf"pass ({_FIELDS}) in (?:Inference)?Conventions", lambda found: f"pass {_flags(found[1])}", text)
+    text = re.sub(r"pass xp=(\w+)", r"pass --backend \1", text)
+    return text.replace("take it off expected_failures", "leave out --expect-failure")
+
+
+def _flags(fields: str) -> str:
+    """Return fields of conventions as options: a list of numbers has commas, and what is true has no value."""
+    named = ((name, value.strip("'()").replace(", ", ",")) for name, value in re.findall(rf"(\w+)=({_VALUE})", fields))
+    return " ".join(f"--{name.replace('_', '-')}{'' if value == 'True' else f' {value}'}" for name, value in named)
 
 
 def _expected_failure(text: str) -> tuple[str, str]:

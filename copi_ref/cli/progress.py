@@ -22,13 +22,15 @@ def table(title: str, summary: dict[str, Any]) -> "Table":
     from rich import box
     from rich.table import Table
 
+    deviates = any(one.std is not None for figures in summary.values() for one in figures.values())
     rows = Table(
         box=box.SIMPLE_HEAD,
         padding=(0, 1),
         pad_edge=False,
         title=title,
-        caption="Mean ± standard deviation over seeds, after the last epoch. The epoch, from 0, after which 99 % of "
-        "the peak train accuracy are reached. Energy: ‖C_off‖/‖diag C‖ of the first layer's input, before → after.",
+        caption=f"{'Mean ± standard deviation over seeds, after' if deviates else 'After'} the last epoch. The epoch, "
+        "from 0, after which 99 % of the peak train accuracy are reached. Energy: ‖C_off‖/‖diag C‖ of the first "
+        "layer's input, before → after.",
     )
     for heading in ("method", "train acc.", "test acc.", "99 % in", "energy"):
         rows.add_column(heading, justify="left" if heading == "method" else "right", no_wrap=True)

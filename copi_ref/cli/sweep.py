@@ -1,7 +1,6 @@
 """The command `copi-ref sweep`: all runs that a file describes."""
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -9,12 +8,28 @@ from pathlib import Path
 from typing import Any
 
 from copi_ref.arrays.backend import backend_name, load_backend
-from copi_ref.cli.train import add_checkpoint_seconds, count
+from copi_ref.cli.before_training import remarks
+from copi_ref.cli.options import count, folder
+from copi_ref.cli.train import add_checkpoint_seconds
 from copi_ref.data import load_named
-from copi_ref.data.named import DATA_VARIABLE
-from copi_ref.experiments.sweep import Job, Outcome, cores, jobs_of, loaded, read_sweep, run_jobs, run_jobs_on_cluster
+from copi_ref.data.named import DATA_VARIABLE, named_folder
+from copi_ref.experiments.sweep import (
+    NEEDED,
+    OPTIONAL,
+    Job,
+    Outcome,
+    cores,
+    jobs_of,
+    loaded,
+    read_sweep,
+    run_jobs,
+    run_jobs_on_cluster,
+)
 
-EXAMPLE = """\
+EXAMPLE = f"""\
+Keys of the file. Required: {", ".join(NEEDED)}.
+Optional: {", ".join(OPTIONAL)}.
+
 A file such as
 
   dataset = "mnist"
@@ -24,9 +39,10 @@ A file such as
   epochs = 10
   eta_w = [0.001, 0.01]
 
-makes 2 × 2 × 3 runs. Other keys: held_out, hidden, eta_r, error_scale, diagnostics, and eta: both rates together.
-A method without R, such as bp-adam, has no use for eta_r and is not trained once for each.
-Run again, the command skips what has ended and goes on with what was interrupted.
+makes 2 × 2 × 3 runs. In the place of eta_w and eta_r, eta is both at once.
+A method without R, such as bp-adam, has no use for eta_r and is not trained
+once for each. Run again, the command skips what has ended and goes on with
+what was interrupted.
 """
 
 
@@ -36,9 +52,9 @@ def add_commands(commands: Any) -> None:
         "sweep", help="train methods × learning rates × seeds, in several processes or on a cluster", epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    sweep.add_argument("config", metavar="CONFIG", type=Path, help="a .toml file")
-    sweep.add_argument("--out", type=Path, required=True, help="folder for results, METHOD/…/seed-N for each run")
-    sweep.add_argument("--data-dir", type=Path, help=f"folder with the data's files (default: ${DATA_VARIABLE})")
+    sweep.add_argument("config", metavar="CONFIG", type=folder, help="a .toml file")
+    sweep.add_argument("--out", type=folder, required=True, help="folder for results, METHOD/…/seed-N for each run")
+    sweep.add_argument("--data-dir", type=folder, help=f"folder with the data's files (default: ${DATA_VARIABLE})")
     where = sweep.add_mutually_exclusive_group()
     where.add_argument("--jobs", type=count, default=1, metavar="N", help="processes on this machine (default 1)")
     where.add_argument("--scheduler", metavar="ADDRESS", help="of a Dask cluster that runs, as tcp://host:8786")
@@ -54,12 +70,12 @@ def _sweep(options: argparse.Namespace) -> int:
     load_backend(backend_name())
     sweep = read_sweep(options.config)
     threads = options.threads or (1 if options.scheduler else max(1, cores() // options.jobs))
-    found = options.data_dir or os.environ.get(DATA_VARIABLE)
-    data_dir = Path(found) if found else None
-    jobs = jobs_of(sweep, options.out, data_dir, threads, options.checkpoint_seconds)
+    jobs = jobs_of(sweep, options.out, named_folder(options.data_dir), threads, options.checkpoint_seconds)
     # Raises now what would fail in every run; kept only if they run in this process.
     read = partial(loaded, load_named) if options.jobs == 1 and not options.scheduler else load_named
-    read(jobs[0].source, jobs[0].data_dir, sweep.held_out)
+    dataset = read(jobs[0].source, jobs[0].data_dir, sweep.held_out)
+    for text in remarks([job.plan for job in jobs], dataset):
+        print(f"copi-ref: {text}", file=sys.stderr)
     print(f"{len(jobs)} runs into {options.out}/, with {threads} thread(s) of BLAS each")
     return _report(jobs, _outcomes(jobs, options), options.out.resolve())
 

@@ -2,7 +2,6 @@
 
 import argparse
 import itertools
-import math
 import sys
 import textwrap
 from collections.abc import Sequence
@@ -12,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from copi_ref.arrays.backend import backend_name, load_backend
+from copi_ref.cli.before_training import automatic_eta_r, remarks, remarks_on_scale
+from copi_ref.cli.options import AUTO, count, folder, in_options, number, number_or_auto, sizes
 from copi_ref.cli.progress import progress_bars, table
 from copi_ref.data import DataError, Dataset, load_named
 from copi_ref.data.named import DATA_VARIABLE, FILE_NAMES
-from copi_ref.experiments.config import LARGEST, OVERRIDES, Plan, check_count, surroundings
+from copi_ref.experiments.config import OVERRIDES, Plan, surroundings
 from copi_ref.experiments.folder import FinishedRun, RunError, RunFailedError, check
 from copi_ref.experiments.presets import LATERAL, METHODS, PAPER_METHODS, PRESETS, WITHOUT_R, PresetName, check_lateral
 from copi_ref.experiments.recorded import run_ensemble_into, run_into
@@ -23,6 +24,7 @@ from copi_ref.experiments.results import write_summary
 from copi_ref.experiments.runner import Run, run_of, summarize
 from copi_ref.state import State
 from copi_ref.training.fit import Row
+from copi_ref.training.scale import PROVED, scale_of
 
 
 def add_commands(commands: Any) -> None:
@@ -31,7 +33,7 @@ def add_commands(commands: Any) -> None:
     demo.add_argument("--seeds", type=count, default=3, help="seeds 0 to SEEDS-1 (default 3)")
     demo.add_argument("--epochs", type=count, default=30, help="default 30")
     demo.add_argument(
-        "--out", type=Path, default=Path("copi-ref-demo"), help="folder for results (default %(default)s)"
+        "--out", type=folder, default=Path("copi-ref-demo"), help="folder for results (default %(default)s)"
     )
     _add_options(demo)
     demo.set_defaults(
@@ -52,22 +54,26 @@ def add_commands(commands: Any) -> None:
     )  # fmt: skip
     train.add_argument("--seeds", type=count, default=1, help="seeds 0 to SEEDS-1 (default 1)")
     train.add_argument("--epochs", type=count, default=10, help="default 10")
-    train.add_argument("--hidden", type=_sizes, help="units of the hidden layers, as 500,500 (default: the preset's)")
+    train.add_argument("--hidden", type=sizes, help="units of the hidden layers, as 500,500 (default: the preset's)")
     train.add_argument("--eta-w", type=number, help="learning rate of W (default: the preset's)")
-    train.add_argument("--eta-r", type=number, help="learning rate of R (default: the preset's)")
+    train.add_argument(
+        "--eta-r", type=number_or_auto, metavar="ETA_R",
+        help="learning rate of R (default: the preset's); auto: 2/(3 E‖x‖²) of the training samples, up to which R of "
+        "the first layer is known to be safe",
+    )  # fmt: skip
     train.add_argument(
         "--lateral", dest="lateral_rule", choices=LATERAL, metavar="RULE",
         help=f"how R learns (default: the preset's): {', '.join(LATERAL)}",
     )  # fmt: skip
     train.add_argument("--error-scale", type=number, help="factor on every δ (default: the preset's)")
     train.add_argument(
-        "--data-dir", type=Path, help=f"folder that `copi-ref data fetch` has filled (default: ${DATA_VARIABLE})"
+        "--data-dir", type=folder, help=f"folder that `copi-ref data fetch` has filled (default: ${DATA_VARIABLE})"
     )
     train.add_argument(
         "--held-out", type=count, metavar="N", help="test on the last N training samples, and don't train on them"
     )
     train.add_argument(
-        "--out", type=Path, default=Path("copi-ref-train"),
+        "--out", type=folder, default=Path("copi-ref-train"),
         help="folder for results, one METHOD/seed-N for each run (default %(default)s)",
     )  # fmt: skip
     train.add_argument(
@@ -124,24 +130,33 @@ def _train(options: argparse.Namespace) -> int:
     preset: PresetName = options.preset or ("tmlr" if options.dataset in FILE_NAMES else "demo")
     dataset = load_named(options.dataset, options.data_dir, options.held_out)
     facts = surroundings(dataset)
+    if options.eta_r == AUTO:
+        options.eta_r = automatic_eta_r(scale_of(dataset.x_train))
+        print(f"copi-ref: note: --eta-r auto is {options.eta_r:g}, 2/(3 E‖x‖²): {PROVED}", file=sys.stderr)
     plans = _plans(preset, options)
     _check_settings(plans, dataset, options)
     for plan in plans:  # now, and not after an hour of training
         check(folder_of(options.out, plan), plan.config(facts), options.resume)
+    for text in [*remarks(plans, dataset), *remarks_on_scale(plans, dataset)]:
+        print(f"copi-ref: {text}", file=sys.stderr)
     console = Console()
     runs = _run_all(console, plans, dataset, facts, options)
     if runs:
         finished = dict.fromkeys(run.method for run in runs)
         summary = {method: summarize([run for run in runs if run.method == method]) for method in finished}
-        title = f"{options.dataset}, preset {preset}, {options.seeds} seed(s), {options.epochs} epochs"
+        title = f"{options.dataset}, preset {preset}, {_counted(options.epochs, 'epoch')}"
         if options.held_out is not None:
             title += f", tested on {options.held_out} training samples held out"
         write_summary(options.out, summary)
-        save(training_figure(runs, title), options.out / "figure.png")
+        written = [options.out / "summary.csv", options.out / "figure.png"]
+        idle = max(plan.experiment().recipe.lateral_only_epochs for plan in plans)
+        save(training_figure(runs, title, idle), written[1])
         if options.diagnostics:
-            save(diagnostics_figure(runs, title), options.out / "diagnostics.png")
-        console.print(table(title, summary))
-        console.print(f"Figure and summary are in {options.out}/, and each run in a folder METHOD/seed-N of it")
+            written.append(options.out / "diagnostics.png")
+            save(diagnostics_figure(runs, title), written[2])
+        console.print(table(f"{title}, {_counted(options.seeds, 'seed')}", summary))
+        print("Written:", *written)
+        print(f"Each run is in a folder of its own: {options.out}/METHOD/seed-N/")
     return 0 if len(runs) == len(plans) else 1
 
 
@@ -179,12 +194,16 @@ def _check_settings(plans: Sequence[Plan], dataset: Dataset, options: argparse.N
                 check_lateral(setting, options.method)
         recipes = [plan.experiment().recipe for plan in plans]
     except (TypeError, ValueError) as error:
-        raise RunError(str(error)) from error
+        raise RunError(in_options(str(error))) from error
     largest = np.finfo(recipes[0].dtype).max
     for name in ("x_train", "x_test"):
         x = getattr(dataset, name)
         if max(x.max(), -x.min()) > largest:
             raise DataError(f"{options.dataset}: {name} has entries too large for {recipes[0].dtype}: scale it down")
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number > 1)}"
 
 
 def folder_of(out: Path, plan: Plan) -> Path:
@@ -213,7 +232,8 @@ def _run_all(
             for plan, outcome in zip(group, _outcomes(group, dataset, facts, options, show), strict=True):
                 if isinstance(outcome, RunFailedError):
                     progress.update(task, note="stopped: non-finite")
-                    print(f"copi-ref: {outcome}", file=sys.stderr)
+                    where = f"{folder_of(options.out, plan)}: "
+                    print(f"copi-ref: {where}{in_options(str(outcome).removeprefix(where))}", file=sys.stderr)
                 else:
                     progress.update(task, completed=options.epochs)
                     runs.append(run_of(method, plan.seed, outcome.metrics, outcome.params, dataset))
@@ -247,30 +267,3 @@ def require_demo_extra() -> None:
         import rich  # noqa: F401
     except ImportError as error:
         raise ImportError(f'{error.name} is not installed: pip install "copi_ref[demo]"') from error
-
-
-def count(text: str) -> int:
-    """Read an option that is a whole number of at least 1, and not above `LARGEST`."""
-    try:
-        value = int(text) if text.isdecimal() else text
-        check_count("an option", value)
-    except (TypeError, ValueError):
-        raise argparse.ArgumentTypeError(
-            f"{text[:20]!r}: needs a whole number of at least 1 and at most {LARGEST}"
-        ) from None
-    return int(value)
-
-
-def number(text: str) -> float:
-    """Read an option that is a finite number of at least 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r}: needs a number of at least 0")
-    return value
-
-
-def _sizes(text: str) -> tuple[int, ...]:
-    return tuple(count(size) for size in text.split(","))

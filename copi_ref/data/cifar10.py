@@ -11,7 +11,7 @@ import numpy as np
 
 from copi_ref.arrays.backend import HostArray
 from copi_ref.data.dataset import Dataset, split
-from copi_ref.data.errors import DataError
+from copi_ref.data.errors import GZIP, DataError, refuse_mistaken
 
 FOLDER = "cifar-10-batches-bin"
 ARCHIVE = "cifar-10-binary.tar.gz"
@@ -28,7 +28,8 @@ def load_cifar10(path: str | Path, dtype: Any = np.float32, held_out: int | None
 
     Args:
         path: the folder ``cifar-10-batches-bin``, a folder that holds it or the archive ``cifar-10-binary.tar.gz``,
-            or that archive itself, which is read as it is and not unpacked to disk.
+            or that archive itself, which is read as it is and not unpacked to disk. Where a folder holds both the
+            archive is read: the folder may have been cut off while it was unpacked.
         dtype: NumPy dtype of the samples.
         held_out: so many training images, the last ones, are the test set and are not trained on; the test batch is
             not read. None: the test set is the test batch.
@@ -52,12 +53,12 @@ def load_cifar10(path: str | Path, dtype: Any = np.float32, held_out: int | None
 
 
 def _find(path: Path) -> Path:
+    if (path / ARCHIVE).is_file():
+        return path / ARCHIVE
     if path.is_file() or (path / _TRAIN[0]).is_file():
         return path
     if (path / FOLDER).is_dir():
         return path / FOLDER
-    if (path / ARCHIVE).is_file():
-        return path / ARCHIVE
     raise DataError(f"{path}: has no {FOLDER}/, no {ARCHIVE} and no {_TRAIN[0]}")
 
 
@@ -79,12 +80,16 @@ def _from_archive(path: Path, names: tuple[str, ...]) -> Iterator[tuple[str, Hos
     """Read the archive once, from its beginning to its end."""
     missing = set(names)
     try:
-        with gzip.open(path) as unpacked, tarfile.open(fileobj=unpacked, mode="r|") as archive:
-            for member in archive:
-                name = PurePosixPath(member.name).name
-                if name in missing and member.isreg():
-                    missing.remove(name)
-                    yield name, _records(f"{path}: {member.name}", archive.extractfile(member))
+        with path.open("rb") as raw, gzip.open(raw) as unpacked:
+            if not (start := raw.peek(64)).startswith(GZIP):
+                refuse_mistaken(path, start)
+            refuse_mistaken(path, unpacked.peek(64))
+            with tarfile.open(fileobj=unpacked, mode="r|") as archive:
+                for member in archive:
+                    name = PurePosixPath(member.name).name
+                    if name in missing and member.isreg():
+                        missing.remove(name)
+                        yield name, _records(f"{path}: {member.name}", archive.extractfile(member))
             while unpacked.read(1 << 20):  # gzip compares its checksum at the very end
                 pass
     except (EOFError, zlib.error, gzip.BadGzipFile, tarfile.TarError) as error:

@@ -17,7 +17,8 @@ class Dataset:
     """Training and test samples in the host's memory; `fit` moves them to where the network is.
 
     Args:
-        x_train: (N, K), floating and finite; rows are samples.
+        x_train: (N, K), floating and finite; rows are samples. Rates go by their scale, see `copi_ref.safe_eta_r`:
+            those of the presets are for pixels in [0, 1].
         y_train: (N,), integer labels from 0.
         x_test: (N', K).
         y_test: (N',), integer labels from 0.
@@ -99,7 +100,8 @@ def _check_part(part: str, x: HostArray, y: HostArray) -> None:
     if not np.issubdtype(x.dtype, np.floating):
         raise TypeError(f"{x_name} has dtype {x.dtype}: needs floats; divide 8-bit pixels by 255")
     if not np.issubdtype(y.dtype, np.integer):
-        raise TypeError(f"{y_name} has dtype {y.dtype}: needs integer labels, not one-hot rows")
+        one_hot = ", not one-hot rows" if y.ndim == 2 else ""
+        raise TypeError(f"{y_name} has dtype {y.dtype}: needs integer labels{one_hot}")
     if x.ndim != 2 or 0 in x.shape:
         raise ValueError(f"{x_name} has shape {x.shape}: needs (samples, features), at least one of each")
     if y.shape != x.shape[:1]:

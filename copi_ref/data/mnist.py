@@ -10,7 +10,7 @@ import numpy as np
 
 from copi_ref.arrays.backend import HostArray
 from copi_ref.data.dataset import Dataset
-from copi_ref.data.errors import DataError
+from copi_ref.data.errors import GZIP, DataError, refuse_mistaken
 
 _IMAGES_MAGIC, _LABELS_MAGIC = 0x803, 0x801  # unsigned bytes in three axes, and in one
 _CLASSES = 10
@@ -21,7 +21,8 @@ def load_mnist(folder: str | Path, dtype: Any = np.float32) -> Dataset:
 
     Args:
         folder: holds ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte`` and the same with ``t10k``, each
-            with or without ``.gz``.
+            with or without ``.gz``. Where a file is there in both forms the ``.gz`` is read, as it was published: the
+            other may be old, or cut off while it was unpacked.
         dtype: NumPy dtype of the samples.
 
     Returns:
@@ -49,14 +50,16 @@ def read_idx(path: str | Path, magic: int) -> HostArray:
         An array of dtype uint8 with the axes that the file names.
 
     Raises:
-        DataError: missing, truncated, longer than its header says, damaged gzip, or another magic number.
+        DataError: missing, truncated, longer than its header says, damaged gzip, gzipped twice, a web page, or another
+            magic number.
     """
     path = Path(path)
     try:
         with path.open("rb") as raw:
-            gzipped = raw.read(2) == b"\x1f\x8b"  # by content: people rename files
+            gzipped = raw.read(2) == GZIP  # by content: people rename files
             raw.seek(0)
             with gzip.open(raw) if gzipped else raw as stream:
+                refuse_mistaken(path, stream.peek(64))
                 return _parse_idx(path, stream, magic)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path}: truncated or damaged gzip ({error}): fetch the file again") from error
@@ -103,8 +106,8 @@ def _load_part(folder: Path, part: str, dtype: Any) -> tuple[HostArray, HostArra
 
 
 def _find(folder: Path, name: str, kind: str) -> Path:
-    candidates = [f"{name}{dot}{kind}-ubyte{end}" for dot in "-." for end in ("", ".gz")]
+    candidates = [f"{name}{dot}{kind}-ubyte{end}" for end in (".gz", "") for dot in "-."]
     for candidate in candidates:
         if (folder / candidate).is_file():
             return folder / candidate
-    raise DataError(f"{folder}: has no file {candidates[0]} or {candidates[1]}")
+    raise DataError(f"{folder}: has no file {name}-{kind}-ubyte or {name}-{kind}-ubyte.gz")

@@ -21,7 +21,8 @@ def load_named(name: str, data_dir: str | Path | None = None, held_out: int | No
 
     Args:
         name: "digits", "mnist", "fashion-mnist", "cifar10", or a path that ends in .npz.
-        data_dir: where the files of the published sets are; None: the environment variable COPI_REF_DATA.
+        data_dir: where the files of the published sets are; None: the environment variable COPI_REF_DATA. In all three
+            ``~`` is the home folder.
         held_out: so many training samples, the last ones, become the test set and are not trained on. None: the
             set's own test samples.
 
@@ -41,10 +42,16 @@ def data_folder(name: str, data_dir: str | Path | None) -> Path:
     Raises:
         DataError: neither is there; the message says what `name` needs.
     """
-    found = data_dir or os.environ.get(DATA_VARIABLE)
-    if not found:
+    found = named_folder(data_dir)
+    if found is None:
         raise DataError(f"{name} needs a folder for its files: name it with --data-dir or ${DATA_VARIABLE}")
-    return Path(found)
+    return found
+
+
+def named_folder(data_dir: str | Path | None) -> Path | None:
+    """Return the folder that was named, or that of COPI_REF_DATA, with ``~`` for the home folder; or None."""
+    found = data_dir or os.environ.get(DATA_VARIABLE)
+    return Path(os.path.expanduser(found)) if found else None
 
 
 def _load(name: str, data_dir: str | Path | None) -> Dataset:
@@ -54,7 +61,7 @@ def _load(name: str, data_dir: str | Path | None) -> Dataset:
         return load_mnist(_idx_folder(name, data_folder(name, data_dir)))
     if not name.endswith(".npz"):
         raise DataError(f"{name}: unknown data set: needs digits, {', '.join(FILE_NAMES)}, or a path that ends in .npz")
-    return load_npz(name)
+    return load_npz(os.path.expanduser(name))
 
 
 def _idx_folder(name: str, folder: Path) -> Path:

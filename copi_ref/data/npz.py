@@ -8,7 +8,7 @@ import numpy as np
 
 from copi_ref.arrays.backend import HostArray
 from copi_ref.data.dataset import Dataset
-from copi_ref.data.errors import DataError
+from copi_ref.data.errors import DataError, refuse_mistaken
 
 _NAMES = ("x_train", "y_train", "x_test", "y_test")
 
@@ -42,6 +42,7 @@ def load_npz(path: str | Path) -> Dataset:
 
 def _read(path: Path) -> dict[str, HostArray]:
     with path.open("rb") as stream:  # opened here: NumPy leaves it open when the file is damaged
+        refuse_mistaken(path, stream.peek(64), "gzipped")
         file = np.load(stream, allow_pickle=False)
         if not isinstance(file, np.lib.npyio.NpzFile):
             raise DataError(f"{path}: holds a single array: needs an .npz with {', '.join(_NAMES)}")

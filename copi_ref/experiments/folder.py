@@ -81,7 +81,8 @@ def find_runs(root: str | Path) -> list[FinishedRun]:
     JSON is skipped too, unless it names that format or has a file of a run beside it.
 
     Raises:
-        RunError: a run is damaged, or a ``config.json`` can't be read and so not be told from a run's.
+        RunError: there is no such folder, or a run is damaged, or a ``config.json`` can't be read and so not be told
+            from a run's.
     """
     runs = [read_run(folder) for folder in _run_folders(root) if "error" not in (read_outcome(folder) or {"error": ""})]
     return sorted(runs, key=lambda run: (run.folder.parent, run.config["seed"]))
@@ -98,6 +99,8 @@ def find_failed(root: str | Path) -> list[FinishedRun]:
 
 def _run_folders(root: str | Path) -> Iterator[Path]:
     """Yield the folders below `root` that hold a run; what holds clearly none is skipped, as `find_runs` says."""
+    if not Path(root).is_dir():
+        raise RunError(f"{root}: {'is no folder' if Path(root).exists() else 'no such folder'}: needs one with runs")
     for path in sorted(Path(root).rglob(CONFIG)):
         if path.is_dir():
             continue

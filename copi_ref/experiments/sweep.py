@@ -87,6 +87,8 @@ def _several(value: Any) -> list[Any]:
 
 
 NEEDED = ("dataset", "preset", "methods", "seeds", "epochs")
+OPTIONAL = tuple(key for key in Sweep.__dataclass_fields__ if key not in NEEDED)
+_KEYS = f"required are {', '.join(NEEDED)}; optional {', '.join(OPTIONAL)}"
 
 
 def read_sweep(path: Path) -> Sweep:
@@ -101,9 +103,9 @@ def read_sweep(path: Path) -> Sweep:
         raise SweepError(f"{path}: can't be read as TOML ({error})") from error
     known = Sweep.__dataclass_fields__
     if unknown := [key for key in values if key not in known]:
-        raise SweepError(f"{path}: has {', '.join(unknown)}: the keys are {', '.join(known)}")
+        raise SweepError(f"{path}: has {', '.join(unknown)}, which is no key: {_KEYS}")
     if missing := [key for key in NEEDED if key not in values]:
-        raise SweepError(f"{path}: lacks {', '.join(missing)}")
+        raise SweepError(f"{path}: lacks {', '.join(missing)}: {_KEYS}")
     try:
         _check(values)
         sweep = Sweep(**values)
@@ -176,7 +178,7 @@ def jobs_of(
     sweep: Sweep, out: Path, data_dir: Path | None = None, threads: int = 1, checkpoint_seconds: float = 60
 ) -> list[Job]:
     """Return a sweep's runs as jobs for `run_jobs`; paths are made absolute, for processes that stand elsewhere."""
-    source = str(Path(sweep.dataset).resolve()) if sweep.dataset.endswith(".npz") else sweep.dataset
+    source = str(Path(os.path.expanduser(sweep.dataset)).resolve()) if sweep.dataset.endswith(".npz") else sweep.dataset
     return [
         Job(
             plan=plan, folder=sweep.folder(out.resolve(), plan), source=source,

@@ -9,11 +9,10 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from copi_ref.arrays.backend import HostArray
 from copi_ref.experiments.chosen_runs import Row
-from copi_ref.figures.training import line_style
+from copi_ref.figures.training import line_style, whole_epochs
 from copi_ref.files import write_atomically
 
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -46,7 +45,7 @@ def curves_figure(rows: Sequence[Row], panels: Sequence[str], methods: Sequence[
         only_R = {0: "", 1: "epoch 0"}.get(idle, f"epochs 0 to {idle - 1}")
         learns = f";\nthe scale leaves out {only_R}, when only R learns" if only_R else ""
         for axes in grid[-1]:
-            axes.set_xlabel(f"epoch, from 0 (measured after it{learns})")
+            whole_epochs(axes, f"epoch, from 0 (measured after it{learns})")
         _legend(figure, grid[0, 0])
         return figure
 
@@ -192,7 +191,6 @@ def _curves(axes: Axes, rows: Sequence[Row], metric: str, methods: Sequence[str]
             ends += [*(mean - std)[idle:], *(mean + std)[idle:]]
     kind = metric.partition("_")[2]
     axes.set_ylabel(f"{metric.replace('_', ' ')} ({'share of samples' if kind == 'accuracy' else 'mean over samples'})")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     if kind == "loss":
         axes.set_yscale("log")

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from copi_ref.arrays.backend import HostArray
 from copi_ref.experiments.runner import Run
@@ -20,19 +21,24 @@ _COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#
 _DASHES = ("-", "--", "-.", ":")
 
 
-def training_figure(runs: Sequence[Run], title: str) -> Figure:
+def training_figure(runs: Sequence[Run], title: str, idle: int = 0) -> Figure:
     """Draw accuracy and loss over epochs, mean and spread over seeds, and what R did to the first layer's input.
+
+    The scale of accuracies is that of the last three quarters of the epochs in which W learns: there methods differ by
+    hundredths, which nobody sees on a scale that begins at chance.
 
     Args:
         runs: of one or more methods, one or more seeds each, all of the same number of epochs.
         title: above the figure.
+        idle: epochs at the start in which only R learned; they are shaded.
     """
+    seeds = len({run.seed for run in runs})
     figure = Figure(figsize=(15, 7.2), layout="constrained")
-    figure.suptitle(title)
-    grid = figure.add_gridspec(2, 3)
+    figure.suptitle(f"{title}: {f'mean ± standard deviation over {seeds} seeds' if seeds > 1 else 'one seed'}")
+    grid = figure.add_gridspec(2, 3, width_ratios=(1, 1, 0.8))
     panels = [("train_accuracy", 0, 0), ("test_accuracy", 0, 1), ("train_loss", 1, 0), ("test_loss", 1, 1)]
     for metric, row, column in panels:
-        _curves(figure.add_subplot(grid[row, column]), runs, metric)
+        _curves(figure.add_subplot(grid[row, column]), runs, metric, idle)
     shown = next((run for run in runs if run.energy_after != run.energy_before), runs[0])
     pairs = [("before", shown.moment_before, shown.energy_before), ("after", shown.moment_after, shown.energy_after)]
     for row, (when, moment, energy) in enumerate(pairs):
@@ -98,22 +104,44 @@ def save(figure: Figure, path: Path) -> None:
     write_atomically(path, image.getvalue())
 
 
-def _curves(axes: Axes, runs: Sequence[Run], metric: str) -> None:
-    methods = list(dict.fromkeys(run.method for run in runs))
-    for number, method in enumerate(methods):
+def whole_epochs(axes: Axes, what: str = "epoch, from 0 (measured after it)") -> None:
+    """Let an axis count epochs as ``metrics.csv`` does, in whole numbers."""
+    axes.set_xlabel(what)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))  # of two ticks one would be a fraction
+
+
+def _curves(axes: Axes, runs: Sequence[Run], metric: str, idle: int) -> None:
+    ends = []  # of the envelopes, in the epochs that set the scale
+    for number, method in enumerate(dict.fromkeys(run.method for run in runs)):
         curves = np.array([[row[metric] for row in run.metrics] for run in runs if run.method == method])
-        epochs = 1 + np.arange(curves.shape[1])
-        mean, std = curves.mean(axis=0), curves.std(axis=0, ddof=1 if len(curves) > 1 else 0)
-        (line,) = axes.plot(epochs, mean, **line_style(number), label=method)
-        axes.fill_between(epochs, mean - std, mean + std, color=line.get_color(), alpha=0.2, linewidth=0)
-    seeds = len({run.seed for run in runs})
-    axes.set(xlabel="epochs", ylabel=metric.replace("_", " "))
-    axes.set_title(f"mean ± standard deviation over {seeds} seed{'s' * (seeds > 1)}", fontsize=10)
+        epochs, mean = np.arange(curves.shape[1]), curves.mean(axis=0)
+        std = curves.std(axis=0, ddof=1) if len(curves) > 1 else np.zeros_like(mean)
+        marker = "." if len(epochs) == 1 else ""  # one point makes no line
+        (line,) = axes.plot(epochs, mean, **line_style(number), marker=marker, label=method)
+        if len(curves) > 1:
+            axes.fill_between(epochs, mean - std, mean + std, color=line.get_color(), alpha=0.2, linewidth=0)
+        late = idle + max(0, len(epochs) - idle) // 4
+        ends += [*(mean - std)[late:], *(mean + std)[late:]]
+    whole_epochs(axes)
+    axes.set_xlim(-0.5, len(epochs) - 0.5)
+    axes.set_ylabel(metric.replace("_", " "))
     axes.grid(alpha=0.3)
-    if metric.endswith("accuracy"):
-        axes.set_ylim(top=1)
-    else:
+    if metric.endswith("loss"):
         axes.set_yscale("log")
+    elif len(set(ends)) > 1:
+        margin = 0.05 * (max(ends) - min(ends))
+        axes.set_ylim(min(ends) - margin, max(ends) + margin)
+    _shade(axes, min(idle, len(epochs)))
+
+
+def _shade(axes: Axes, idle: int) -> None:
+    """Mark the epochs in which only R learned."""
+    if idle:
+        axes.axvspan(-0.5, idle - 0.5, color="0.9", zorder=0)
+        where = axes.get_xaxis_transform()
+        axes.text(
+            idle / 2 - 0.5, 0.5, "only R learns", rotation=90, ha="center", va="center", transform=where, fontsize=9
+        )
 
 
 def _method_rows(methods: Sequence[str], title: str) -> tuple[Figure, HostArray]:
@@ -129,7 +157,7 @@ def _method_rows(methods: Sequence[str], title: str) -> tuple[Figure, HostArray]
             axes.set_ylabel(method, fontsize=11, fontweight="bold")
     figure.suptitle(title)
     for axes in grid[-1]:
-        axes.set_xlabel("epochs")
+        whole_epochs(axes)
     return figure, grid.reshape(len(methods), len(_MEASURES))
 
 
@@ -145,7 +173,7 @@ def _layer_curves(axes: Axes, runs: Sequence[Run], measure: str) -> None:
     missing: dict[str, list[str]] = {}
     for layer in _layers(runs[0]):
         curves = np.array([[row[f"{measure}_{layer}"] for row in run.metrics] for run in runs])
-        mean, epochs = curves.mean(axis=0), 1 + np.arange(curves.shape[1])
+        mean, epochs = curves.mean(axis=0), np.arange(curves.shape[1])
         finite = np.isfinite(mean)
         (line,) = axes.plot(epochs, np.where(finite, mean, np.nan), **line_style(layer - 1), label=f"layer {layer}")
         alone = finite & ~np.append(False, finite[:-1]) & ~np.append(finite[1:], False)

@@ -18,6 +18,7 @@ from copi_ref.training.epoch import AfterBatch, Begun, shuffle, train_epoch, wit
 from copi_ref.training.evaluation import ROWS, evaluate
 from copi_ref.training.finiteness import finite_networks, non_finite_activity, non_finite_weight
 from copi_ref.training.in_place import Scratch, step_in_place
+from copi_ref.training.scale import advice, scale_of
 
 Row = dict[str, Any]
 """Metrics of an epoch by name: numbers, or of an ensemble NumPy arrays (S,), nan for networks that have stopped."""
@@ -116,7 +117,7 @@ def fit(
     Raises:
         TypeError, ValueError: the data or the rates don't fit the network.
         NonFiniteError: a weight or a loss of a single network became infinite or NaN; the message names where that
-            began.
+            began, and whether the scale of the samples or a rate is at fault.
     """
     checks.whole_number("epochs", epochs, minimum=0)
     train, test = move(state.params, dataset)
@@ -215,7 +216,8 @@ def _error(ends: _Ends, train: Samples, test: Samples) -> NonFiniteError:
         return NonFiniteError(message, ends.before, ends.rows)
     broken = non_finite_weight(ends.after.params, ends.after.optimizer)
     where = _where_it_began(ends, train) if broken else _where_it_shows(ends, train, test)
-    message = f"training became non-finite in epoch {ends.before.epoch}{where}: lower eta_r or eta_w"
+    why = advice(with_rates(ends.recipe, ends.before), scale_of(train[0]))
+    message = f"training became non-finite in epoch {ends.before.epoch}{where}: {why}"
     return NonFiniteError(message, ends.before, ends.rows)
 
 

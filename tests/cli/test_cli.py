@@ -72,6 +72,7 @@ def test_demo_writes_table_metrics_and_figure(tmp_path, capsys):
     assert all(method in printed for method in PAPER_METHODS)
     assert {path.name for path in out.iterdir() if path.is_dir()} == set(PAPER_METHODS)
     assert {path.name for path in (out / "copi-fa").iterdir()} == {"seed-0", "seed-1"}
+    assert f"Written: {out}/summary.csv {out}/figure.png\n" in printed
     assert (out / "figure.png").read_bytes().startswith(b"\x89PNG")
     for method in PAPER_METHODS:
         for seed in (0, 1):
@@ -109,7 +110,9 @@ def test_train_on_ones_own_npz(own_npz, tmp_path, capsys):
     assert (out / "copi-fa" / "seed-0" / "metrics.csv").is_file()
     assert config_of(out)["hidden"] == [8, 7]
     assert config_of(out)["preset"] == "demo"
-    assert "±" not in capsys.readouterr().out.splitlines()[5], "one seed has no deviation"
+    printed = capsys.readouterr().out
+    assert "±" not in printed, "one seed has no deviation"
+    assert "seed(s)" not in printed
 
 
 def test_demo_measures_every_layer_if_asked(tmp_path):
@@ -302,10 +305,10 @@ def test_an_interrupted_demo_says_what_a_demo_can(tmp_path, monkeypatch, capsys)
     [
         (
             ["--method", "il-proximal-plain", "--eta-w", "0"],
-            "eta_w, here α of proximal IL, is 0: needs a number above 0",
+            "--eta-w, here α of proximal IL, is 0: needs a number above 0",
         ),
-        (["--method", "bp-adam", "il", "--eta-r", "1"], "eta_r is given, but there is no R in bp-adam, il"),
-        (["--method", "bp-adam", "--lateral", "left"], "lateral_rule is given, but there is no R in bp-adam"),
+        (["--method", "bp-adam", "il", "--eta-r", "1"], "--eta-r is given, but there is no R in bp-adam, il"),
+        (["--method", "bp-adam", "--lateral", "left"], "--lateral is given, but there is no R in bp-adam"),
     ],
 )
 def test_settings_that_can_not_be_are_an_error_message(arguments, message, own_npz, tmp_path, capsys):
@@ -405,6 +408,8 @@ def test_data_that_are_not_there(arguments, message, tmp_path, monkeypatch, caps
         ["train", "digits", "--preset", "papre"],
         ["train", "digits", "--method", "copi-pb"],
         ["train", "digits", "--hidden", "5,x"],
+        ["train", "digits", "--eta-r", "automatic"],
+        ["train", "digits", "--eta-w", "auto"],
         ["train", "digits", "--eta-w", "-1"],
         ["train", "digits", "--eta-w", "nan"],
         ["train", "digits", "--eta-r", "inf"],
@@ -422,6 +427,12 @@ def test_wrong_usage_exits_with_2(arguments, capsys):
     printed = capsys.readouterr().err
     assert "copi-ref" in printed
     assert " _" not in printed, "a name of the implementation in a message for users"
+
+
+def test_hidden_layers_in_another_form_are_told_the_right_one(capsys):
+    with pytest.raises(SystemExit):
+        run("train", "digits", "--hidden", "200x200")
+    assert "'200x200': needs whole numbers with commas between them, as 200,200" in capsys.readouterr().err
 
 
 def test_a_missing_extra_says_how_to_install_it(tmp_path, monkeypatch, capsys):
@@ -597,8 +608,10 @@ def test_figure_shows_means_spread_and_both_correlations():
     figure = training_figure(example_runs(), "title")
     panels = {axes.get_ylabel(): axes for axes in figure.axes if axes.lines}
     assert set(panels) == {"train accuracy", "test accuracy", "train loss", "test loss"}
+    assert figure.get_suptitle() == "title: mean ± standard deviation over 2 seeds"
+    assert all(axes.get_title() == "" for axes in panels.values()), "what is the same for all stands above them once"
     (line,) = panels["train accuracy"].lines
-    assert line.get_xdata().tolist() == [1, 2, 3]
+    assert line.get_xdata().tolist() == [0, 1, 2], "as in metrics.csv"
     np.testing.assert_allclose(line.get_ydata(), [0.2, 0.85, 0.7])
     band = panels["train accuracy"].collections[0].get_paths()[0].get_extents()
     spread = np.std([[0.1, 1.0, 0.9], [0.3, 0.7, 0.5]], axis=0, ddof=1)
@@ -608,6 +621,59 @@ def test_figure_shows_means_spread_and_both_correlations():
     np.testing.assert_allclose(shown[0], [[1, 0.5], [0.5, 1]])
     np.testing.assert_allclose(shown[1], [[1, 0.25], [0.25, 1]])
     assert correlation(np.array([[0.0, 0.0], [0.0, 9.0]])).tolist() == [[0, 0], [0, 1]]
+
+
+def test_a_figure_of_one_seed_has_no_spread():
+    from copi_ref.figures.training import training_figure
+
+    figure = training_figure(example_runs()[:1], "title")
+    assert figure.get_suptitle() == "title: one seed"
+    assert not any(axes.collections for axes in figure.axes if axes.lines)
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 4, 30])
+def test_figures_count_whole_epochs(epochs):
+    from copi_ref.figures.training import diagnostics_figure, training_figure
+
+    first = example_runs()[0]
+    runs = [replace(first, metrics=(first.metrics * epochs)[:epochs])]
+    figures = training_figure(runs, "title"), diagnostics_figure([measured_run("m", 0, epochs=epochs)], "title")
+    for axes in (axes for figure in figures for axes in figure.axes if axes.lines):
+        low, high = axes.get_xlim()
+        ticks = [tick for tick in axes.get_xticks() if low <= tick <= high]
+        assert ticks
+        assert all(tick == round(tick) for tick in ticks)
+        assert axes.get_xlabel() in ("", "epoch, from 0 (measured after it)")
+
+
+def test_a_figure_shows_where_methods_differ_and_in_which_epochs_only_R_learned():
+    from copi_ref.figures.training import training_figure
+
+    def run_of(method, accuracies):
+        rows = tuple(
+            {f"{part}_{what}": value if what == "accuracy" else 1 - value
+             for part in ("train", "test") for what in ("accuracy", "loss")}
+            for value in accuracies
+        )  # fmt: skip
+        return runner.Run(method, 0, rows, np.eye(2), np.eye(2))
+
+    # Of eight epochs, two without W and a quarter of the others: what follows epoch 2 sets the scale.
+    runs = [
+        run_of("a", [0.1, 0.1, 0.5, 0.96, 0.97, 0.98, 0.98, 0.98]),
+        run_of("b", [0.1, 0.1, 0.6, 0.95, 0.96, 0.97, 0.97, 0.97]),
+    ]
+    figure = training_figure(runs, "title", idle=2)
+    for axes in figure.axes[:4]:
+        (text,) = axes.texts
+        assert text.get_text() == "only R learns"
+        (shade,) = axes.patches
+        assert shade.get_extents().transformed(axes.transData.inverted()).intervalx == pytest.approx((-0.5, 1.5))
+    for axes in figure.axes[:2]:
+        assert axes.get_ylim() == pytest.approx((0.95 - 0.0015, 0.98 + 0.0015))
+    for axes in figure.axes[2:4]:
+        assert (axes.get_yscale(), axes.get_ylim()[1] > 0.9) == ("log", True)
+    for accuracies in ([0.1], [0.1, 0.1], [0.1, 0.1, 0.5]):  # nothing sets a scale
+        assert training_figure([run_of("a", accuracies)], "title", idle=2).axes[0].lines
 
 
 def test_figure_of_more_methods_than_colours():
@@ -658,7 +724,7 @@ def test_diagnostics_figure_has_a_row_a_method_and_a_line_a_layer():
     for heading in PANELS:
         for axes in panel(figure, heading):
             one, two = axes.lines
-            assert one.get_xdata().tolist() == [1, 2, 3]
+            assert one.get_xdata().tolist() == [0, 1, 2]
             assert (one.get_ydata().tolist(), two.get_ydata().tolist()) == ([3, 4, 5], [4, 5, 6])
             assert one.get_color() != two.get_color()
             assert one.get_linestyle() != two.get_linestyle()
@@ -692,7 +758,7 @@ def test_values_that_are_not_finite_are_left_out_and_noted():
     condition, other = panel(figure, "condition")
     np.testing.assert_array_equal(condition.lines[1].get_ydata(), [nan, 3, nan])
     dots = [line for line in condition.lines if line.get_marker() == "."]
-    assert [(line.get_xdata().tolist(), line.get_ydata().tolist()) for line in dots] == [([2], [3])]
+    assert [(line.get_xdata().tolist(), line.get_ydata().tolist()) for line in dots] == [([1], [3])]
     assert notes(condition) == "not drawn, C singular to rounding:\nlayer 1: all epochs\nlayer 2: 2 of 3 epochs"
     assert notes(other) == ""
     assert notes(panel(figure, "det R")[0]) == "not drawn, R singular:\nlayer 3: 1 of 3 epochs"

@@ -144,9 +144,9 @@ def test_a_damaged_archive_is_named(tmp_path):
         + bytes(255 - byte for byte in whole[middle : middle + 40])
         + whole[middle + 40 :],
         "not compressed": plain,
-        "not an archive": gzip.compress(b"<html>" * 1000),
+        "not an archive": gzip.compress(b"hello" * 1000),
         "an archive cut before it was compressed": gzip.compress(plain[:5000]),
-        "text": b"<html>not found</html>",
+        "text": b"not found",
     }
     path = tmp_path / "cifar-10-binary.tar.gz"
     for damage, content in contents.items():
@@ -157,6 +157,27 @@ def test_a_damaged_archive_is_named(tmp_path):
     path.write_bytes(b"")
     with pytest.raises(DataError, match=r"tar.gz: "):
         load_cifar10(path)
+
+
+@pytest.mark.usefixtures("miniature")
+def test_an_archive_that_is_a_web_page_or_gzipped_twice_is_called_that(tmp_path):
+    path = tmp_path / "cifar-10-binary.tar.gz"
+    for content in (b"<html>not found</html>", gzip.compress(b"<?xml?><Error>")):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match=r"tar\.gz: is an (HT|X)ML page, .*: fetch the file again"):
+            load_cifar10(path)
+    path.write_bytes(gzip.compress(archive(batches())))
+    with pytest.raises(DataError, match=r"tar\.gz: is gzipped twice: unpack it once"):
+        load_cifar10(path)
+
+
+@pytest.mark.usefixtures("miniature")
+def test_the_archive_comes_before_what_was_unpacked_of_it(tmp_path):
+    put(batches(), tmp_path, "archive in a folder")
+    (tmp_path / "cifar-10-batches-bin").mkdir()
+    (tmp_path / "cifar-10-batches-bin" / "data_batch_1.bin").write_bytes(b"")
+    (tmp_path / "data_batch_1.bin").write_bytes(b"")
+    assert len(load_cifar10(tmp_path).x_train) == 5 * RECORDS
 
 
 @pytest.mark.usefixtures("miniature")

@@ -10,7 +10,7 @@ import pytest
 from idx_files import FILES, idx
 
 import copi_ref as copi
-from copi_ref.data import DataError, correlated_gaussian, load_digits, load_mnist, load_npz, read_idx
+from copi_ref.data import DataError, correlated_gaussian, load_digits, load_mnist, load_named, load_npz, read_idx
 
 
 @pytest.fixture(params=["plain", "gzipped", "dotted"])
@@ -46,7 +46,13 @@ def damaged_inside():
 
 BROKEN = {
     "another magic number": (images(magic=0x801), r"starts with the magic number 0x801: needs 0x803"),
-    "text": (b"<html>not found</html>", r"starts with the magic number 0x3c68746d: needs 0x803"),
+    "text": (b"hello, world", r"starts with the magic number 0x68656c6c: needs 0x803"),
+    "a web page": (
+        b"\n<!DOCTYPE html><html>not found</html>",
+        r"idx3-ubyte: is an HTML page, .*: fetch the file again",
+    ),
+    "a web page, gzipped": (gzip.compress(b"<html>not found</html>"), r"idx3-ubyte: is an HTML page"),
+    "gzipped twice": (gzip.compress(gzip.compress(images())), r"idx3-ubyte: is gzipped twice: unpack it once"),
     "empty": (b"", r"ends inside its header, after 0 bytes"),
     "half a header": (images()[:10], r"ends inside its header, after 10 bytes"),
     "too short": (images()[:-1], r"has 35 of the 36 bytes that its header \(6, 3, 2\) says"),
@@ -67,6 +73,18 @@ def test_a_damaged_idx_file_is_named_with_its_fault(fault, tmp_path):
     with pytest.raises(DataError, match=message) as caught:
         read_idx(path, 0x803)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("dotted", [False, True])
+@pytest.mark.parametrize("unpacked", ["empty", "half", "of another set"])
+def test_a_gz_file_comes_before_what_was_unpacked_of_it(unpacked, dotted, tmp_path):
+    for name, array in FILES.items():
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(idx(array)))
+        beside = {"empty": b"", "half": idx(array)[:20], "of another set": idx(array // 2)}[unpacked]
+        (tmp_path / (name.replace("-idx", ".idx") if dotted else name)).write_bytes(beside)
+    dataset = load_mnist(tmp_path)
+    assert dataset.y_train.tolist() == [0, 1, 9, 3, 4, 5]
+    np.testing.assert_array_equal(dataset.x_test, np.ones((4, 6)))
 
 
 def test_mnist_files_that_disagree(folder):
@@ -142,6 +160,8 @@ def test_npz_is_read(tmp_path):
         ({"x_test": np.ones((5, 4))}, "x_test has 4 features but x_train has 3"),
         ({"y_train": np.arange(7)}, r"y_train has shape \(7,\) but x_train has 8 samples: needs \(8,\)"),
         ({"y_train": np.eye(8)}, "y_train has dtype float64: needs integer labels, not one-hot rows"),
+        ({"y_train": np.arange(8) / 1}, "y_train has dtype float64: needs integer labels$"),
+        ({"y_train": np.arange(8).astype(str)}, "y_train has dtype <U21: needs integer labels$"),
         ({"y_test": np.array([0, 1, -1, 0, 0])}, "y_test has the label -1: labels start at 0"),
         ({"y_test": np.array([0, 1, 99, 0, 0])}, "has the label 99 but 8 training samples"),
         ({"x_test": np.full((5, 3), np.nan)}, "x_test has 15 non-finite entries"),
@@ -201,6 +221,30 @@ def test_a_damaged_npz_is_named(damage, tmp_path):
         path.write_bytes(contents[damage])
     with pytest.raises(DataError, match="own.npz: "):
         load_npz(path)
+
+
+def test_an_npz_that_is_a_web_page_or_gzipped_is_called_that(tmp_path):
+    path = tmp_path / "own.npz"
+    path.write_bytes(b"<!doctype html>\n<p>Sign in")
+    with pytest.raises(DataError, match=r"own\.npz: is an HTML page"):
+        load_npz(path)
+    np.savez(path, **own())
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    with pytest.raises(DataError, match=r"own\.npz: is gzipped: unpack it once"):
+        load_npz(path)
+
+
+def test_a_tilde_is_the_home_folder_whoever_names_the_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    np.savez(tmp_path / "own.npz", **own())
+    assert load_named("~/own.npz").classes == 4
+    (tmp_path / "sets" / "mnist").mkdir(parents=True)
+    for name, array in FILES.items():
+        (tmp_path / "sets" / "mnist" / name).write_bytes(idx(array))
+    assert load_named("mnist", "~/sets").features == 6
+    monkeypatch.setenv("COPI_REF_DATA", "~/sets")
+    assert load_named("mnist").features == 6
 
 
 # --- a correlated Gaussian -------------------------------------------------------------------------------------------

@@ -114,8 +114,11 @@ def test_the_command_reads_folders(tmp_path, capsys):
         write_outcome(folder)
     assert main(["compare", str(tmp_path), "--against", "copi-bp"]) == 0
     assert "| bp-adam | 2 | -0.2500 [" in capsys.readouterr().out
-    assert main(["compare", str(tmp_path / "copi-bp" / "nothing")]) == 2
+    (tmp_path / "empty").mkdir()
+    assert main(["compare", str(tmp_path / "empty")]) == 2
     assert "no finished runs" in capsys.readouterr().err
+    assert main(["compare", str(tmp_path / "nothing")]) == 2
+    assert capsys.readouterr().err == f"copi-ref: {tmp_path}/nothing: no such folder: needs one with runs\n"
 
 
 def test_other_programs_files_are_no_runs_and_damaged_runs_are_named(tmp_path):

@@ -379,7 +379,11 @@ def test_a_sweep_feeds_the_figure_of_learning_rates(own_npz, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"etta": 0.1}, "has etta: the keys are dataset, preset, methods, seeds, epochs, held_out, hidden, eta, eta_w"),
+        (
+            {"etta": 0.1},
+            "has etta, which is no key: required are dataset, preset, methods, seeds, epochs; optional held_out, "
+            "hidden, eta, eta_w, eta_r, error_scale, diagnostics",
+        ),
         ({"eta": 0.1}, "has eta, which is both rates, and eta_w: leave out the one or the other"),
         ({"methods": ["bp-adam", "il"], "eta_r": 1}, "eta_r is given, but there is no R in bp-adam, il: leave it out"),
         ({"methods": ["copi-pb"]}, "method is 'copi-pb': choose one of 'copi-bp'"),
@@ -421,8 +425,31 @@ def test_files_that_are_no_sweeps(tmp_path):
     with pytest.raises(SweepError, match=r"a\.toml: can't be read as TOML"):
         read_sweep(tmp_path / "a.toml")
     (tmp_path / "b.toml").write_text('dataset = "digits"\nseeds = 2\n')
-    with pytest.raises(SweepError, match=r"b\.toml: lacks preset, methods, epochs"):
+    with pytest.raises(
+        SweepError,
+        match=r"b\.toml: lacks preset, methods, epochs: required are dataset, preset, .*; optional held_out,",
+    ):
         read_sweep(tmp_path / "b.toml")
+
+
+def test_the_help_says_which_keys_are_required(capsys):
+    with pytest.raises(SystemExit):
+        run("--help")
+    told = " ".join(capsys.readouterr().out.split())
+    assert "Required: dataset, preset, methods, seeds, epochs." in told
+    assert "Optional: held_out, hidden, eta, eta_w, eta_r, error_scale, diagnostics." in told
+
+
+def test_what_is_said_before_training_is_said_once(tmp_path, capsys):
+    """Of two runs: the data are the same, and no epoch trains W."""
+    path = written(
+        tmp_path / "sweep.toml", dataset=str(three_clusters(tmp_path / "own.npz", 45)), epochs=1, preset="demo"
+    )
+    assert run(path, "--out", tmp_path / "out") == 0
+    said = capsys.readouterr().err.splitlines()
+    assert [line[:40] for line in said] == [
+        "copi-ref: note: the samples are float64,", "copi-ref: warning: W never learns: later",
+    ]  # fmt: skip
 
 
 def test_data_that_are_not_there_are_missed_once(tmp_path, capsys):

@@ -16,6 +16,7 @@ from mutants import plain
 
 import copi_ref as copi
 from copi_ref.cli.main import main
+from copi_ref.cli.oracle import in_options_of_check
 from copi_ref.oracle import FUNCTIONS, Conventions, check
 from copi_ref.oracle.calling.named import TargetError, conventions_from_text
 from copi_ref.oracle.inputs import strategies
@@ -113,6 +114,52 @@ def test_check_takes_conventions_and_a_seed(mine, capsys):
     assert "matches lateral_rule='right'" in printed
 
 
+@pytest.mark.parametrize(
+    ("python", "options"),
+    [
+        (
+            "matches slope=0.01 (COPI's text gives no slope): pass it in Conventions, if that is what you mean",
+            "matches slope=0.01 (COPI's text gives no slope): pass --slope 0.01, if that is what you mean",
+        ),
+        (
+            "matches credit='dfa', slope=0.0 (here the same: x='y'): pass it in InferenceConventions (else)",
+            "matches credit='dfa', slope=0.0 (here the same: x='y'): pass --credit dfa --slope 0.0 (else)",
+        ),
+        (
+            "a: matches samples='rows'; b: matches kappa=(1.0, 0.5): pass it in Conventions",
+            "a: matches samples='rows'; b: matches kappa=(1.0, 0.5): pass --kappa 1.0,0.5",
+        ),
+        (
+            "(right where R is symmetric: then pass assumes_symmetric_R=True in Conventions)",
+            "(right where R is symmetric: then pass --assumes-symmetric-R)",
+        ),
+        (
+            "[x] it is y* − softmax(a_L): pass loss='cross-entropy', output_activation='identity' in Conventions, if",
+            "[x] it is y* − softmax(a_L): pass --loss cross-entropy --output-activation identity, if",
+        ),
+        (
+            "raised TypeError: no; pass xp=torch if it takes others",
+            "raised TypeError: no; pass --backend torch if it takes others",
+        ),
+        ("passes: take it off expected_failures", "passes: leave out --expect-failure"),
+        ("returned W = 5: pass it on", "returned W = 5: pass it on"),
+    ],
+)
+def test_the_command_advises_in_its_own_words(python, options):
+    assert in_options_of_check(python) == options
+
+
+def test_check_says_which_option_to_pass(mine, capsys):
+    """And with it all is right."""
+    assert main(["check", "mine", "--slope", "0.01", "--only", "forward"]) == 1
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first.endswith(": pass --slope 0.1, if that is what you mean")
+    assert main(["check", "mine", "--slope", "0.1", "--only", "forward"]) == 0
+    capsys.readouterr()
+    assert main(["check", "mine", "--slope", "0.01", "--only", "forward", "--json"]) == 1
+    assert "pass --slope 0.1" in json.loads(capsys.readouterr().out)["diagnosis"]
+
+
 def test_check_only_some(mine, capsys):
     assert main(["check", "mine:Broken", "--only", "copi_update"]) == 0
     assert main(["check", "mine:Broken", "--only", "copi_update", "--only", "step"]) == 1
@@ -124,7 +171,7 @@ def test_expected_failures_on_the_command_line(mine, capsys):
     assert main(["check", "mine:Broken", "--expect-failure", expect]) == 0
     assert "expected failure" in capsys.readouterr().out
     assert main(["check", "mine", "--expect-failure", expect]) == 1
-    assert "but passes: take it off" in capsys.readouterr().out
+    assert "but passes: leave out --expect-failure" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

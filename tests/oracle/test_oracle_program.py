@@ -75,6 +75,23 @@ def test_a_program_that_misbehaves_gets_a_verdict(how, says):
     assert says in report.diagnosis
 
 
+def test_the_last_lines_of_a_crash_are_shown_as_they_are_and_so_is_what_was_printed():
+    """Of 13 lines on stderr the last ten, with their spaces, none longer than 200 characters."""
+    with pytest.raises(ProgramError) as raised:
+        Program(f"{SPEAKS} crashes at length", Conventions())
+    _, _, said = str(raised.value).partition("crashes at length': ")
+    frames = [f"      frame {number}" for number in range(4, 12)]
+    version = f"    Node.js v20.20.2{'!' * 184}…"
+    assert said.splitlines() == [
+        "ended with exit code 1:", *frames, "    ", version, "it printed:", "    half way", "    there",
+    ]  # fmt: skip
+
+
+def test_a_program_that_only_says_hello_is_quoted():
+    with pytest.raises(ProgramError, match="ended with exit code 3; it printed: hello$"):
+        Program(f"{SPEAKS} says hello and ends", Conventions())
+
+
 def test_blank_lines_between_answers_do_no_harm():
     with Program(f"{SPEAKS} pauses", Conventions()) as program:
         assert check(program, only=("copi_update",)).ok

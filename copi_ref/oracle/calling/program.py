@@ -179,6 +179,9 @@ class Program:
         try:
             answer = json.loads(line)
         except (ValueError, RecursionError) as error:
+            if self._ends():  # it did not mean to answer
+                self._ended = self._why_it_ended(line)
+                raise ProgramError(self._ended) from None
             raise ProgramError(f"answered {line[:200]!r}, which is no JSON ({error})") from None
         if not isinstance(answer, dict) or answer.get("id") != self._id - 1 or not {"result", "error"} & answer.keys():
             raise ProgramError(
@@ -186,14 +189,26 @@ class Program:
             )
         return answer
 
-    def _why_it_ended(self) -> str:
+    def _ends(self) -> bool:
+        """Whether it has ended, or is about to."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=0.2)
+        return self._process.poll() is not None
+
+    def _why_it_ended(self, printed: str = "") -> str:
+        """Say how it ended, with the last lines of its stderr, and of what it printed in the place of an answer."""
         try:
             code = self._process.wait(timeout=2)
         except subprocess.TimeoutExpired:
             return "closed its stdout"
-        self._threads[1].join(timeout=2)
-        said = "".join(self._complaints).strip().splitlines()
-        return f"ended with exit code {code}" + (f": {said[-1][:200]}" if said else "")
+        for thread in self._threads:
+            thread.join(timeout=2)
+        while not self._lines.empty():
+            printed += self._lines.get() or ""
+        said = f"ended with exit code {code}{_last_lines(''.join(self._complaints))}"
+        if not printed.strip():
+            return said
+        return said + ("\n" if "\n" in said else "; ") + f"it printed{_last_lines(printed)}"
 
     def _read_answers(self) -> None:
         assert self._process.stdout is not None
@@ -205,6 +220,14 @@ class Program:
         assert self._process.stderr is not None
         for line in self._process.stderr:
             self._complaints = [*self._complaints[-20:], line]
+
+
+def _last_lines(text: str) -> str:
+    """Return the last ten lines as they are, but for their length; one alone in the same line."""
+    lines = [line if len(line) <= 200 else f"{line[:200]}…" for line in text.strip("\r\n").splitlines()[-10:]]
+    if len(lines) < 2:
+        return f": {lines[0].strip()}" if lines and lines[0].strip() else ""
+    return ":" + "".join(f"\n    {line}" for line in lines)
 
 
 def _first_array(arguments: tuple[Any, ...]) -> Array:

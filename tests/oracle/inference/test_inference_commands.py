@@ -15,6 +15,7 @@ from copi_ref.oracle import InferenceConventions, check
 from copi_ref.oracle.calling.named import TargetError, conventions_from_text
 from copi_ref.oracle.calling.program import Program
 from copi_ref.oracle.inference.explain import explain_inference
+from copi_ref.oracle.inference.functions import INFERENCE_FUNCTIONS
 from copi_ref.oracle.inputs import strategies
 from copi_ref.oracle.vectors import SETS, differences, emit, load
 
@@ -34,6 +35,10 @@ def mine(tmp_path, monkeypatch):
         "    def energy(self, W, y0, states):\n"
         "        return 2 * Loops(InferenceConventions()).energy(W, y0, states)\n"
         "energy = Energy()\n"
+        "from copi_ref.oracle.inference.functions import INFERENCE_FUNCTIONS\n"
+        "def to_come(*arguments):\n"
+        "    raise NotImplementedError\n"
+        "stub = type('Stub', (), {name: staticmethod(to_come) for name in INFERENCE_FUNCTIONS})\n"
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COPI_REF_BACKEND", "numpy")
@@ -47,7 +52,15 @@ def test_the_functions_that_are_there_say_what_it_is(mine, capsys):
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("copi_ref: FAILED: energy: matches energy_factor=1")
     assert "Inference Learning as in copi_ref" in said[1]
+    assert ": pass --energy-factor 1" in said[0]
     assert main(["check", "settling:energy", "--energy-factor", "1"]) == 0
+
+
+def test_functions_to_come_are_not_implemented_and_not_wrong(mine, capsys):
+    assert main(["check", "settling:stub", "--inference"]) == 1
+    said = capsys.readouterr().out
+    assert said.count("not implemented") == len(INFERENCE_FUNCTIONS)
+    assert "nothing was checked" in said.splitlines()[0]
 
 
 def test_a_list_of_numbers_and_a_word(mine, capsys):

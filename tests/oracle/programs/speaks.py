@@ -62,8 +62,17 @@ def answer(request):
     return {"result": result}
 
 
+if HOW == "says hello and ends":
+    print("hello")
+    sys.exit(3)
+
 for line in sys.stdin:
     request = json.loads(line)
+    if HOW == "crashes at length":
+        print("\n".join(f"  frame {number}" for number in range(1, 12)), file=sys.stderr)
+        print("\nNode.js v20.20.2" + "!" * 300, file=sys.stderr)
+        print("half way\nthere", flush=True)
+        sys.exit(1)
     if HOW == "nests" and request["function"] != "functions":
         print("[" * 200_000, flush=True)
         continue
