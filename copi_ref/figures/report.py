@@ -58,6 +58,7 @@ svg { display: block; width: 100%; max-width: 32rem; height: auto; fill: current
   :root { color-scheme: light; }
   body { max-width: none; font-size: 12px; }
   td { white-space: normal; }
+  .figures { grid-template-columns: 1fr 1fr; }
   tr { break-inside: avoid; }
   h2, h3 { break-after: avoid; }
 }

@@ -100,7 +100,7 @@ def measure_figure(runs: Sequence[Run | FinishedRun], measure: str) -> Figure:
     grid = figure.subplots(len(methods), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     for axes, method in zip(grid, methods, strict=True):
         _layer_curves(axes, [run for run in runs if run.method == method], measure, first=0)
-        axes.set_title(method, fontsize=9, parse_math=False)  # a name may have a $ in it
+        axes.set_title(method, fontsize=8, parse_math=False)  # a name may have a $ in it
     _limit(grid[0], measure)
     grid[-1].set_xlabel("epoch, from 0")
     grid[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
