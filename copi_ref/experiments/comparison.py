@@ -55,26 +55,58 @@ def paired_difference(one: Sequence[float], other: Sequence[float]) -> Differenc
     return Difference(mean, mean - half, mean + half, pairs)
 
 
-def comparison(runs: Sequence[FinishedRun], against: str | None = None) -> str:
-    """Return tables in Markdown: per setting each method's figures, and their differences from one method.
+@dataclass(frozen=True)
+class Table:
+    """A table for a reader: the names of its columns, and rows of as many texts."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What the runs of one setting reached.
 
     Args:
-        runs: finished runs; those of one data set, preset, size and number of epochs share a table.
-        against: the method that the others are compared with; None: the first of each table.
+        title: the setting.
+        runs: by method and seed.
+        reached: each method's figures, mean ± standard deviation over seeds.
+        differences: those of the other methods from one; None where there is no other, or that one is not here.
+        missing: the method that should be subtracted, where it is not here.
+    """
+
+    title: str
+    runs: dict[str, dict[int, FinishedRun]]
+    reached: Table
+    differences: Table | None
+    missing: str | None = None
+
+
+def compared(runs: Sequence[FinishedRun], against: str | None = None) -> list[Compared]:
+    """Return for each setting its methods' figures, and their differences from one method.
+
+    Args:
+        runs: finished runs; those of one data set, preset, size and number of epochs are of one setting.
+        against: the method that the others are compared with; None: the first of each setting.
 
     Raises:
-        RunError: there are no runs, or none of that method; or those of a table were made from different data, or
+        RunError: there are no runs, or none of that method; or those of a setting were made from different data, or
             those of a method with different recipes.
     """
     if not runs:
         raise RunError("there are no finished runs to compare")
-    methods = dict.fromkeys(run.config["method"] for run in runs)
+    methods = dict.fromkeys(run.method for run in runs)
     if against is not None and against not in methods:
         raise RunError(f"there is no run of {against}: needs one of {', '.join(methods)}")
-    return "\n\n".join(
-        _tables(title, list(group), against)
+    return [
+        _compared(title, list(group), against)
         for title, group in itertools.groupby(sorted(runs, key=_setting), key=_setting)
-    )
+    ]
+
+
+def comparison(runs: Sequence[FinishedRun], against: str | None = None) -> str:
+    """Return what `compared` does as tables in Markdown; arguments and errors are the same."""
+    return "\n\n".join("\n".join(_as_markdown(one)) for one in compared(runs, against))
 
 
 def _setting(run: FinishedRun) -> str:
@@ -85,40 +117,52 @@ def _setting(run: FinishedRun) -> str:
     return f"{config['dataset']}, {config['preset']}, hidden {hidden}, {config['epochs']} epochs{changed}{held_out}"
 
 
-def _tables(title: str, runs: list[FinishedRun], against: str | None) -> str:
-    methods = {name: _by_seed(runs, name) for name in dict.fromkeys(run.config["method"] for run in runs)}
+def _compared(title: str, runs: list[FinishedRun], against: str | None) -> Compared:
+    methods = {name: _by_seed(runs, name) for name in dict.fromkeys(run.method for run in runs)}
     try:
         check_same(runs, title, ("data",))
         for name, by_seed in methods.items():
             check_same(list(by_seed.values()), f"{title} by {name}", ("recipe",))
     except FigureError as error:
         raise RunError(str(error)) from error
-    lines = [f"{title}:", "", *_head("", "seeds", *FIGURES)]
+    rows = []
     for name, by_seed in methods.items():
         spreads = {what: spread([figure(run) for run in by_seed.values()]) for what, figure in FIGURES.items()}
         cells = [one.text(digits=DIGITS[what], sign="± ") for what, one in spreads.items()]
-        lines.append(_row(name, str(len(by_seed)), *cells))
+        rows.append((name, str(len(by_seed)), *cells))
+    reached = Table(("", "seeds", *FIGURES), tuple(rows))
     base = next(iter(methods)) if against is None else against
     if base not in methods:
-        return "\n".join([*lines, "", f"No run of {base} here, and so no differences."])
-    if len(methods) > 1:
-        lines += ["", *_head(f"less {base}, paired by seed", "pairs", *FIGURES)]
-        lines += [_differences(name, methods[name], methods[base]) for name in methods if name != base]
-    return "\n".join(lines)
+        return Compared(title, methods, reached, None, missing=base)
+    others = tuple(_differences(name, methods[name], methods[base]) for name in methods if name != base)
+    head = (f"less {base}, paired by seed", "pairs", *FIGURES)
+    return Compared(title, methods, reached, Table(head, others) if others else None)
+
+
+def _as_markdown(one: Compared) -> list[str]:
+    lines = [f"{one.title}:", "", *_lines(one.reached)]
+    if one.missing is not None:
+        return [*lines, "", f"No run of {one.missing} here, and so no differences."]
+    return [*lines, "", *_lines(one.differences)] if one.differences else lines
+
+
+def _lines(table: Table) -> list[str]:
+    head, *rows = (f"| {' | '.join(cells)} |" for cells in (table.head, *table.rows))
+    return [head, "|" + "---|" * len(table.head), *rows]
 
 
 def _by_seed(runs: list[FinishedRun], method: str) -> dict[int, FinishedRun]:
     found: dict[int, FinishedRun] = {}
     for run in runs:
-        if run.config["method"] == method and found.setdefault(run.config["seed"], run) is not run:
-            raise RunError(f"{run.folder} and {found[run.config['seed']].folder} are the same run: needs one of them")
+        if run.method == method and found.setdefault(run.seed, run) is not run:
+            raise RunError(f"{run.folder} and {found[run.seed].folder} are the same run: needs one of them")
     return found
 
 
-def _differences(name: str, one: dict[int, FinishedRun], other: dict[int, FinishedRun]) -> str:
+def _differences(name: str, one: dict[int, FinishedRun], other: dict[int, FinishedRun]) -> tuple[str, ...]:
     seeds = [seed for seed in one if seed in other]
     if not seeds:
-        return _row(name, "0", *("" for _ in FIGURES))
+        return (name, "0", *("" for _ in FIGURES))
     cells = [
         _interval(
             paired_difference([figure(one[seed]) for seed in seeds], [figure(other[seed]) for seed in seeds]),
@@ -126,17 +170,9 @@ def _differences(name: str, one: dict[int, FinishedRun], other: dict[int, Finish
         )
         for what, figure in FIGURES.items()
     ]
-    return _row(name, str(len(seeds)), *cells)
+    return (name, str(len(seeds)), *cells)
 
 
 def _interval(found: Difference, digits: int) -> str:
     mean, *ends = (f"{one:+.{digits}f}" for one in (found.mean, found.low, found.high) if one is not None)
     return f"{mean} [{', '.join(ends)}]" if ends else mean
-
-
-def _head(*cells: str) -> list[str]:
-    return [_row(*cells), "|" + "---|" * len(cells)]
-
-
-def _row(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"

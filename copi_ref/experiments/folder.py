@@ -43,6 +43,16 @@ class FinishedRun:
     config: dict[str, Any]
     metrics: tuple[dict[str, float], ...]
 
+    @property
+    def method(self) -> str:
+        """The method's name."""
+        return str(self.config["method"])
+
+    @property
+    def seed(self) -> int:
+        """The seed."""
+        return int(self.config["seed"])
+
     @cached_property
     def params(self) -> Params:
         """The network at the end, as NumPy arrays; read when it is asked for.
@@ -95,6 +105,12 @@ def find_failed(root: str | Path) -> list[FinishedRun]:
     """
     ended_badly = [folder for folder in _run_folders(root) if "error" in (read_outcome(folder) or {})]
     return [FinishedRun(folder, read_config(folder), ()) for folder in ended_badly]
+
+
+def find_unfinished(root: str | Path) -> list[FinishedRun]:
+    """Return the runs below a folder that have not ended: with their settings, and without metrics; as `find_runs`."""
+    begun = [folder for folder in _run_folders(root) if read_outcome(folder) is None]
+    return [FinishedRun(folder, read_config(folder), ()) for folder in begun]
 
 
 def _run_folders(root: str | Path) -> Iterator[Path]:

@@ -31,22 +31,25 @@ def curves_figure(rows: Sequence[Row], panels: Sequence[str], methods: Sequence[
 
     Args:
         rows: of `copi_ref.experiments.figure_2.curves`.
-        panels: metrics, one a panel.
+        panels: metrics, one a panel; a single one takes half the width.
         methods: in the order of their line styles, also those without rows.
-        title: above the figure.
+        title: above the figure, if there is one.
         idle: epochs at the start in which only R learned.
     """
     with matplotlib.rc_context(_RC):
-        figure = Figure(figsize=(_WIDTH, 0.9 + 2.4 * (len(panels) // 2)), layout="constrained")
-        figure.suptitle(title, fontsize=9)
-        grid = figure.subplots(len(panels) // 2, 2, sharex=True, squeeze=False)
+        columns = min(2, len(panels))
+        height = 0.5 + 0.2 * -(-len(methods) // columns) + 2.4 * (len(panels) // columns)
+        figure = Figure(figsize=(_WIDTH * columns / 2, height), layout="constrained")
+        if title:
+            figure.suptitle(title, fontsize=9)
+        grid = figure.subplots(len(panels) // columns, columns, sharex=True, squeeze=False)
         for axes, metric in zip(grid.flat, panels, strict=True):
             _curves(axes, rows, metric, methods, idle)
         only_R = {0: "", 1: "epoch 0"}.get(idle, f"epochs 0 to {idle - 1}")
         learns = f";\nthe scale leaves out {only_R}, when only R learns" if only_R else ""
         for axes in grid[-1]:
             whole_epochs(axes, f"epoch, from 0 (measured after it{learns})")
-        _legend(figure, grid[0, 0])
+        _legend(figure, grid[0, 0], columns)
         return figure
 
 
@@ -185,7 +188,11 @@ def _curves(axes: Axes, rows: Sequence[Row], metric: str, methods: Sequence[str]
         if found:
             epochs = np.array([row["epoch"] for row in found])
             mean, std = (np.array([value or 0 for value in values]) for values in _spreads(found, metric))
-            style = {**line_style(number), "marker": _MARKERS[number], "markevery": max(1, len(found) // 10)}
+            style = {
+                **line_style(number),
+                "marker": _MARKERS[number % len(_MARKERS)],
+                "markevery": max(1, len(found) // 10),
+            }
             (line,) = axes.plot(epochs, mean, **style, label=f"{method}, {_seeds(found)}")
             axes.fill_between(epochs, mean - std, mean + std, color=line.get_color(), alpha=0.2, linewidth=0)
             ends += [*(mean - std)[idle:], *(mean + std)[idle:]]
@@ -242,6 +249,8 @@ def _image(axes: Axes, image: HostArray, lowest: float, highest: float) -> None:
     axes.set_yticks([])
 
 
-def _legend(figure: Figure, axes: Axes) -> None:
+def _legend(figure: Figure, axes: Axes, columns: int = 2) -> None:
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2)
+    legend = figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+    for text in legend.get_texts():
+        text.set_parse_math(False)  # a name may have a $ in it

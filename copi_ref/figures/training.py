@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from copi_ref.arrays.backend import HostArray
+from copi_ref.experiments.folder import FinishedRun
 from copi_ref.experiments.runner import Run
 from copi_ref.files import write_atomically
 
@@ -50,7 +51,7 @@ def training_figure(runs: Sequence[Run], title: str, idle: int = 0) -> Figure:
     return figure
 
 
-_MEASURES = {
+MEASURES = {
     "energy": r"energy $\|C_{off}\|\,/\,\|diag\,C\|$",
     "asymmetry": r"asymmetry $\|R-R^T\|\,/\,\|R\|$",
     "log_det": r"$\log\,|\det R|$",
@@ -81,13 +82,39 @@ def diagnostics_figure(runs: Sequence[Run], title: str) -> Figure:
     methods, seeds = list(dict.fromkeys(run.method for run in runs)), len({run.seed for run in runs})
     figure, grid = _method_rows(methods, f"{title}\nmean over {seeds} seeds" if seeds > 1 else title)
     for panels, method in zip(grid, methods, strict=True):
-        for axes, measure in zip(panels, _MEASURES, strict=True):
+        for axes, measure in zip(panels, MEASURES, strict=True):
             _layer_curves(axes, [run for run in runs if run.method == method], measure)
-    for axes, (measure, heading) in zip(grid[0], _MEASURES.items(), strict=True):
+    for axes, (measure, heading) in zip(grid[0], MEASURES.items(), strict=True):
         axes.set_title(heading, fontsize=10)
         _limit(axes, measure)
     _legend_below(figure, max(grid[:, 0], key=lambda axes: len(axes.lines)))
     return figure
+
+
+def measure_figure(runs: Sequence[Run | FinishedRun], measure: str) -> Figure:
+    """Draw one of the measures of `MEASURES` for a narrow page: methods below each other, on one scale.
+
+    Lines and notes as in `diagnostics_figure`; epochs count from 0, as in ``metrics.csv``.
+
+    Args:
+        runs: as for `diagnostics_figure`, and trained with diagnostics.
+        measure: its name.
+    """
+    methods = list(dict.fromkeys(run.method for run in runs))
+    figure = Figure(figsize=(3.6, 0.7 + 1.8 * len(methods)), layout="constrained")
+    grid = figure.subplots(len(methods), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+    for axes, method in zip(grid, methods, strict=True):
+        _layer_curves(axes, [run for run in runs if run.method == method], measure)
+        axes.set_title(method, fontsize=8, parse_math=False)  # a name may have a $ in it
+    _limit(grid[0], measure)
+    whole_epochs(grid[-1], "epoch, from 0")
+    _legend_below(figure, max(grid, key=lambda axes: len(axes.lines)), most=4)
+    return figure
+
+
+def has_diagnostics(run: Run | FinishedRun) -> bool:
+    """Say whether a run was trained with `layer_diagnostics`."""
+    return bool(_layers(run))
 
 
 def correlation(moment: HostArray) -> HostArray:
@@ -152,22 +179,22 @@ def _method_rows(methods: Sequence[str], title: str) -> tuple[Figure, HostArray]
         title = f"{methods[0]}: {title}"
     else:
         figure = Figure(figsize=(20, 1.4 + 2.3 * len(methods)), layout="constrained")
-        grid = figure.subplots(len(methods), len(_MEASURES), sharex=True, sharey="col")
+        grid = figure.subplots(len(methods), len(MEASURES), sharex=True, sharey="col")
         for axes, method in zip(grid[:, 0], methods, strict=True):
             axes.set_ylabel(method, fontsize=11, fontweight="bold")
     figure.suptitle(title)
     for axes in grid[-1]:
         whole_epochs(axes)
-    return figure, grid.reshape(len(methods), len(_MEASURES))
+    return figure, grid.reshape(len(methods), len(MEASURES))
 
 
-def _layers(run: Run) -> list[int]:
+def _layers(run: Run | FinishedRun) -> list[int]:
     """Return the layers, from 1, that a run has measures of."""
     return sorted(int(name.removeprefix("energy_")) for name in run.metrics[0] if name.startswith("energy_"))
 
 
-def _layer_curves(axes: Axes, runs: Sequence[Run], measure: str) -> None:
-    """Draw a measure of one method, and note what can't be drawn."""
+def _layer_curves(axes: Axes, runs: Sequence[Run | FinishedRun], measure: str) -> None:
+    """Draw a measure of one method over epochs, from 0, and note what can't be drawn."""
     if measure == "condition":
         axes.set_yscale("log")  # before the lines: matplotlib refuses it afterwards where none of them is finite
     missing: dict[str, list[str]] = {}
@@ -201,10 +228,10 @@ def _limit(axes: Axes, measure: str) -> None:
         axes.set_ylim(bottom=-axes.get_ylim()[1] / 30)  # none is negative, and many lines lie on 0
 
 
-def _legend_below(figure: Figure, axes: Axes) -> None:
+def _legend_below(figure: Figure, axes: Axes, most: int = 8) -> None:
     """Name the lines of one panel, which all panels share, once for the figure: there may be many."""
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 8), fontsize=9)
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), most), fontsize=9)
 
 
 def line_style(number: int) -> dict[str, Any]:

@@ -1,8 +1,9 @@
-"""The gallery's order: that of the course, then what is for users, then what is for implementers."""
+"""The gallery's order: all on one page, that of the course, what is for users, what is for implementers."""
 
 from sphinx_gallery.sorting import FileNameSortKey
 
 ORDER = (
+    "copi_on_one_page.py",
     "plot_correlated_inputs.py",
     "decorrelate_a_gaussian.py",
     "one_step_by_hand.py",

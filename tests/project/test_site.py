@@ -3,6 +3,7 @@
 `sphinx-build docs site && COPI_REF_SITE=site pytest tests/project/test_site.py`; what needs a browser takes chromium.
 """
 
+import ast
 import os
 import re
 import shutil
@@ -13,7 +14,9 @@ from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import jupytext
 import pytest
+from test_examples import EACH, EXAMPLES, LESSONS
 
 pytestmark = pytest.mark.needs("site")
 SITE = Path(os.environ.get("COPI_REF_SITE") or os.devnull)
@@ -70,6 +73,32 @@ def test_nothing_raw_is_left(page):
 @pytest.mark.parametrize("page", PAGES)
 def test_nothing_is_fetched_from_elsewhere(page):
     assert [address for address in prose_of(page).addresses if re.match(r"(https?:)?//", address)] == []
+
+
+def code_of(cells):
+    """The code of each cell as Python sees it: comments, and an example's title, may be cells of text."""
+    trees = [ast.parse(cell.source) for cell in cells if cell.cell_type == "code"]
+    if trees and ast.get_docstring(trees[0]) is not None:
+        del trees[0].body[0]
+    return [ast.dump(tree) for tree in trees if tree.body]
+
+
+def handed_out(name):
+    """The cells of the notebook that a page links to."""
+    (made,) = (SITE / "_downloads").rglob(f"{name}.ipynb")
+    return jupytext.read(made).cells
+
+
+@pytest.mark.parametrize("name", EACH)
+def test_the_notebook_of_an_example_has_the_code_that_is_tested(name):
+    """test_examples.py runs what jupytext makes of it; the one that is handed out sphinx-gallery has made."""
+    tested = jupytext.read(EXAMPLES / f"{name}.py", fmt="py:percent").cells
+    assert code_of(handed_out(name)) == code_of(tested)
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, id=page.stem) for page in LESSONS])
+def test_the_notebook_of_a_lesson_has_the_code_that_is_tested(page):
+    assert code_of(handed_out(page.stem)) == code_of(jupytext.read(page).cells)
 
 
 # --- in a browser -----------------------------------------------------------------------------------------------------
