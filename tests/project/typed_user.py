@@ -81,7 +81,13 @@ def my_rule(x: Array, R: Array) -> Array:
 recipe = copi.Recipe(eta_w=0.1, eta_r=lambda epoch: 0.1 / (1 + epoch), credit=my_credit, lateral_rule=my_rule)
 copi.Recipe(eta_w=0.1, eta_r=0.1, credit="fa", lateral_rule="none", weight_rule="sgd", output="pre-activation")
 copi.Recipe(eta_w=0.1, eta_r=0.1, lateral_rule=copi.Whitening(0.25), optimizer=copi.adam, dtype="float64")
+named = copi.Recipe(eta_w=0.1, eta_r=0.1, activation="relu", loss="quadratic", optimizer="adam")
+assert_type(named.activation, copi.Activation)
+copi.forward(params, x, named.activation)
 copi.Recipe(eta_w="0.1", eta_r=0.1)  # must fail
+copi.Recipe(eta_w=0.1, eta_r=0.1, activation="gelu")  # must fail
+copi.Recipe(eta_w=0.1, eta_r=0.1, loss="mse")  # must fail
+copi.Recipe(eta_w=0.1, eta_r=0.1, optimizer="sgd")  # must fail
 copi.Recipe(eta_w=0.1, eta_r=0.1, lateral_rule="lef")  # must fail
 copi.Recipe(eta_w=0.1, eta_r=0.1, credit="bpp")  # must fail
 copi.Recipe(eta_w=0.1, eta_r=0.1, weight_rule="copy")  # must fail
