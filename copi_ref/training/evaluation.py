@@ -9,7 +9,7 @@ from copi_ref.arrays.backend import Array, namespace, to_numpy
 from copi_ref.arrays.pieces import pieces, there
 from copi_ref.network import Params, forward
 from copi_ref.recipe import Recipe
-from copi_ref.task import OUTPUTS
+from copi_ref.task import OUTPUTS, check_target
 
 ROWS = 5000  # bounds the memory: activities of so many samples at a time, of all members together
 
@@ -33,6 +33,9 @@ def evaluate(recipe: Recipe, params: Params, x: Array, target: Array) -> Evaluat
     Raises:
         TypeError, ValueError: arrays that don't fit the network, or a network with more than one ensemble axis.
     """
+    checks.instance("recipe", recipe, Recipe)
+    checks.instance("params", params, Params, "state.params")
+    check_target(target)
     W = params.W[-1]
     if W.ndim > 3:
         raise ValueError(f"W of the last layer has shape {tuple(W.shape)}: evaluate takes one network, or (S, M, K)")

@@ -1,6 +1,6 @@
 """Training: the loop over epochs, the metrics of each, and what went wrong if something did."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -12,7 +12,7 @@ from copi_ref.arrays.pieces import pieces, there
 from copi_ref.data.dataset import Dataset
 from copi_ref.network import Params, forward
 from copi_ref.recipe import Recipe
-from copi_ref.state import State, check_members, member, number_of_member, own, recipe_of_member, without
+from copi_ref.state import State, check_members, check_state, member, number_of_member, own, recipe_of_member, without
 from copi_ref.training.batches import Samples, move
 from copi_ref.training.epoch import AfterBatch, Begun, shuffle, train_epoch, with_rates
 from copi_ref.training.evaluation import ROWS, evaluate
@@ -118,7 +118,13 @@ def fit(
         NonFiniteError: a weight or a loss of a single network became infinite or NaN; the message names where that
             began.
     """
+    checks.instance("recipe", recipe, Recipe)
+    check_state(state)
+    checks.instance("dataset", dataset, Dataset, "Dataset(x_train, y_train, x_test, y_test)")
     checks.whole_number("epochs", epochs, minimum=0)
+    for name, function in (("callback", callback), ("diagnostics", diagnostics), ("after_batch", after_batch)):
+        if not (function is None or callable(function)):
+            raise TypeError(f"{name} is {function!r}: needs a function")
     train, test = move(state.params, dataset)
     check_members(state)
     rows: list[Row] = []
@@ -171,10 +177,18 @@ def _diagnosed(
     diagnostics: Diagnostics, recipe: Recipe, state: State, train: Samples, stopped: dict[int, NonFiniteError]
 ) -> Row:
     """Measure a network, or those of an ensemble one by one."""
+
+    def measure(recipe: Recipe, state: State) -> Row:
+        row = diagnostics(recipe, state, train)
+        if not isinstance(row, Mapping):
+            kind = "None" if row is None else f"a {type(row).__name__}"
+            raise TypeError(f"diagnostics returned {kind}: needs a dict of numbers by name")
+        return dict(row)
+
     if state.members is None:
-        return dict(diagnostics(recipe, state, train))
+        return measure(recipe, state)
     measured = {
-        index: diagnostics(recipe_of_member(recipe, index), member(state, index), train)
+        index: measure(recipe_of_member(recipe, index), member(state, index))
         for index in range(state.members)
         if index not in stopped
     }
