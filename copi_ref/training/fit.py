@@ -15,9 +15,10 @@ from copi_ref.recipe import Recipe
 from copi_ref.state import State, check_members, check_state, member, number_of_member, own, recipe_of_member, without
 from copi_ref.training.batches import Samples, move
 from copi_ref.training.epoch import AfterBatch, Begun, shuffle, train_epoch, with_rates
-from copi_ref.training.evaluation import ROWS, evaluate
+from copi_ref.training.evaluation import evaluate
 from copi_ref.training.finiteness import finite_networks, non_finite_activity, non_finite_weight
 from copi_ref.training.in_place import Scratch, step_in_place
+from copi_ref.training.prediction import ROWS
 
 Row = dict[str, Any]
 """Metrics of an epoch by name: numbers, or of an ensemble NumPy arrays (S,), nan for networks that have stopped."""

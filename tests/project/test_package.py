@@ -187,7 +187,8 @@ PUBLIC = """
     il_bias_update infer incremental_il prox_energy prox_gradient il_prox_update infer_prox
     infer_to_convergence infer_prox_to_convergence NotConvergedError implicit_sgd_layer
     implicit_sgd_step OPTIMIZERS Plain Momentum Adam plain momentum adam adam_tmlr Recipe State init_state step
-    stack member Dataset fit FitResult evaluate Evaluation NonFiniteError use_backend BackendError __version__
+    stack member Dataset fit FitResult evaluate Evaluation scores predict NonFiniteError use_backend
+    BackendError __version__
 """
 OF_THE_ORACLE = """
     FUNCTIONS INFERENCE_FUNCTIONS INFERENCE_VARIANTS PRECISIONS VARIANTS Conventions InferenceConventions OracleError
