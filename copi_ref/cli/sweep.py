@@ -24,7 +24,8 @@ A file such as
   epochs = 10
   eta_w = [0.001, 0.01]
 
-makes 2 × 2 × 3 runs. Other keys: held_out, hidden, eta_r, error_scale, diagnostics, and eta: both rates together.
+makes 2 × 2 × 3 runs. Other keys: held_out, hidden, eta_r, error_scale, lateral_rule, diagnostics,
+and eta: both rates together.
 A method without R, such as bp-adam, has no use for eta_r and is not trained once for each.
 Run again, the command skips what has ended and goes on with what was interrupted.
 """

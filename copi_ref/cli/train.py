@@ -5,7 +5,7 @@ import itertools
 import math
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ def add_commands(commands: Any) -> None:
     train.add_argument("dataset", metavar="DATASET", help=f"digits, {', '.join(FILE_NAMES)}, or a path to an .npz file")
     train.add_argument("--preset", choices=PRESETS, help="settings (default: demo for digits and .npz, else tmlr)")
     train.add_argument(
-        "--method", choices=METHODS, metavar="METHOD", nargs="+", default=["copi-bp"],
+        "--method", type=method, metavar="METHOD", nargs="+", default=["copi-bp"],
         help="one or more of those listed below (default copi-bp)",
     )  # fmt: skip
     train.add_argument("--seeds", type=count, default=1, help="seeds 0 to SEEDS-1 (default 1)")
@@ -56,8 +56,8 @@ def add_commands(commands: Any) -> None:
     train.add_argument("--eta-w", type=number, help="learning rate of W (default: the preset's)")
     train.add_argument("--eta-r", type=number, help="learning rate of R (default: the preset's)")
     train.add_argument(
-        "--lateral", dest="lateral_rule", choices=LATERAL, metavar="RULE",
-        help=f"how R learns (default: the preset's): {', '.join(LATERAL)}",
+        "--lateral", dest="lateral_rule", type=_lateral, metavar="RULE",
+        help=f"how R learns (default: the preset's): {', '.join(LATERAL)}, or MODULE:OBJECT of your own",
     )  # fmt: skip
     train.add_argument("--error-scale", type=number, help="factor on every δ (default: the preset's)")
     train.add_argument(
@@ -103,7 +103,8 @@ def _methods() -> str:
     paragraphs = [
         f"the paper's methods: {', '.join(PAPER_METHODS)}",
         f"others: {', '.join(others)}",
-        "copi-X learns with COPI's rule and sgd-X by gradient descent, both from the perturbations of X.",
+        "copi-X learns with COPI's rule and sgd-X by gradient descent, both from the perturbations of X. X can be "
+        "MODULE:OBJECT, a credit method of your own: copi-my_package.my_module:my_credit",
         "il-alonso, il-prox and il-prox-fast are Inference Learning as its authors run it; il and il-proximal are this "
         "library's, with Adam; bp-plain, il-plain and il-proximal-plain take plain steps, for the figure of IL's "
         "stability: there --eta-w is α for il-proximal-plain.",
@@ -189,7 +190,7 @@ def _check_settings(plans: Sequence[Plan], dataset: Dataset, options: argparse.N
 
 def folder_of(out: Path, plan: Plan) -> Path:
     """Return where a run goes."""
-    return out / plan.method / f"seed-{plan.seed}"
+    return out / plan.folder
 
 
 def _run_all(
@@ -270,6 +271,21 @@ def number(text: str) -> float:
     if not 0 <= value < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r}: needs a number of at least 0")
     return value
+
+
+def method(text: str) -> str:
+    """Read the name of a method; one's own is looked for later, where a message can say what is wrong with it."""
+    return _name(text, METHODS, "copi-MODULE:OBJECT or sgd-MODULE:OBJECT")
+
+
+def _lateral(text: str) -> str:
+    return _name(text, LATERAL, "MODULE:OBJECT")
+
+
+def _name(text: str, table: Collection[str], own: str) -> str:
+    if text not in table and ":" not in text:
+        raise argparse.ArgumentTypeError(f"{text!r}: choose one of {', '.join(table)}, or {own} of your own")
+    return text
 
 
 def _sizes(text: str) -> tuple[int, ...]:

@@ -9,9 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from copi_ref.experiments.config import FORMAT, different_bits, different_settings
+from copi_ref.experiments.config import FORMAT, different_bits, different_settings, recipe_of
 from copi_ref.files import csv_bytes, write_atomically
 from copi_ref.network import Params
+from copi_ref.oracle.calling.named import TargetError
+from copi_ref.recipe import Recipe
 from copi_ref.training.checkpoint import load_params
 
 CONFIG, METRICS, CHECKPOINT, OUTCOME = "config.json", "metrics.csv", "checkpoint.npz", "outcome.json"
@@ -51,6 +53,19 @@ class FinishedRun:
             CheckpointError: the checkpoint is missing or damaged.
         """
         return load_params(self.folder / CHECKPOINT)
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The recipe of the run, made again from its preset, method and overrides when it is asked for.
+
+        Raises:
+            RunError: these mean something else by now, or a function of one's own is not where it was; the message says
+                what differs.
+        """
+        try:
+            return recipe_of(self.config)
+        except (TypeError, ValueError, TargetError) as error:
+            raise RunError(f"{self.folder}: its recipe can't be made again: {error}") from error
 
 
 def read_run(folder: str | Path) -> FinishedRun:

@@ -18,6 +18,7 @@ from copi_ref.data.dataset import Dataset
 from copi_ref.experiments.config import Plan, check_count, surroundings
 from copi_ref.experiments.presets import WITHOUT_R, PresetName, check_lateral
 from copi_ref.experiments.recorded import run_into
+from copi_ref.oracle.calling.named import TargetError
 
 Load = Callable[[str, Path | None, int | None], Dataset]
 """``(dataset, data_dir, held_out) -> Dataset``; sent to other processes by its name."""
@@ -45,6 +46,7 @@ class Sweep:
     eta_w: float | list[float] | None = None
     eta_r: float | list[float] | None = None
     error_scale: float | None = None
+    lateral_rule: str | None = None
     diagnostics: bool = False
 
     def plans(self) -> list[Plan]:
@@ -63,7 +65,9 @@ class Sweep:
         return list(product(_several(self.eta_w), _several(self.eta_r)))
 
     def _plan(self, method: str, eta_w: float | None, eta_r: float | None, seed: int) -> Plan:
-        changes = {"eta_w": eta_w, "eta_r": eta_r, "error_scale": self.error_scale}
+        changes = {
+            "eta_w": eta_w, "eta_r": eta_r, "error_scale": self.error_scale, "lateral_rule": self.lateral_rule
+        }  # fmt: skip
         return Plan(
             dataset=self.dataset, held_out=self.held_out, preset=self.preset, method=method, seed=seed,
             epochs=self.epochs, hidden=None if self.hidden is None else tuple(self.hidden),
@@ -79,7 +83,7 @@ class Sweep:
             for name, rate in rates.items()
             if isinstance(getattr(self, name), list) and rate in plan.changes
         ]
-        return out.joinpath(plan.method, *swept, f"seed-{plan.seed}")
+        return out.joinpath(plan.folder.parent, *swept, plan.folder.name)
 
 
 def _several(value: Any) -> list[Any]:
@@ -109,12 +113,12 @@ def read_sweep(path: Path) -> Sweep:
         sweep = Sweep(**values)
         for plan in sweep.plans():
             plan.experiment()  # raises what is wrong with a name or a rate
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, TargetError) as error:
         raise SweepError(f"{path}: {error}") from error
     return sweep
 
 
-KINDS = {"dataset": str, "preset": str, "methods": list, "hidden": list, "diagnostics": bool}
+KINDS = {"dataset": str, "preset": str, "methods": list, "hidden": list, "lateral_rule": str, "diagnostics": bool}
 
 
 def _check(values: dict[str, Any]) -> None:
@@ -126,8 +130,9 @@ def _check(values: dict[str, Any]) -> None:
             raise ValueError(f"{name} is empty: needs one or more")
         if not isinstance(value, KINDS.get(name, object)):
             raise TypeError(f"{name} is {value!r}: needs a {KINDS[name].__name__}")
-    if "eta_r" in values:
-        check_lateral("eta_r", values["methods"])
+    for setting in ("eta_r", "lateral_rule"):
+        if setting in values:
+            check_lateral(setting, values["methods"])
     checks.whole_number("held_out", values.get("held_out", 1), minimum=1)
     check_count("epochs", values["epochs"])
     for units in values.get("hidden", ()):
