@@ -173,6 +173,15 @@ def revision() -> str | None:
         return None
 
 
+def first_epochs(config: Mapping[str, Any], epochs: int) -> dict[str, Any]:
+    """Return the configuration of a run that stops after so many epochs: rates that depend on the epoch are lists."""
+    recipe = {
+        name: value[:epochs] if name in ("eta_w", "eta_r") and isinstance(value, list) else value
+        for name, value in config["recipe"].items()
+    }
+    return {**config, "epochs": epochs, "recipe": recipe}
+
+
 def different_settings(there: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
     """Name the settings, and the data, in which two configurations differ, and how; none: it is the same run."""
     ignored = ("environment", "revision", "resumed_by", *(() if "rules" in there else ("rules",)))

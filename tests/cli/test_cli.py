@@ -233,13 +233,28 @@ def test_results_of_two_settings_never_mix(own_npz, tmp_path, capsys):
     assert run(*arguments) == 2
     folder = out / "copi-bp" / "seed-0"
     assert f"{folder} holds this run already: go on with --resume, name another" in capsys.readouterr().err
-    assert run(*arguments[:2], "--epochs", 3, "--resume", "--out", out) == 2
-    assert f"{folder} holds another run: epochs is 2 there, and 3 was asked for" in capsys.readouterr().err
+    assert run(*arguments[:2], "--epochs", 1, "--resume", "--out", out) == 2
+    assert f"{folder} holds a run of 2 epochs, and 1 were asked for" in capsys.readouterr().err
     assert {path: path.is_file() and path.read_bytes() for path in out.rglob("*")} == before
     (tmp_path / "photos" / "copi-bp" / "seed-0").mkdir(parents=True)
     (tmp_path / "photos" / "copi-bp" / "seed-0" / "cat.jpg").touch()
     assert run("train", own_npz, "--out", tmp_path / "photos") == 2
     assert "holds something else than a run" in capsys.readouterr().err
+
+
+def test_a_finished_run_goes_on_to_more_epochs(own_npz, tmp_path):
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    assert run("train", own_npz, "--epochs", 2, "--out", out) == 0
+    first = table(out / "copi-bp" / "seed-0" / "metrics.csv")
+    assert run("train", own_npz, "--epochs", 4, "--resume", "--out", out) == 0
+    assert run("train", own_npz, "--epochs", 4, "--out", whole) == 0
+    rows, expected = (table(folder / "copi-bp" / "seed-0" / "metrics.csv") for folder in (out, whole))
+    assert rows[:2] == first
+    for row in (*rows, *expected):
+        del row["seconds"]
+    assert rows == expected
+    for name in ("metrics.csv", "checkpoint.npz"):
+        assert (out / "copi-bp" / "seed-0" / name).is_file()
 
 
 def test_runs_that_are_there_are_not_run_again(own_npz, tmp_path, capsys):

@@ -141,7 +141,16 @@ def test_a_folder_that_holds_another_run_fails_alone(config, own_npz, tmp_path, 
     assert run(other, "--out", out) == 1
     printed = capsys.readouterr()
     assert "2 of 4 runs finished" in printed.out
-    assert f"{out}/copi-bp/eta_w-0.01/seed-0 holds another run: epochs is 5 there, and 3 was asked for" in printed.err
+    assert f"{out}/copi-bp/eta_w-0.01/seed-0 holds a run of 5 epochs, and 3 were asked for" in printed.err
+
+
+def test_a_sweep_goes_on_to_more_epochs(own_npz, tmp_path):
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    for epochs in (2, 5):
+        assert run(written(tmp_path / "sweep.toml", dataset=str(own_npz), epochs=epochs), "--out", out) == 0
+    assert run(tmp_path / "sweep.toml", "--out", whole) == 0
+    assert results(out) == results(whole)
+    assert {len(rows) for rows, *_ in results(out).values()} == {5}
 
 
 def test_what_nobody_thought_of_is_reported_too(config, tmp_path, monkeypatch, capsys):
