@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from copi_ref.arrays.backend import backend_name, load_backend
-from copi_ref.cli.progress import progress_bars, table
+from copi_ref.cli.table import table
 from copi_ref.data import DataError, Dataset, load_named
 from copi_ref.data.named import DATA_VARIABLE, FILE_NAMES
 from copi_ref.experiments.config import LARGEST, OVERRIDES, Plan, check_count, surroundings
@@ -21,8 +21,7 @@ from copi_ref.experiments.presets import LATERAL, METHODS, PAPER_METHODS, PRESET
 from copi_ref.experiments.recorded import run_ensemble_into, run_into
 from copi_ref.experiments.results import write_summary
 from copi_ref.experiments.runner import Run, run_of, summarize
-from copi_ref.state import State
-from copi_ref.training.fit import Row
+from copi_ref.training.progress import Progress
 
 
 def add_commands(commands: Any) -> None:
@@ -116,11 +115,6 @@ def _methods() -> str:
 
 
 def _train(options: argparse.Namespace) -> int:
-    require_demo_extra()
-    from rich.console import Console
-
-    from copi_ref.figures.training import diagnostics_figure, save, training_figure
-
     load_backend(backend_name())
     preset: PresetName = options.preset or ("tmlr" if options.dataset in FILE_NAMES else "demo")
     dataset = load_named(options.dataset, options.data_dir, options.held_out)
@@ -129,8 +123,7 @@ def _train(options: argparse.Namespace) -> int:
     _check_settings(plans, dataset, options)
     for plan in plans:  # now, and not after an hour of training
         check(folder_of(options.out, plan), plan.config(facts), options.resume)
-    console = Console()
-    runs = _run_all(console, plans, dataset, facts, options)
+    runs = _run_all(plans, dataset, facts, options)
     if runs:
         finished = dict.fromkeys(run.method for run in runs)
         summary = {method: summarize([run for run in runs if run.method == method]) for method in finished}
@@ -138,12 +131,29 @@ def _train(options: argparse.Namespace) -> int:
         if options.held_out is not None:
             title += f", tested on {options.held_out} training samples held out"
         write_summary(options.out, summary)
-        save(training_figure(runs, title), options.out / "figure.png")
-        if options.diagnostics:
-            save(diagnostics_figure(runs, title), options.out / "diagnostics.png")
-        console.print(table(title, summary))
-        console.print(f"Figure and summary are in {options.out}/, and each run in a folder METHOD/seed-N of it")
+        print(table(title, summary))
+        _draw(runs, title, options)
+        print(f"The summary is in {options.out}/summary.csv, and each run in a folder METHOD/seed-N of {options.out}/")
     return 0 if len(runs) == len(plans) else 1
+
+
+def _draw(runs: Sequence[Run], title: str, options: argparse.Namespace) -> None:
+    """Draw the figures, or say how they can be drawn: an hour of training is not to end with an error for them."""
+    try:
+        from copi_ref.figures.training import diagnostics_figure, save, training_figure
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] != "matplotlib":
+            raise
+        again = "the same command" + (" again" if options.command is _demo else " with --resume")
+        print(
+            f'No figure: matplotlib is not installed. After pip install "copi_ref[demo]" {again} draws it, and trains '
+            "nothing again"
+        )
+        return
+    save(training_figure(runs, title), options.out / "figure.png")
+    if options.diagnostics:
+        save(diagnostics_figure(runs, title), options.out / "diagnostics.png")
+    print(f"The figure is {options.out}/figure.png")
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -193,31 +203,26 @@ def folder_of(out: Path, plan: Plan) -> Path:
     return out / plan.folder
 
 
-def _run_all(
-    console: Any, plans: list[Plan], dataset: Dataset, facts: dict[str, Any], options: argparse.Namespace
-) -> list[Run]:
+def _run_all(plans: list[Plan], dataset: Dataset, facts: dict[str, Any], options: argparse.Namespace) -> list[Run]:
     """Return the runs that finished; one that became non-finite is reported and does not stop the others."""
     runs = []
     groups = [[plan] for plan in plans]
     if options.ensemble:
         groups = [list(group) for _, group in itertools.groupby(plans, lambda plan: plan.method)]
-    with progress_bars(console) as progress:
-        for group in groups:
-            method, seeds = group[0].method, [plan.seed for plan in group]
-            label = f"{method} seed {seeds[0]}" if len(seeds) == 1 else f"{method} seeds {seeds[0]} to {seeds[-1]}"
-            task = progress.add_task(label, total=options.epochs, note="")
-
-            def show(state: State, row: Row, task: Any = task) -> None:
-                note = f"test accuracy {np.nanmean(row['test_accuracy']):.4f}"
-                progress.update(task, completed=state.epoch, note=note)
-
-            for plan, outcome in zip(group, _outcomes(group, dataset, facts, options, show), strict=True):
-                if isinstance(outcome, RunFailedError):
-                    progress.update(task, note="stopped: non-finite")
-                    print(f"copi-ref: {outcome}", file=sys.stderr)
-                else:
-                    progress.update(task, completed=options.epochs)
-                    runs.append(run_of(method, plan.seed, outcome.metrics, outcome.params, dataset))
+    for group in groups:
+        method, seeds = group[0].method, [plan.seed for plan in group]
+        label = f"{method} seed {seeds[0]}" if len(seeds) == 1 else f"{method} seeds {seeds[0]} to {seeds[-1]}"
+        with Progress(sys.stdout, options.epochs, label=f"{label:22}") as progress:
+            outcomes = _outcomes(group, dataset, facts, options, progress.after_epoch)
+            if failed := sum(isinstance(outcome, RunFailedError) for outcome in outcomes):
+                progress.note("stopped: non-finite" if len(seeds) == 1 else f"{failed} of {len(seeds)} stopped")
+            elif not progress.moved:
+                progress.show(options.epochs, "trained before")
+        for plan, outcome in zip(group, outcomes, strict=True):
+            if isinstance(outcome, RunFailedError):
+                print(f"copi-ref: {outcome}", file=sys.stderr)
+            else:
+                runs.append(run_of(method, plan.seed, outcome.metrics, outcome.params, dataset))
     return runs
 
 
@@ -239,15 +244,6 @@ def _outcomes(
         return [error]
     except MemoryError as error:
         raise RunError(f"{folders[0]}: needs more memory than there is ({error})") from error
-
-
-def require_demo_extra() -> None:
-    """Raise the ImportError that says what to install."""
-    try:
-        import matplotlib  # noqa: F401
-        import rich  # noqa: F401
-    except ImportError as error:
-        raise ImportError(f'{error.name} is not installed: pip install "copi_ref[demo]"') from error
 
 
 def count(text: str) -> int:

@@ -5,6 +5,7 @@ import os
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import import_module
@@ -154,7 +155,7 @@ class Job:
         source: the plan's data set; of a file the absolute path.
         data_dir: where the files of the published sets are.
         backend: name of the array library.
-        threads: those that BLAS may take.
+        threads: those that BLAS may take; None: as many as it does.
         checkpoint_seconds: as for `run_into`.
     """
 
@@ -163,7 +164,7 @@ class Job:
     source: str
     data_dir: Path | None
     backend: BackendName
-    threads: int
+    threads: int | None
     checkpoint_seconds: float
 
 
@@ -178,7 +179,7 @@ class Outcome:
 
 
 def jobs_of(
-    sweep: Sweep, out: Path, data_dir: Path | None = None, threads: int = 1, checkpoint_seconds: float = 60
+    sweep: Sweep, out: Path, data_dir: Path | None = None, threads: int | None = 1, checkpoint_seconds: float = 60
 ) -> list[Job]:
     """Return a sweep's runs as jobs for `run_jobs`; paths are made absolute, for processes that stand elsewhere."""
     source = str(Path(sweep.dataset).resolve()) if sweep.dataset.endswith(".npz") else sweep.dataset
@@ -200,38 +201,55 @@ def run_jobs(jobs: Sequence[Job], load: Load, processes: int = 1) -> Iterator[Ou
     failed if that dies too; then the others go on.
 
     Raises:
-        ImportError: joblib is not installed; the message says how to.
+        ImportError: joblib, for several processes, or threadpoolctl, for a limit of threads, is not installed; the
+            message says how to.
     """
-    joblib = _imported("joblib")
-    controller = _imported("threadpoolctl").ThreadpoolController()
+    with _limited(jobs[0].threads):
+        if processes == 1:
+            yield from (run_job(job, load) for job in jobs)
+        else:
+            yield from _in_processes(jobs, load, processes)
+
+
+def _limited(threads: int | None) -> AbstractContextManager[Any]:
+    """Limit the threads of BLAS in this process, and afterwards let it have as many as before."""
+    if threads is None:
+        return nullcontext()
+    limited: AbstractContextManager[Any] = (
+        imported("threadpoolctl").ThreadpoolController().limit(limits=threads, user_api="blas")
+    )
+    return limited
+
+
+def _in_processes(jobs: Sequence[Job], load: Load, processes: int) -> Iterator[Outcome]:
+    joblib = imported("joblib")
     left = {job.folder: job for job in jobs}
-    with controller.limit(limits=jobs[0].threads, user_api="blas"):  # and afterwards as before, in this process
-        while left:
-            begun: list[Path] = []
-            # One run at a time, and none before a process is free: in a batch several would be lost together, and of
-            # those that wait nobody could tell whether they were at work.
-            parallel = joblib.Parallel(
-                n_jobs=processes, return_as="generator_unordered", batch_size=1, pre_dispatch=processes
-            )
-            try:
-                for outcome in parallel(_tasks(list(left.values()), load, begun)):
-                    del left[outcome.folder]
-                    yield outcome
-            except BrokenExecutor:
-                for job in [left.pop(folder) for folder in begun if folder in left]:
-                    yield _alone(job, load)
+    while left:
+        begun: list[Path] = []
+        # One run at a time, and none before a process is free: in a batch several would be lost together, and of
+        # those that wait nobody could tell whether they were at work.
+        parallel = joblib.Parallel(
+            n_jobs=processes, return_as="generator_unordered", batch_size=1, pre_dispatch=processes
+        )
+        try:
+            for outcome in parallel(_tasks(list(left.values()), load, begun)):
+                del left[outcome.folder]
+                yield outcome
+        except BrokenExecutor:
+            for job in [left.pop(folder) for folder in begun if folder in left]:
+                yield _alone(job, load)
 
 
 def _tasks(jobs: Sequence[Job], load: Load, begun: list[Path]) -> Iterator[Any]:
     """Hand jobs out to joblib, which takes one when a process is free, and write down which it has taken."""
     for job in jobs:
         begun.append(job.folder)
-        yield _imported("joblib").delayed(run_job)(job, load)
+        yield imported("joblib").delayed(run_job)(job, load)
 
 
 def _alone(job: Job, load: Load) -> Outcome:
     """Run once more, in a process whose death harms no other run."""
-    joblib = _imported("joblib")
+    joblib = imported("joblib")
     try:
         two = joblib.Parallel(n_jobs=2)  # of 1 it would be this process
         outcome: Outcome = two([joblib.delayed(run_job)(job, load)])[0]
@@ -250,7 +268,7 @@ def run_jobs_on_cluster(jobs: Sequence[Job], load: Load, scheduler: str) -> Iter
         ImportError: distributed is not installed; the message says how to.
         OSError: no scheduler answers at that address.
     """
-    distributed = _imported("distributed")
+    distributed = imported("distributed")
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # the outcomes say what it would log
     with distributed.Client(scheduler) as client:
         futures = {client.submit(run_job, job, load, pure=False): job for job in jobs}
@@ -273,7 +291,8 @@ def run_job(job: Job, load: Load) -> Outcome:
             dataset = loaded(load, job.source, job.data_dir, job.plan.held_out)
             # After the data, which may bring a library with threads of its own. Not taken back at the end: another
             # thread of a Dask worker may be in the middle of a run.
-            _imported("threadpoolctl").threadpool_limits(limits=job.threads, user_api="blas")
+            if job.threads is not None:
+                imported("threadpoolctl").threadpool_limits(limits=job.threads, user_api="blas")
             facts = surroundings(dataset)
             done = run_into(
                 job.folder, job.plan, dataset, facts, resume=True, checkpoint_seconds=job.checkpoint_seconds
@@ -295,7 +314,12 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _imported(library: str) -> Any:
+def imported(library: str) -> Any:
+    """Return a library of the extra `sweep`.
+
+    Raises:
+        ImportError: it is not installed; the message says how to.
+    """
     try:
         return import_module(library)
     except ImportError as error:

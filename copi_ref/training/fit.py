@@ -1,5 +1,6 @@
 """Training: the loop over epochs, the metrics of each, and what went wrong if something did."""
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -19,6 +20,7 @@ from copi_ref.training.evaluation import evaluate
 from copi_ref.training.finiteness import finite_networks, non_finite_activity, non_finite_weight
 from copi_ref.training.in_place import Scratch, step_in_place
 from copi_ref.training.prediction import ROWS
+from copi_ref.training.progress import Progress
 
 Row = dict[str, Any]
 """Metrics of an epoch by name: numbers, or of an ensemble NumPy arrays (S,), nan for networks that have stopped."""
@@ -87,6 +89,7 @@ def fit(
     *,
     begun: Begun | None = None,
     after_batch: AfterBatch | None = None,
+    progress: bool = False,
 ) -> FitResult:
     """Train for some epochs (Algorithm 1, lines 2 to 18), each over all samples in a new order.
 
@@ -108,6 +111,7 @@ def fit(
             the row; `samples` are the training samples. See `copi_ref.analysis.diagnostics.layer_diagnostics`.
         begun: `state` is one that `after_batch` was given, and this came with it: the first epoch goes on from there.
         after_batch: called after each batch, ``(state, begun)``; `copi_ref.training.checkpoint` can save both.
+        progress: show on stderr how far training is: a bar in a terminal and in a notebook, elsewhere a line an epoch.
 
     Returns:
         The new state, and per epoch: epoch, train_accuracy, train_loss, test_accuracy, test_loss (of the whole
@@ -126,6 +130,10 @@ def fit(
     for name, function in (("callback", callback), ("diagnostics", diagnostics), ("after_batch", after_batch)):
         if not (function is None or callable(function)):
             raise TypeError(f"{name} is {function!r}: needs a function")
+    if progress:
+        with Progress(sys.stderr, state.epoch + epochs, state.epoch) as shown:
+            beside = shown.beside(callback)
+            return fit(recipe, state, dataset, epochs, beside, diagnostics, begun=begun, after_batch=after_batch)
     train, test = move(state.params, dataset)
     check_members(state)
     rows: list[Row] = []

@@ -20,7 +20,6 @@ from copi_ref.experiments import runner
 from copi_ref.experiments.presets import LATERAL, METHODS, PAPER_METHODS, Experiment, experiment
 from copi_ref.files import write_atomically
 
-pytest.importorskip("rich")
 pytest.importorskip("matplotlib")
 
 
@@ -109,7 +108,8 @@ def test_train_on_ones_own_npz(own_npz, tmp_path, capsys):
     assert (out / "copi-fa" / "seed-0" / "metrics.csv").is_file()
     assert config_of(out)["hidden"] == [8, 7]
     assert config_of(out)["preset"] == "demo"
-    assert "±" not in capsys.readouterr().out.splitlines()[5], "one seed has no deviation"
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("copi-fa  "))
+    assert "±" not in line, "one seed has no deviation"
 
 
 def test_demo_measures_every_layer_if_asked(tmp_path):
@@ -439,11 +439,93 @@ def test_wrong_usage_exits_with_2(arguments, capsys):
     assert " _" not in printed, "a name of the implementation in a message for users"
 
 
-def test_a_missing_extra_says_how_to_install_it(tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "rich", None)
+def test_the_demo_says_what_its_digits_need(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     assert run("demo", "--out", tmp_path / "out") == 2
     assert 'pip install "copi_ref[demo]"' in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+PLAIN = """
+import sys
+extras = ("matplotlib", "rich", "sklearn", "joblib", "threadpoolctl", "distributed", "tqdm", "pooch")
+sys.modules.update(dict.fromkeys(extras))  # an import of one of them fails, as where it is not installed
+from copi_ref.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def plainly(*arguments):
+    """Run the command as on a plain install."""
+    command = [sys.executable, "-c", PLAIN, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_a_plain_install_trains_and_says_what_draws_the_figure(own_npz, tmp_path):
+    out = tmp_path / "out"
+    done = plainly("train", own_npz, "--epochs", 4, "--diagnostics", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert len(table(out / "copi-bp" / "seed-0" / "metrics.csv")) == 4
+    assert [row["method"] for row in table(out / "summary.csv")] == ["copi-bp"]
+    assert (
+        'No figure: matplotlib is not installed. After pip install "copi_ref[demo]" the same command with --resume '
+        in (done.stdout)
+    )
+    assert not list(out.glob("*.png"))
+    metrics = (out / "copi-bp" / "seed-0" / "metrics.csv").read_bytes()
+    assert run("train", own_npz, "--epochs", 4, "--diagnostics", "--out", out, "--resume") == 0, "as it says"
+    assert {path.name for path in out.glob("*.png")} == {"figure.png", "diagnostics.png"}
+    assert (out / "copi-bp" / "seed-0" / "metrics.csv").read_bytes() == metrics
+
+
+def test_a_plain_install_sweeps_in_one_process(own_npz, tmp_path):
+    config = tmp_path / "sweep.toml"
+    config.write_text(
+        f'dataset = "{own_npz}"\npreset = "demo"\nmethods = ["copi-bp"]\nseeds = 2\nepochs = 4\nhidden = [5]\n'
+    )
+    done = plainly("sweep", config, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "with as many threads of BLAS as it takes: threadpoolctl is not installed" in done.stdout
+    assert "2 of 2 runs finished" in done.stdout
+    assert len(table(tmp_path / "out" / "copi-bp" / "seed-1" / "metrics.csv")) == 4
+    for option in ("--jobs", "--threads"):
+        done = plainly("sweep", config, "--out", tmp_path / "other", option, 2)
+        assert done.returncode == 2
+        assert 'is not installed: pip install "copi_ref[sweep]"' in done.stderr
+        assert not (tmp_path / "other").exists()
+
+
+# --- progress --------------------------------------------------------------------------------------------------------
+
+
+def test_in_a_pipe_a_line_an_epoch_can_be_read_while_training_goes_on(own_npz, tmp_path):
+    """The process waits before its third epoch until this one has read of two."""
+    program = (
+        "import sys\nfrom copi_ref.cli.main import main\nfrom copi_ref.experiments import recorded\n"
+        "append = recorded.append_metrics\n"
+        "def waiting(folder, row):\n    append(folder, row)\n    row['epoch'] == 2 and sys.stdin.readline()\n"
+        "recorded.append_metrics = waiting\nsys.exit(main(sys.argv[1:]))\n"
+    )
+    command = [sys.executable, "-c", program, "train", own_npz, "--epochs", "4", "--out", tmp_path / "out"]
+    with subprocess.Popen(list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        read = [child.stdout.readline() for _ in range(2)]
+        assert ["1/4 epochs" in read[0], "2/4 epochs" in read[1]] == [True, True], read
+        rest, _ = child.communicate("\n")
+    assert child.returncode == 0
+    assert "4/4 epochs" in rest
+
+
+def test_progress_says_which_runs_were_there_and_which_stopped(own_npz, tmp_path, capsys):
+    arguments = ["train", own_npz, "--method", "copi-bp", "bp-adam", "--epochs", 2, "--eta-r", 1e20, "--out"]
+    assert run(*arguments, tmp_path / "out") == 1
+    printed = capsys.readouterr().out
+    assert "copi-bp seed 0          0/2 epochs" in printed
+    assert "stopped: non-finite" in printed
+    assert run(*arguments, tmp_path / "out", "--resume") == 1
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split()[-1] for line in printed[:2]] == ["non-finite", "before"]
+    assert printed[1].startswith("bp-adam seed 0          2/2 epochs")
 
 
 def test_files_have_the_users_own_permissions(tmp_path):

@@ -294,7 +294,6 @@ def test_threads_are_as_before_afterwards(config, tmp_path):
 
 def test_a_run_of_a_sweep_is_the_run_that_train_makes(own_npz, tmp_path):
     """In the same place, too, if there is one rate: `train` takes a sweep's runs up, and the other way round."""
-    pytest.importorskip("rich")
     pytest.importorskip("matplotlib")
     out = tmp_path / "out"
     config = written(tmp_path / "sweep.toml", dataset=str(own_npz), methods=["copi-bp"], eta_w=0.01, seeds=1)
@@ -456,7 +455,7 @@ def test_a_missing_extra_says_how_to_install_it(config, tmp_path, monkeypatch, c
     import sys
 
     monkeypatch.setitem(sys.modules, "joblib", None)
-    assert run(config, "--out", tmp_path / "out") == 2
+    assert run(config, "--out", tmp_path / "out", "--jobs", 2) == 2
     assert 'joblib is not installed: pip install "copi_ref[sweep]"' in capsys.readouterr().err
 
 

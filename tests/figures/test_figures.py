@@ -497,7 +497,6 @@ def test_figures_of_runs_that_the_command_trained(tmp_path, capsys, monkeypatch)
     pytest.importorskip("copi_ref.experiments.folder")
     pytest.importorskip("copi_ref.data.named")
     pytest.importorskip("sklearn")
-    pytest.importorskip("rich")
     monkeypatch.setenv("COPI_REF_BACKEND", "numpy")
     train = ["train", "digits", "--hidden", "9,8,7", "--epochs", "2", "--method", "copi-bp"]
     assert main([*train, "--out", str(tmp_path / "runs" / "low")]) == 0
