@@ -15,8 +15,9 @@ from copi_ref.arrays.backend import backend_name, load_backend
 from copi_ref.cli.table import table
 from copi_ref.data import DataError, Dataset, load_named
 from copi_ref.data.named import DATA_VARIABLE, FILE_NAMES
+from copi_ref.experiments.admission import check
 from copi_ref.experiments.config import LARGEST, OVERRIDES, Plan, check_count, surroundings
-from copi_ref.experiments.folder import FinishedRun, RunError, RunFailedError, check
+from copi_ref.experiments.folder import FinishedRun, RunError, RunFailedError
 from copi_ref.experiments.presets import LATERAL, METHODS, PAPER_METHODS, PRESETS, WITHOUT_R, PresetName, check_lateral
 from copi_ref.experiments.recorded import run_ensemble_into, run_into
 from copi_ref.experiments.results import write_summary

@@ -11,19 +11,17 @@ import numpy as np
 from copi_ref.algorithm import init_state
 from copi_ref.analysis.diagnostics import layer_diagnostics
 from copi_ref.data.dataset import Dataset
+from copi_ref.experiments.admission import check, open_again, remove_left_overs
 from copi_ref.experiments.config import Plan
 from copi_ref.experiments.folder import (
     CHECKPOINT,
     FinishedRun,
     RunFailedError,
     append_metrics,
-    check,
     cut_metrics,
-    open_again,
     read_metrics,
     read_outcome,
     read_run,
-    remove_left_overs,
     write_config,
     write_metrics,
     write_outcome,

@@ -479,30 +479,14 @@ def test_a_plain_install_trains_and_says_what_draws_the_figure(own_npz, tmp_path
     assert (out / "copi-bp" / "seed-0" / "metrics.csv").read_bytes() == metrics
 
 
-def test_a_plain_install_sweeps_in_one_process(own_npz, tmp_path):
-    config = tmp_path / "sweep.toml"
-    config.write_text(
-        f'dataset = "{own_npz}"\npreset = "demo"\nmethods = ["copi-bp"]\nseeds = 2\nepochs = 4\nhidden = [5]\n'
-    )
-    done = plainly("sweep", config, "--out", tmp_path / "out")
-    assert done.returncode == 0, done.stderr
-    assert "with as many threads of BLAS as it takes: threadpoolctl is not installed" in done.stdout
-    assert "2 of 2 runs finished" in done.stdout
-    assert len(table(tmp_path / "out" / "copi-bp" / "seed-1" / "metrics.csv")) == 4
-    for option in ("--jobs", "--threads"):
-        done = plainly("sweep", config, "--out", tmp_path / "other", option, 2)
-        assert done.returncode == 2
-        assert 'is not installed: pip install "copi_ref[sweep]"' in done.stderr
-        assert not (tmp_path / "other").exists()
-
-
 # --- progress --------------------------------------------------------------------------------------------------------
 
 
 def test_in_a_pipe_a_line_an_epoch_can_be_read_while_training_goes_on(own_npz, tmp_path):
     """The process waits before its third epoch until this one has read of two."""
     program = (
-        "import sys\nfrom copi_ref.cli.main import main\nfrom copi_ref.experiments import recorded\n"
+        "import sys\nsys.modules['matplotlib'] = None\n"
+        "from copi_ref.cli.main import main\nfrom copi_ref.experiments import recorded\n"
         "append = recorded.append_metrics\n"
         "def waiting(folder, row):\n    append(folder, row)\n    row['epoch'] == 2 and sys.stdin.readline()\n"
         "recorded.append_metrics = waiting\nsys.exit(main(sys.argv[1:]))\n"
@@ -516,7 +500,8 @@ def test_in_a_pipe_a_line_an_epoch_can_be_read_while_training_goes_on(own_npz, t
     assert "4/4 epochs" in rest
 
 
-def test_progress_says_which_runs_were_there_and_which_stopped(own_npz, tmp_path, capsys):
+def test_progress_says_which_runs_were_there_and_which_stopped(own_npz, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(training_commands, "_draw", lambda *_: None)
     arguments = ["train", own_npz, "--method", "copi-bp", "bp-adam", "--epochs", 2, "--eta-r", 1e20, "--out"]
     assert run(*arguments, tmp_path / "out") == 1
     printed = capsys.readouterr().out

@@ -9,6 +9,7 @@ import pytest
 from npz_files import three_clusters
 
 import copi_ref as copi
+from copi_ref.cli import train as train_commands
 from copi_ref.cli.main import main
 from copi_ref.data import load_npz
 from copi_ref.experiments import recorded
@@ -50,6 +51,12 @@ def mine(tmp_path, monkeypatch):
     name = f"mine_{next(NUMBERS)}"
     (tmp_path / f"{name}.py").write_text(CODE)
     return name
+
+
+@pytest.fixture(autouse=True)
+def no_figures(monkeypatch):
+    """They take most of the time, and are the same as of other methods."""
+    monkeypatch.setattr(train_commands, "_draw", lambda *_: None)
 
 
 @pytest.fixture

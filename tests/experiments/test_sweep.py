@@ -4,6 +4,7 @@ import csv
 import logging
 import os
 import signal
+import sys
 import time
 from dataclasses import replace
 from functools import partial
@@ -451,12 +452,33 @@ def test_the_default_is_to_share_out_the_cores(config, tmp_path, monkeypatch, ca
     assert [(jobs[0].threads, processes) for jobs, processes in seen] == [(7, 1), (2, 3), (1, 9)]
 
 
-def test_a_missing_extra_says_how_to_install_it(config, tmp_path, monkeypatch, capsys):
-    import sys
+@pytest.mark.parametrize(
+    ("library", "options"),
+    [
+        ("joblib", ["--jobs", 2]),
+        ("threadpoolctl", ["--jobs", 2]),
+        ("threadpoolctl", ["--threads", 1]),
+        ("threadpoolctl", ["--scheduler", "tcp://nowhere:1"]),
+    ],
+)
+def test_a_missing_extra_says_how_to_install_it(library, options, config, tmp_path, monkeypatch, capsys):
+    """Before anything is written."""
+    monkeypatch.setitem(sys.modules, library, None)
+    assert run(config, "--out", tmp_path / "out", *options) == 2
+    assert f'{library} is not installed: pip install "copi_ref[sweep]"' in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
-    monkeypatch.setitem(sys.modules, "joblib", None)
-    assert run(config, "--out", tmp_path / "out", "--jobs", 2) == 2
-    assert 'joblib is not installed: pip install "copi_ref[sweep]"' in capsys.readouterr().err
+
+def test_one_process_needs_no_extra(config, tmp_path, monkeypatch, capsys):
+    for library in ("joblib", "threadpoolctl", "distributed"):
+        monkeypatch.setitem(sys.modules, library, None)
+    assert run(config, "--out", tmp_path / "out") == 0
+    assert "with as many threads of BLAS as it takes: threadpoolctl is not installed" in capsys.readouterr().out
+    monkeypatch.undo()
+    assert run(config, "--out", tmp_path / "with", "--threads", 1) == 0
+    assert [rows for rows, *_ in results(tmp_path / "out").values()] == [
+        rows for rows, *_ in results(tmp_path / "with").values()
+    ]
 
 
 def test_paths_are_absolute_for_processes_that_stand_elsewhere(own_npz, tmp_path, monkeypatch):

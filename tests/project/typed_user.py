@@ -1,6 +1,7 @@
 """A user's script, for the type checker alone: every line that ends in `# must fail` is refused, and no other."""
 
 from fractions import Fraction
+from pathlib import Path
 from typing import assert_type
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 import copi_ref as copi
 from copi_ref.arrays.array import Array
 from copi_ref.data import load_digits
-from copi_ref.experiments.folder import FinishedRun, find_runs
+from copi_ref.experiments.folder import FinishedRun, find_runs, read_run
 from copi_ref.experiments.presets import experiment
 from copi_ref.oracle import Conventions, check
 
@@ -98,6 +99,11 @@ copi.step(recipe, state, x, z)
 copi.step(recipe, state, x)  # must fail
 result = copi.fit(recipe, state, load_digits(), epochs=1)
 assert_type(result.state.epoch, int)
+assert_type(copi.predict(recipe, state.params, x), Array)
+assert_type(copi.scores(recipe, state.params, x), Array)
+copi.predict(recipe, state, x)  # must fail
+copi.predict(state.params, recipe, x)  # must fail
+copi.fit(recipe, state, load_digits(), epochs=1, progress=True)
 copi.fit(recipe, state, (x, z), epochs=1)  # must fail
 copi.fit(recipe, params, load_digits(), epochs=1)  # must fail
 copi.fit(recipe, state, load_digits(), epochs="1")  # must fail
@@ -105,5 +111,9 @@ copi.fit(recipe, state, load_digits(), epochs="1")  # must fail
 # --- experiments ------------------------------------------------------------------------------------------------------
 
 assert_type(find_runs("results"), list[FinishedRun])
+run = read_run(Path("results") / "copi-bp" / "seed-0")
+assert_type(run.recipe, copi.Recipe)
+assert_type(copi.predict(run.recipe, run.params, x), Array)
+read_run("results/copi-bp/seed-0")
 experiment("tmlr", "copi-bp", "mnist")
 experiment("tmlrr", "copi-bp", "mnist")  # must fail

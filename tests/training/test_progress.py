@@ -1,6 +1,7 @@
 """What training says while it goes on: lines in a file, one bar in a terminal and in a notebook, by default nothing."""
 
 import io
+import sys
 
 import numpy as np
 import pytest
@@ -60,14 +61,9 @@ def test_in_a_file_a_line_an_epoch_is_there_when_the_epoch_has_ended(rng, monkey
     assert "\r" not in stream.getvalue()
 
 
-class NotebookStream(Stream):
-    """As IPython's kernel has it: no terminal, and it obeys a carriage return."""
-
-    __module__ = "ipykernel.iostream"
-
-
-@pytest.mark.parametrize("stream", [Stream(terminal=True), NotebookStream()], ids=["terminal", "notebook"])
-def test_where_lines_can_be_written_again_there_is_one_bar(stream, rng, monkeypatch):
+def test_a_terminal_has_one_bar(rng, monkeypatch):
+    monkeypatch.delenv("JPY_PARENT_PID", raising=False)
+    stream = Stream(terminal=True)
     result = train(stream, rng, monkeypatch)
     assert "\x1b" not in stream.getvalue(), "notebooks don't obey escapes that move the cursor"
     shown = on_screen(stream.getvalue())
@@ -78,8 +74,56 @@ def test_where_lines_can_be_written_again_there_is_one_bar(stream, rng, monkeypa
     assert "[....................] 0/3 epochs" in on_screen(stream.read[0])[0], "before the first epoch has ended"
 
 
+class KernelStream(Stream):
+    """As IPython's kernel has it: no terminal."""
+
+    __module__ = "ipykernel.iostream"
+
+
+class Outputs(list):
+    """The outputs of a notebook's cell, of which one can be changed; as `IPython.display`."""
+
+    def display(self, content, raw, display_id):
+        self.append(content["text/plain"])
+        return self
+
+    def update(self, content, raw):
+        self[-1] = content["text/plain"]
+
+
+def test_a_notebook_has_one_output_which_changes(rng, monkeypatch):
+    stream, outputs = KernelStream(), Outputs()
+    monkeypatch.setitem(sys.modules, "IPython.display", outputs)
+    seen = []
+    result = train(stream, rng, monkeypatch, callback=lambda state, row: seen.append(outputs[-1]))
+    assert stream.getvalue() == ""
+    (last,) = outputs
+    assert "[####################] 3/3 epochs" in last
+    assert last.endswith(f"test accuracy {result.metrics[-1]['test_accuracy']:.4f}")
+    assert "[######..............] 1/3 epochs" in seen[0]
+
+
+def test_a_process_that_a_notebook_has_started_leaves_a_line(rng, monkeypatch):
+    """Its file keeps each state of a line, one below the other: it gets the last, and before it one in ten seconds."""
+    monkeypatch.setenv("JPY_PARENT_PID", "1")
+    stream = Stream(terminal=True)
+    result = train(stream, rng, monkeypatch)
+    (line, rest) = stream.getvalue().split("\n")
+    assert line.startswith("\r[####################] 3/3 epochs")
+    assert line.endswith(f"test accuracy {result.metrics[-1]['test_accuracy']:.4f}")
+    assert (rest, len(stream.read)) == ("", 1)
+    times = iter([0.0, 0.0, 4.0, 10.5, 15.0, 21.0])
+    monkeypatch.setattr(progress, "perf_counter", lambda: next(times))
+    stream = Stream(terminal=True)
+    with Progress(stream, 4) as shown:
+        for epoch in range(1, 5):
+            shown.show(epoch)
+    assert [text.rpartition("\r")[2].split()[1] for text in stream.read] == ["2/4", "4/4", "4/4"]
+
+
 def test_a_bar_fits_into_a_narrow_terminal(rng, monkeypatch):
     """A line that is broken can't be written again."""
+    monkeypatch.delenv("JPY_PARENT_PID", raising=False)
     monkeypatch.setenv("COLUMNS", "40")
     stream = Stream(terminal=True)
     train(stream, rng, monkeypatch)
