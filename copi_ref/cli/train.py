@@ -71,7 +71,9 @@ def add_commands(commands: Any) -> None:
         help="folder for results, one METHOD/seed-N for each run (default %(default)s)",
     )  # fmt: skip
     train.add_argument(
-        "--resume", action="store_true", help="go on with the runs in that folder, and skip those that have ended"
+        "--resume",
+        action="store_true",
+        help="go on with the runs in that folder, to EPOCHS also if they had fewer, and skip those that have had them",
     )
     _add_options(train)
     train.set_defaults(
