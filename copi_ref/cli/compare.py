@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from copi_ref.cli.train import method
+from copi_ref.cli.names import method
 from copi_ref.experiments.comparison import comparison
 from copi_ref.experiments.folder import find_runs
 

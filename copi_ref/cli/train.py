@@ -5,13 +5,14 @@ import itertools
 import math
 import sys
 import textwrap
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from copi_ref.arrays.backend import backend_name, load_backend
+from copi_ref.cli.names import lateral_rule, method
 from copi_ref.cli.table import table
 from copi_ref.data import DataError, Dataset, load_named
 from copi_ref.data.named import DATA_VARIABLE, FILE_NAMES
@@ -56,7 +57,7 @@ def add_commands(commands: Any) -> None:
     train.add_argument("--eta-w", type=number, help="learning rate of W (default: the preset's)")
     train.add_argument("--eta-r", type=number, help="learning rate of R (default: the preset's)")
     train.add_argument(
-        "--lateral", dest="lateral_rule", type=_lateral, metavar="RULE",
+        "--lateral", dest="lateral_rule", type=lateral_rule, metavar="RULE",
         help=f"how R learns (default: the preset's): {', '.join(LATERAL)}, or MODULE:OBJECT of your own",
     )  # fmt: skip
     train.add_argument("--error-scale", type=number, help="factor on every δ (default: the preset's)")
@@ -135,12 +136,12 @@ def _train(options: argparse.Namespace) -> int:
             title += f", tested on {options.held_out} training samples held out"
         write_summary(options.out, summary)
         print(table(title, summary))
-        _draw(runs, title, options)
-        print(f"The summary is in {options.out}/summary.csv, and each run in a folder METHOD/seed-N of {options.out}/")
+        print("Written:", options.out / "summary.csv", *_draw(runs, title, options))
+        print(f"Each run is in a folder of its own: {options.out}/METHOD/seed-N/")
     return 0 if len(runs) == len(plans) else 1
 
 
-def _draw(runs: Sequence[Run], title: str, options: argparse.Namespace) -> None:
+def _draw(runs: Sequence[Run], title: str, options: argparse.Namespace) -> list[Path]:
     """Draw the figures, or say how they can be drawn: an hour of training is not to end with an error for them."""
     try:
         from copi_ref.figures.training import diagnostics_figure, save, training_figure
@@ -152,11 +153,13 @@ def _draw(runs: Sequence[Run], title: str, options: argparse.Namespace) -> None:
             f'No figure: matplotlib is not installed. After pip install "copi_ref[demo]" {again} draws it, and trains '
             "nothing again"
         )
-        return
-    save(training_figure(runs, title), options.out / "figure.png")
+        return []
+    drawn = [options.out / "figure.png"]
+    save(training_figure(runs, title), drawn[0])
     if options.diagnostics:
-        save(diagnostics_figure(runs, title), options.out / "diagnostics.png")
-    print(f"The figure is {options.out}/figure.png")
+        drawn.append(options.out / "diagnostics.png")
+        save(diagnostics_figure(runs, title), drawn[1])
+    return drawn
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -270,21 +273,6 @@ def number(text: str) -> float:
     if not 0 <= value < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r}: needs a number of at least 0")
     return value
-
-
-def method(text: str) -> str:
-    """Read the name of a method; one's own is looked for later, where a message can say what is wrong with it."""
-    return _name(text, METHODS, "copi-MODULE:OBJECT or sgd-MODULE:OBJECT")
-
-
-def _lateral(text: str) -> str:
-    return _name(text, LATERAL, "MODULE:OBJECT")
-
-
-def _name(text: str, table: Collection[str], own: str) -> str:
-    if text not in table and ":" not in text:
-        raise argparse.ArgumentTypeError(f"{text!r}: choose one of {', '.join(table)}, or {own} of your own")
-    return text
 
 
 def _sizes(text: str) -> tuple[int, ...]:

@@ -501,7 +501,7 @@ def test_in_a_pipe_a_line_an_epoch_can_be_read_while_training_goes_on(own_npz, t
 
 
 def test_progress_says_which_runs_were_there_and_which_stopped(own_npz, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(training_commands, "_draw", lambda *_: None)
+    monkeypatch.setattr(training_commands, "_draw", lambda *_: [])
     arguments = ["train", own_npz, "--method", "copi-bp", "bp-adam", "--epochs", 2, "--eta-r", 1e20, "--out"]
     assert run(*arguments, tmp_path / "out") == 1
     printed = capsys.readouterr().out

@@ -56,7 +56,7 @@ def mine(tmp_path, monkeypatch):
 @pytest.fixture(autouse=True)
 def no_figures(monkeypatch):
     """They take most of the time, and are the same as of other methods."""
-    monkeypatch.setattr(train_commands, "_draw", lambda *_: None)
+    monkeypatch.setattr(train_commands, "_draw", lambda *_: [])
 
 
 @pytest.fixture
