@@ -98,6 +98,7 @@ from copi_ref.to_convergence.inference import infer_prox_to_convergence, infer_t
 from copi_ref.to_convergence.minimise import NotConvergedError
 from copi_ref.training.evaluation import Evaluation, evaluate
 from copi_ref.training.fit import FitResult, NonFiniteError, fit
+from copi_ref.training.prediction import predict, scores
 from copi_ref.whitening import NormalizedWhitening, RowWhitening, TriangularWhitening, Whitening, whitening_loss
 
 __version__ = "0.1.0"
@@ -209,6 +210,8 @@ __all__ = [  # in reading order  # noqa: RUF022
     "FitResult",
     "evaluate",
     "Evaluation",
+    "scores",
+    "predict",
     "NonFiniteError",
     "use_backend",
     "BackendError",

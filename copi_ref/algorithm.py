@@ -15,8 +15,8 @@ from copi_ref.decorrelation import find_lateral_gain, find_lateral_rule
 from copi_ref.kept_diagonal import BatchCentring
 from copi_ref.network import Params, Trace, centred, forward, forward_by_batch_means, init_params
 from copi_ref.recipe import Rate, Recipe, find_weight_rule
-from copi_ref.state import State, generator_of, stack, standing_of
-from copi_ref.task import Generators, Task
+from copi_ref.state import State, check_state, generator_of, stack, standing_of
+from copi_ref.task import Generators, Task, check_target
 
 
 def init_state(
@@ -41,6 +41,7 @@ def init_state(
     Raises:
         TypeError, ValueError, BackendError: as `init_params`.
     """
+    checks.instance("recipe", recipe, Recipe)
     if isinstance(rng, Sequence):
         if not rng:
             raise ValueError("rng is empty: an ensemble needs at least one generator")
@@ -137,6 +138,9 @@ class Passed(NamedTuple):
 
 def pass_batch(recipe: Recipe, state: State, y0: Array, target: Array) -> Passed:
     """Run a batch up and its perturbations down: lines 4 to 12. Arguments and errors are those of `step`."""
+    checks.instance("recipe", recipe, Recipe)
+    check_state(state)
+    check_target(target)
     params, rng = state.params, generator_of(state)
     task = Task(target, recipe.loss, recipe.activation, state.feedback, rng, recipe.output)
     learns_W, learns_R = state.epoch >= recipe.lateral_only_epochs, recipe.lateral_rule != "none"
@@ -164,9 +168,11 @@ def _perturbations(recipe: Recipe, params: Params, trace: Trace, task: Task) -> 
     """Return the states that the weights learn from, and δ of every layer times the error scale."""
     credit: Any = find_credit(recipe.credit)
     if recipe.states == "inferred":
-        states, deltas = credit.infer(params, trace, task)
+        states, deltas = _tuple_from("credit.infer", credit.infer(params, trace, task), ", (states, deltas)", 2)
+        checks.instance("states of credit.infer", states, Trace, "it was given")
     else:
         states, deltas = trace, credit(params, trace, task)
+    _tuple_from("credit", deltas, " of arrays, δ of each layer")
     layers = len(params.W)
     checks.same_length(x=(states.x, layers), a=(states.a, layers), deltas=(deltas, layers))
     scale = checks.coefficient("error_scale", recipe.error_scale, trace.a[-1])
@@ -197,8 +203,18 @@ def _feedback(recipe: Recipe, params: Params, trace: Trace, task: Task) -> tuple
     learn = getattr(find_credit(recipe.credit), "learn_feedback", None)
     if learn is None:
         return task.feedback
+    learnt = _tuple_from("credit.learn_feedback", learn(params, trace, task), " of arrays, the feedback weights")
     # Copies: what a user's method returns may be a view of a weight, which `fit` then writes to.
-    return tuple(namespace(B).asarray(B, copy=True) for B in learn(params, trace, task))
+    return tuple(namespace(B).asarray(B, copy=True) for B in learnt)
+
+
+def _tuple_from(function: str, returned: Any, needed: str, length: int | None = None) -> Any:
+    """Return what a user's function returned, if it is a tuple or list, of that length if there is one."""
+    if isinstance(returned, (tuple, list)) and length in (None, len(returned)):
+        return returned
+    kind = type(returned).__name__
+    came = "None" if returned is None else f"a {kind}{f' of {len(returned)}' if kind in ('tuple', 'list') else ''}"
+    raise TypeError(f"{function} returned {came}: needs a tuple{needed}")
 
 
 def rate(name: str, value: Rate, epoch: int, like: Array) -> Any:
@@ -225,7 +241,7 @@ def weight_update(recipe: Recipe, layer: int, x: Array, a: Array, delta: Array, 
 
 def direction(recipe: Recipe, layer: int, dW: Array, W: Array, memory: Any) -> tuple[Array, Any]:
     """Return what the optimizer and the decay make of ΔW, and the optimizer's memory."""
-    d, memory = recipe.optimizer(dW, memory)
+    d, memory = _tuple_from("optimizer", recipe.optimizer(dW, memory), ", (direction, memory)", 2)
     if d is not dW:
         _check_update("W", layer, W, d, "the optimizer's direction for ")
     if recipe.weight_decay:  # without decay the direction stays as it is to the last bit

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from copi_ref.activations import Activation
 from copi_ref.arrays import checks
@@ -112,7 +112,9 @@ half_quadratic = Loss(
 softmax_cross_entropy = Loss("softmax_cross_entropy", _cross_entropy, _cross_entropy_descent, rational=False)
 """ℓ = −Σ y* log softmax(y_L), so δ_L = f′(a_L) ∘ (y* − softmax(y_L)) where Σ y* = 1; not rational."""
 
-LOSSES = {
+LossName = Literal["quadratic", "half_quadratic", "softmax_cross_entropy"]
+
+LOSSES: dict[str, Loss] = {
     "quadratic": quadratic,
     "half_quadratic": half_quadratic,
     "softmax_cross_entropy": softmax_cross_entropy,

@@ -89,7 +89,8 @@ def forward(params: Params, y0: Array, activation: Activation = leaky_relu) -> T
         TypeError: arrays of different libraries or dtypes, or not floating.
         ValueError: shapes that don't fit; the message names the layer.
     """
-    checks.same_length(R=(params.R, len(params.W)))
+    check_params(params)
+    checks.instance("activation", activation, Activation, "ACTIVATIONS['relu']")
     y, xs, as_, ys = y0, [], [], []
     for layer, (R, W) in enumerate(zip(params.R, params.W, strict=True), start=1):  # lines 4 to 8
         _check_layer(layer, y, R, W)
@@ -108,7 +109,7 @@ def forward_by_batch_means(params: Params, y0: Array, activation: Activation = l
     Arguments and errors as `forward`, and ValueError for a single sample. Returns the trace, and the network with these
     means: with it `forward` gives the same trace.
     """
-    checks.same_length(R=(params.R, len(params.W)))
+    check_params(params)
     below, means, traces = y0, [], []
     for layer, (W, R) in enumerate(zip(params.W, params.R, strict=True), start=1):
         xp = _check_layer(layer, below, R, W)
@@ -120,6 +121,17 @@ def forward_by_batch_means(params: Params, y0: Array, activation: Activation = l
     x, a, y = (tuple(getattr(trace, name)[0] for trace in traces) for name in ("x", "a", "y"))
     joined = Trace(x, a, y, y0)
     return joined, replace(params, mean=tuple(means))
+
+
+def check_params(params: Params) -> None:
+    """Check that a network has an R for each W.
+
+    Raises:
+        TypeError: it is no `Params`.
+        ValueError: it has more or fewer.
+    """
+    checks.instance("params", params, Params, "state.params")
+    checks.same_length(R=(params.R, len(params.W)))
 
 
 def _check_layer(layer: int, y: Array, R: Array, W: Array) -> Namespace:
@@ -174,7 +186,7 @@ def fuse(params: Params) -> Fused:
         TypeError: arrays of different libraries or dtypes, or not floating.
         ValueError: shapes that don't fit; the message names the layer.
     """
-    checks.same_length(R=(params.R, len(params.W)))
+    check_params(params)
     for layer, (R, W) in enumerate(zip(params.R, params.W, strict=True), start=1):
         checks.arrays(**{f"R of layer {layer}": (R, "KK"), f"W of layer {layer}": (W, "MK")})
     A = tuple(W @ R for W, R in zip(params.W, params.R, strict=True))

@@ -156,6 +156,8 @@ momentum = Momentum()
 adam = Adam()
 adam_tmlr = Adam(bias_correction="constant")
 
+OptimizerName = Literal["plain", "momentum", "adam", "adam_tmlr"]
+
 OPTIMIZERS: dict[str, Optimizer] = {
     "plain": plain,
     "momentum": momentum,

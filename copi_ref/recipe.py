@@ -1,10 +1,10 @@
 """All that Algorithm 1 leaves open, in one frozen record."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
-from copi_ref.activations import Activation, leaky_relu
+from copi_ref.activations import ACTIVATIONS, Activation, ActivationName, leaky_relu
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array, FloatName, float_name
 from copi_ref.arrays.shown import shown
@@ -20,8 +20,8 @@ from copi_ref.decorrelation import (
 )
 from copi_ref.kept_diagonal import BatchCentring
 from copi_ref.learning_rules import WEIGHT_RULES, WeightRuleName
-from copi_ref.losses import Loss, quadratic
-from copi_ref.optimizers import Optimizer, plain
+from copi_ref.losses import LOSSES, Loss, LossName, quadratic
+from copi_ref.optimizers import OPTIMIZERS, Optimizer, OptimizerName, plain
 from copi_ref.task import OUTPUTS, CreditMethod, OutputName
 
 WeightRule = Callable[[Array, Array, Array, Array], Array]
@@ -35,6 +35,26 @@ StatesName = Literal["forward", "inferred"]
 STATES = {"forward": None, "inferred": None}
 """Which x and a the weights learn from: those of the forward pass, or those that the credit method inferred."""
 
+Name = TypeVar("Name", bound=str)
+Thing = TypeVar("Thing")
+
+
+class Named(Generic[Name, Thing]):
+    """A field that also takes a name in a table: what it keeps, and gives, is what the name stands for."""
+
+    def __init__(self, table: Mapping[str, Thing], default: Thing):
+        self.table, self.default = table, default
+
+    def __set_name__(self, owner: type, field: str) -> None:
+        self.field = field
+
+    def __get__(self, record: object, kind: type | None = None) -> Thing:
+        found: Thing = self.default if record is None else vars(record)[self.field]
+        return found
+
+    def __set__(self, record: object, value: Name | Thing) -> None:
+        vars(record)[self.field] = checks.choice(self.field, value, self.table) if isinstance(value, str) else value
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -43,8 +63,8 @@ class Recipe:
     Args:
         eta_w: η_W, learning rate of the forward weights; a number or a function of the epoch (from 0).
         eta_r: η_R, learning rate of the lateral weights; likewise.
-        activation: f.
-        loss: ℓ.
+        activation: f: a name in `ACTIVATIONS`, or an `Activation`.
+        loss: ℓ: a name in `LOSSES`, or a `Loss`.
         credit: how δ is found: a name in `CREDIT`, or a callable ``(params, trace, task) -> deltas``.
         weight_rule: a name in `WEIGHT_RULES`: "copi" (Eq. 3), "copi-scaled", "sgd" (§2.7), "nlms",
             "nlms-batch"; or a callable ``(x, a, delta, W) -> ΔW``.
@@ -57,7 +77,8 @@ class Recipe:
             Or a `BatchCentring`: the batch's own mean while training.
         states: "forward": weights learn from the x and a of the forward pass; "inferred": from those that the credit
             method settled on, for methods that infer states (Inference Learning).
-        optimizer: how ΔW becomes a step. R always takes the plain one.
+        optimizer: how ΔW becomes a step: a name in `OPTIMIZERS`, or one such as ``Adam(epsilon=1e-6)``. R always takes
+            the plain one.
         weight_decay: λ in W ← W + η_W (d − λ W), with d the optimizer's direction (decoupled decay).
         error_scale: every δ is multiplied by it before it goes into the update.
         output: what is compared with the target: "activation", y_L; "linear", a_L; or "pre-activation", a_L too, but
@@ -73,15 +94,15 @@ class Recipe:
 
     eta_w: Rate
     eta_r: Rate
-    activation: Activation = leaky_relu
-    loss: Loss = quadratic
+    activation: Named[ActivationName, Activation] = Named(ACTIVATIONS, leaky_relu)
+    loss: Named[LossName, Loss] = Named(LOSSES, quadratic)
     credit: CreditName | CreditMethod = "bp"
     weight_rule: WeightRuleName | WeightRule = "copi"
     lateral_rule: LateralRuleName | Literal["none"] | LateralRule = "symmetric"
     lateral_gain: LateralGainName | LateralGain = "none"
     centring: float | BatchCentring = 0
     states: StatesName = "forward"
-    optimizer: Optimizer = plain
+    optimizer: Named[OptimizerName, Optimizer] = Named(OPTIMIZERS, plain)
     weight_decay: float = 0
     error_scale: float = 1
     output: OutputName = "activation"
@@ -95,11 +116,17 @@ class Recipe:
         for name in ("eta_w", "eta_r"):
             if not callable(getattr(self, name)):
                 checks.number(name, getattr(self, name), minimum=0)
-        for name, kind in (("activation", Activation), ("loss", Loss)):
-            if not isinstance(getattr(self, name), kind):
-                raise TypeError(f"{name} is {getattr(self, name)!r}: needs a copi_ref {kind.__name__}")
+        if not isinstance(self.activation, Activation):
+            raise TypeError(f"activation is {self.activation!r}: needs a name in ACTIVATIONS, or an Activation")
+        if not isinstance(self.loss, Loss):
+            raise TypeError(f"loss is {self.loss!r}: needs a name in LOSSES, or a Loss")
+        if isinstance(self.optimizer, type):
+            name = self.optimizer.__name__
+            raise TypeError(f"optimizer is the class {name}: needs an instance, as {name}()")
         if not (callable(self.optimizer) and hasattr(self.optimizer, "init")):
-            raise TypeError(f"optimizer is {self.optimizer!r}: needs one such as copi_ref.plain")
+            raise TypeError(
+                f"optimizer is {self.optimizer!r}: needs a name in OPTIMIZERS, or one such as copi_ref.plain"
+            )
         find_weight_rule(self.weight_rule)
         if callable(self.lateral_rule):
             find_lateral_rule(self.lateral_rule)

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array, HostArray, device_of, from_numpy, namespace
 from copi_ref.arrays.shown import kind_of
 from copi_ref.network import Params
@@ -72,15 +73,16 @@ def stack(states: Sequence[State]) -> State:
     """Return an ensemble: networks of one shape as one state, whose arrays have a leading axis.
 
     Raises:
-        TypeError: an entry is no `State`.
+        TypeError: `states` is no sequence, or an entry no `State`.
         ValueError: there are none, one is an ensemble already, or they differ in more than their numbers: in their
             shapes, in the kind of their optimizer, in how long they have been trained.
     """
+    if not isinstance(states, Sequence):
+        raise TypeError(f"states is a {type(states).__name__}: needs a sequence of them, as [one, other]")
     if not states:
         raise ValueError("states is empty: an ensemble needs at least one")
     for place, state in enumerate(states):
-        if not isinstance(state, State):
-            raise TypeError(f"states[{place}] is a {type(state).__name__}: needs a State")
+        check_state(state, f"states[{place}]")
         if state.members is not None:
             raise ValueError(f"states[{place}] is an ensemble of {state.members}: needs the State of one network")
     stacked: State = rebuilt([replace(state, rng_state={}) for state in states], partial(_merged, _stacked))
@@ -101,6 +103,7 @@ def member(state: State, index: int) -> State:
 
 def number_of_member(state: State, index: int) -> int:
     """Return the number, from 0, of a network of an ensemble; −1 is the last. Errors as `member`."""
+    check_state(state)
     if state.members is None:
         raise TypeError("state is of a single network: needs an ensemble, as stack makes it")
     if isinstance(index, bool) or not isinstance(index, (int, np.integer)):
@@ -108,6 +111,15 @@ def number_of_member(state: State, index: int) -> int:
     if not -state.members <= index < state.members:
         raise IndexError(f"index is {index}, but the ensemble has {state.members} networks")
     return int(index) % state.members
+
+
+def check_state(state: State, name: str = "state") -> None:
+    """Check that an argument is a state.
+
+    Raises:
+        TypeError: it is not; the message says where one is found.
+    """
+    checks.instance(name, state, State, "result.state" if hasattr(state, "metrics") else "init_state makes it")
 
 
 def check_members(state: State) -> None:

@@ -67,12 +67,26 @@ def output_perturbation(params: Params, trace: Trace, task: Task) -> Array:
     Every method starts from it. See `OUTPUT_SLOPES` for the one case in which it is no gradient.
 
     Raises:
-        TypeError: the target is no array of the trace's library and dtype.
+        TypeError: the target is no array of the trace's library and dtype, or an argument is of another class.
         ValueError: the target's shape is not the output's, an unknown kind of output, or a trace of another network.
     """
+    checks.instance("params", params, Params, "state.params")
+    checks.instance("trace", trace, Trace, "forward makes it")
+    checks.instance("task", task, Task, "Task(target)")
     checks.same_length(trace=(trace.a, len(params.W)))
     prediction = checks.choice("output", task.output, OUTPUTS)(trace)
     return task.loss.perturbation(prediction, trace.a[-1], task.target, OUTPUT_SLOPES[task.output](task.activation))
+
+
+def check_target(target: Array) -> None:
+    """Refuse labels, (N,), in the place of targets.
+
+    Raises:
+        ValueError: it has a single axis.
+    """
+    if getattr(target, "ndim", 2) < 2:
+        shape = tuple(target.shape)
+        raise ValueError(f"target has shape {shape}: needs a row a sample, (…, N, K_L), as np.eye(classes)[labels]")
 
 
 def output_function(task: Task, method: str) -> Activation:

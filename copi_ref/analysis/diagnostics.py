@@ -15,7 +15,7 @@ from copi_ref.recipe import Recipe
 from copi_ref.state import State, generator_of
 from copi_ref.task import Task
 from copi_ref.training.batches import Samples
-from copi_ref.training.evaluation import ROWS
+from copi_ref.training.prediction import ROWS
 
 MEASURES = ("energy", "asymmetry", "log_det", "condition", "dead", "angle")
 """What `layer_diagnostics` records of each layer; the names are ``energy_1``, …, with the layer from 1."""

@@ -92,6 +92,20 @@ def is_exact(array: Array) -> TypeGuard[HostArray]:
     return isinstance(array, np.ndarray) and array.dtype == object
 
 
+def instance(name: str, value: Any, kind: type, example: str = "") -> None:
+    """Check that an argument is of a class of this library; `example` says how to come by one.
+
+    Raises:
+        TypeError: it is of another, or the class itself.
+    """
+    if isinstance(value, type):
+        raise TypeError(f"{name} is the class {value.__name__}: needs an instance{example and f', as {example}'}")
+    if not isinstance(value, kind):
+        article = "an" if kind.__name__[0] in "AEIOU" else "a"
+        needed = f"{article} {kind.__name__}{example and f', as {example}'}"
+        raise TypeError(f"{name} is a {type(value).__name__}: needs {needed}")
+
+
 def choice(name: str, value: Any, table: Mapping[Any, Any]) -> Any:
     """Return ``table[value]``.
 

@@ -3,10 +3,10 @@
 import argparse
 from typing import Any
 
+from copi_ref.cli.names import method
 from copi_ref.cli.options import folder
 from copi_ref.experiments.comparison import comparison
 from copi_ref.experiments.folder import find_runs
-from copi_ref.experiments.presets import METHODS
 
 
 def add_commands(commands: Any) -> None:
@@ -16,7 +16,7 @@ def add_commands(commands: Any) -> None:
     )
     compare.add_argument("runs", metavar="RUNS", type=folder, help="folder with runs, as train and sweep leave them")
     compare.add_argument(
-        "--against", choices=METHODS, metavar="METHOD", help="the method that is subtracted (default: the first)"
+        "--against", type=method, metavar="METHOD", help="the method that is subtracted (default: the first)"
     )
     compare.set_defaults(command=_compare)
 

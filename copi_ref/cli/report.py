@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from copi_ref.cli.names import method
 from copi_ref.cli.options import folder
 from copi_ref.experiments.folder import RunError
-from copi_ref.experiments.presets import METHODS
 from copi_ref.files import write_atomically
 
 
@@ -19,7 +19,7 @@ def add_commands(commands: Any) -> None:
     report.add_argument("runs", metavar="RUNS", type=folder, help="folder with runs, as train and sweep leave them")
     report.add_argument("--out", type=folder, default=Path("report.html"), metavar="FILE", help="default %(default)s")
     report.add_argument(
-        "--against", choices=METHODS, metavar="METHOD", help="the method that is subtracted (default: the first)"
+        "--against", type=method, metavar="METHOD", help="the method that is subtracted (default: the first)"
     )
     report.set_defaults(command=_report)
 

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from copi_ref.experiments.sweep import (
     Job,
     Outcome,
     cores,
+    imported,
     jobs_of,
     loaded,
     read_sweep,
@@ -69,15 +71,31 @@ def add_commands(commands: Any) -> None:
 def _sweep(options: argparse.Namespace) -> int:
     load_backend(backend_name())
     sweep = read_sweep(options.config)
-    threads = options.threads or (1 if options.scheduler else max(1, cores() // options.jobs))
+    threads = _threads(options)
     jobs = jobs_of(sweep, options.out, named_folder(options.data_dir), threads, options.checkpoint_seconds)
     # Raises now what would fail in every run; kept only if they run in this process.
     read = partial(loaded, load_named) if options.jobs == 1 and not options.scheduler else load_named
     dataset = read(jobs[0].source, jobs[0].data_dir, sweep.held_out)
     for text in remarks([job.plan for job in jobs], dataset):
         print(f"copi-ref: {text}", file=sys.stderr)
-    print(f"{len(jobs)} runs into {options.out}/, with {threads} thread(s) of BLAS each")
+    taken = "as many threads of BLAS as it takes: threadpoolctl is not installed"
+    each = taken if threads is None else f"{threads} thread(s) of BLAS each"
+    print(f"{len(jobs)} runs into {options.out}/, with {each}")
     return _report(jobs, _outcomes(jobs, options), options.out.resolve())
+
+
+def _threads(options: argparse.Namespace) -> int | None:
+    """Return the threads of a run; None, where nobody asked for a number, and a plain install can't set it.
+
+    Raises:
+        ImportError: the extra `sweep` is not installed, and is needed.
+    """
+    if options.jobs > 1:
+        imported("joblib")
+    if options.threads is None and options.jobs == 1 and not options.scheduler and find_spec("threadpoolctl") is None:
+        return None
+    imported("threadpoolctl")
+    return options.threads or (1 if options.scheduler else max(1, cores() // options.jobs))
 
 
 def _outcomes(jobs: Sequence[Job], options: argparse.Namespace) -> Iterator[Outcome]:

@@ -12,18 +12,19 @@ import numpy as np
 
 from copi_ref.arrays.backend import backend_name, load_backend
 from copi_ref.cli.before_training import automatic_eta_r, remarks, remarks_on_scale
+from copi_ref.cli.names import lateral_rule, method
 from copi_ref.cli.options import AUTO, count, folder, in_options, number, number_or_auto, sizes
-from copi_ref.cli.progress import progress_bars, table
+from copi_ref.cli.table import table
 from copi_ref.data import DataError, Dataset, load_named
 from copi_ref.data.named import DATA_VARIABLE, FILE_NAMES
+from copi_ref.experiments.admission import check
 from copi_ref.experiments.config import OVERRIDES, Plan, surroundings
-from copi_ref.experiments.folder import FinishedRun, RunError, RunFailedError, check
+from copi_ref.experiments.folder import FinishedRun, RunError, RunFailedError
 from copi_ref.experiments.presets import LATERAL, METHODS, PAPER_METHODS, PRESETS, WITHOUT_R, PresetName, check_lateral
 from copi_ref.experiments.recorded import run_ensemble_into, run_into
 from copi_ref.experiments.results import write_summary
 from copi_ref.experiments.runner import Run, run_of, summarize
-from copi_ref.state import State
-from copi_ref.training.fit import Row
+from copi_ref.training.progress import Progress
 from copi_ref.training.scale import PROVED, scale_of
 
 
@@ -49,7 +50,7 @@ def add_commands(commands: Any) -> None:
     train.add_argument("dataset", metavar="DATASET", help=f"digits, {', '.join(FILE_NAMES)}, or a path to an .npz file")
     train.add_argument("--preset", choices=PRESETS, help="settings (default: demo for digits and .npz, else tmlr)")
     train.add_argument(
-        "--method", choices=METHODS, metavar="METHOD", nargs="+", default=["copi-bp"],
+        "--method", type=method, metavar="METHOD", nargs="+", default=["copi-bp"],
         help="one or more of those listed below (default copi-bp)",
     )  # fmt: skip
     train.add_argument("--seeds", type=count, default=1, help="seeds 0 to SEEDS-1 (default 1)")
@@ -62,8 +63,8 @@ def add_commands(commands: Any) -> None:
         "the first layer is known to be safe",
     )  # fmt: skip
     train.add_argument(
-        "--lateral", dest="lateral_rule", choices=LATERAL, metavar="RULE",
-        help=f"how R learns (default: the preset's): {', '.join(LATERAL)}",
+        "--lateral", dest="lateral_rule", type=lateral_rule, metavar="RULE",
+        help=f"how R learns (default: the preset's): {', '.join(LATERAL)}, or MODULE:OBJECT of your own",
     )  # fmt: skip
     train.add_argument("--error-scale", type=number, help="factor on every δ (default: the preset's)")
     train.add_argument(
@@ -77,7 +78,9 @@ def add_commands(commands: Any) -> None:
         help="folder for results, one METHOD/seed-N for each run (default %(default)s)",
     )  # fmt: skip
     train.add_argument(
-        "--resume", action="store_true", help="go on with the runs in that folder, and skip those that have ended"
+        "--resume",
+        action="store_true",
+        help="go on with the runs in that folder, to EPOCHS also if they had fewer, and skip those that have had them",
     )
     _add_options(train)
     train.set_defaults(
@@ -109,7 +112,8 @@ def _methods() -> str:
     paragraphs = [
         f"the paper's methods: {', '.join(PAPER_METHODS)}",
         f"others: {', '.join(others)}",
-        "copi-X learns with COPI's rule and sgd-X by gradient descent, both from the perturbations of X.",
+        "copi-X learns with COPI's rule and sgd-X by gradient descent, both from the perturbations of X. X can be "
+        "MODULE:OBJECT, a credit method of your own: copi-my_package.my_module:my_credit",
         "il-alonso, il-prox and il-prox-fast are Inference Learning as its authors run it; il and il-proximal are this "
         "library's, with Adam; bp-plain, il-plain and il-proximal-plain take plain steps, for the figure of IL's "
         "stability: there --eta-w is α for il-proximal-plain.",
@@ -121,11 +125,6 @@ def _methods() -> str:
 
 
 def _train(options: argparse.Namespace) -> int:
-    require_demo_extra()
-    from rich.console import Console
-
-    from copi_ref.figures.training import diagnostics_figure, save, training_figure
-
     load_backend(backend_name())
     preset: PresetName = options.preset or ("tmlr" if options.dataset in FILE_NAMES else "demo")
     dataset = load_named(options.dataset, options.data_dir, options.held_out)
@@ -139,8 +138,7 @@ def _train(options: argparse.Namespace) -> int:
         check(folder_of(options.out, plan), plan.config(facts), options.resume)
     for text in [*remarks(plans, dataset), *remarks_on_scale(plans, dataset)]:
         print(f"copi-ref: {text}", file=sys.stderr)
-    console = Console()
-    runs = _run_all(console, plans, dataset, facts, options)
+    runs = _run_all(plans, dataset, facts, options)
     if runs:
         finished = dict.fromkeys(run.method for run in runs)
         summary = {method: summarize([run for run in runs if run.method == method]) for method in finished}
@@ -148,16 +146,32 @@ def _train(options: argparse.Namespace) -> int:
         if options.held_out is not None:
             title += f", tested on {options.held_out} training samples held out"
         write_summary(options.out, summary)
-        written = [options.out / "summary.csv", options.out / "figure.png"]
         idle = max(plan.experiment().recipe.lateral_only_epochs for plan in plans)
-        save(training_figure(runs, title, idle), written[1])
-        if options.diagnostics:
-            written.append(options.out / "diagnostics.png")
-            save(diagnostics_figure(runs, title), written[2])
-        console.print(table(f"{title}, {_counted(options.seeds, 'seed')}", summary))
-        print("Written:", *written)
+        print(table(f"{title}, {_counted(options.seeds, 'seed')}", summary))
+        print("Written:", options.out / "summary.csv", *_draw(runs, title, idle, options))
         print(f"Each run is in a folder of its own: {options.out}/METHOD/seed-N/")
     return 0 if len(runs) == len(plans) else 1
+
+
+def _draw(runs: Sequence[Run], title: str, idle: int, options: argparse.Namespace) -> list[Path]:
+    """Draw the figures, or say how they can be drawn: an hour of training is not to end with an error for them."""
+    try:
+        from copi_ref.figures.training import diagnostics_figure, save, training_figure
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] != "matplotlib":
+            raise
+        again = "the same command" + (" again" if options.command is _demo else " with --resume")
+        print(
+            f'No figure: matplotlib is not installed. After pip install "copi_ref[demo]" {again} draws it, and trains '
+            "nothing again"
+        )
+        return []
+    drawn = [options.out / "figure.png"]
+    save(training_figure(runs, title, idle), drawn[0])
+    if options.diagnostics:
+        drawn.append(options.out / "diagnostics.png")
+        save(diagnostics_figure(runs, title), drawn[1])
+    return drawn
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -208,35 +222,30 @@ def _counted(number: int, what: str) -> str:
 
 def folder_of(out: Path, plan: Plan) -> Path:
     """Return where a run goes."""
-    return out / plan.method / f"seed-{plan.seed}"
+    return out / plan.folder
 
 
-def _run_all(
-    console: Any, plans: list[Plan], dataset: Dataset, facts: dict[str, Any], options: argparse.Namespace
-) -> list[Run]:
+def _run_all(plans: list[Plan], dataset: Dataset, facts: dict[str, Any], options: argparse.Namespace) -> list[Run]:
     """Return the runs that finished; one that became non-finite is reported and does not stop the others."""
     runs = []
     groups = [[plan] for plan in plans]
     if options.ensemble:
         groups = [list(group) for _, group in itertools.groupby(plans, lambda plan: plan.method)]
-    with progress_bars(console) as progress:
-        for group in groups:
-            method, seeds = group[0].method, [plan.seed for plan in group]
-            label = f"{method} seed {seeds[0]}" if len(seeds) == 1 else f"{method} seeds {seeds[0]} to {seeds[-1]}"
-            task = progress.add_task(label, total=options.epochs, note="")
-
-            def show(state: State, row: Row, task: Any = task) -> None:
-                note = f"test accuracy {np.nanmean(row['test_accuracy']):.4f}"
-                progress.update(task, completed=state.epoch, note=note)
-
-            for plan, outcome in zip(group, _outcomes(group, dataset, facts, options, show), strict=True):
-                if isinstance(outcome, RunFailedError):
-                    progress.update(task, note="stopped: non-finite")
-                    where = f"{folder_of(options.out, plan)}: "
-                    print(f"copi-ref: {where}{in_options(str(outcome).removeprefix(where))}", file=sys.stderr)
-                else:
-                    progress.update(task, completed=options.epochs)
-                    runs.append(run_of(method, plan.seed, outcome.metrics, outcome.params, dataset))
+    for group in groups:
+        method, seeds = group[0].method, [plan.seed for plan in group]
+        label = f"{method} seed {seeds[0]}" if len(seeds) == 1 else f"{method} seeds {seeds[0]} to {seeds[-1]}"
+        with Progress(sys.stdout, options.epochs, label=f"{label:22}") as progress:
+            outcomes = _outcomes(group, dataset, facts, options, progress.after_epoch)
+            if failed := sum(isinstance(outcome, RunFailedError) for outcome in outcomes):
+                progress.note("stopped: non-finite" if len(seeds) == 1 else f"{failed} of {len(seeds)} stopped")
+            elif not progress.moved:
+                progress.show(options.epochs, "trained before")
+        for plan, outcome in zip(group, outcomes, strict=True):
+            if isinstance(outcome, RunFailedError):
+                where = f"{folder_of(options.out, plan)}: "
+                print(f"copi-ref: {where}{in_options(str(outcome).removeprefix(where))}", file=sys.stderr)
+            else:
+                runs.append(run_of(method, plan.seed, outcome.metrics, outcome.params, dataset))
     return runs
 
 
@@ -258,12 +267,3 @@ def _outcomes(
         return [error]
     except MemoryError as error:
         raise RunError(f"{folders[0]}: needs more memory than there is ({error})") from error
-
-
-def require_demo_extra() -> None:
-    """Raise the ImportError that says what to install."""
-    try:
-        import matplotlib  # noqa: F401
-        import rich  # noqa: F401
-    except ImportError as error:
-        raise ImportError(f'{error.name} is not installed: pip install "copi_ref[demo]"') from error

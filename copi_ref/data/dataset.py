@@ -98,10 +98,10 @@ def _check_part(part: str, x: HostArray, y: HostArray) -> None:
         if not isinstance(array, np.ndarray):
             raise TypeError(f"{name} is a {type(array).__name__}: needs a NumPy array")
     if not np.issubdtype(x.dtype, np.floating):
-        raise TypeError(f"{x_name} has dtype {x.dtype}: needs floats; divide 8-bit pixels by 255")
+        hint = "" if _text_in(x) else "; divide 8-bit pixels by 255"
+        raise TypeError(f"{x_name} {_text_in(x) or f'has dtype {x.dtype}'}: needs floats{hint}")
     if not np.issubdtype(y.dtype, np.integer):
-        one_hot = ", not one-hot rows" if y.ndim == 2 else ""
-        raise TypeError(f"{y_name} has dtype {y.dtype}: needs integer labels{one_hot}")
+        raise TypeError(f"{y_name} {_text_in(y) or f'has dtype {y.dtype}'}: needs integer labels from 0{_labels_of(y)}")
     if x.ndim != 2 or 0 in x.shape:
         raise ValueError(f"{x_name} has shape {x.shape}: needs (samples, features), at least one of each")
     if y.shape != x.shape[:1]:
@@ -110,3 +110,16 @@ def _check_part(part: str, x: HostArray, y: HostArray) -> None:
         raise ValueError(f"{y_name} has the label {y.min()}: labels start at 0")
     if not np.isfinite(x).all():
         raise ValueError(f"{x_name} has {np.count_nonzero(~np.isfinite(x))} non-finite entries: needs none")
+
+
+def _text_in(array: HostArray) -> str | None:
+    """Say that an array holds text, if it does; as objects too, which is how pandas has it."""
+    first = next(iter(array.flat), None) if array.dtype.kind in "OUS" else None
+    return f"holds text ({str(first)!r})" if isinstance(first, (str, bytes)) else None
+
+
+def _labels_of(y: HostArray) -> str:
+    """Say how labels are made of what came in the place of them."""
+    if _text_in(y):
+        return "; np.unique(y, return_inverse=True) numbers them"
+    return "; of one-hot rows they are y.argmax(axis=1)" if y.ndim > 1 else ", as y.astype(int)"

@@ -49,4 +49,16 @@ def _read(path: Path) -> dict[str, HostArray]:
         missing = [name for name in _NAMES if name not in file]
         if missing:
             raise DataError(f"{path}: has no {', '.join(missing)}, only {', '.join(file) or 'nothing'}")
-        return {name: file[name] for name in _NAMES}
+        return {name: _array(path, file, name) for name in _NAMES}
+
+
+def _array(path: Path, file: np.lib.npyio.NpzFile, name: str) -> HostArray:
+    try:
+        return np.asarray(file[name])
+    except ValueError as error:
+        if "Object arrays" not in str(error):  # NumPy has no class of its own for them
+            raise
+        needed = "floats" if name.startswith("x") else "integer labels"
+        raise DataError(
+            f"{path}: {name} is an array of Python objects, which are never loaded: needs {needed}"
+        ) from error

@@ -5,12 +5,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from copi_ref.activations import ACTIVATIONS
-from copi_ref.arrays import checks
 from copi_ref.arrays.backend import HostArray
 from copi_ref.experiments.folder import FinishedRun
-from copi_ref.losses import LOSSES
-from copi_ref.recipe import Recipe
 
 Row = dict[str, Any]
 """A line of a figure's numbers: texts, numbers and Spreads by column."""
@@ -80,21 +76,6 @@ def check_seeds(runs: Sequence[FinishedRun]) -> None:
         first = seen.setdefault(run.config["seed"], run)
         if first is not run:
             raise FigureError(f"{first.folder} and {run.folder} hold the same run: name a folder with one of them")
-
-
-def recipe_of(run: FinishedRun) -> Recipe:
-    """Return a recipe with all that `evaluate` looks at: the run's activation, loss and output.
-
-    Raises:
-        FigureError: its activation or loss is none that has a name here.
-    """
-    words = run.config["recipe"]
-    try:
-        activation = checks.choice("activation", words["activation"], {one.name: one for one in ACTIVATIONS.values()})
-        loss = checks.choice("loss", words["loss"], {one.name: one for one in LOSSES.values()})
-    except ValueError as error:
-        raise FigureError(f"{run.folder}: {error}") from error
-    return Recipe(eta_w=0, eta_r=0, activation=activation, loss=loss, output=words["output"])
 
 
 def samples_for(run: FinishedRun, x: HostArray) -> HostArray:

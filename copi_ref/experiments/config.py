@@ -1,6 +1,7 @@
 """What a run is: its settings, and all that its numbers depend on, in plain words, as ``config.json`` has them."""
 
 import hashlib
+import json
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -14,6 +15,7 @@ from copi_ref.arrays import checks
 from copi_ref.arrays.backend import environment
 from copi_ref.credit import find_credit
 from copi_ref.data.dataset import Dataset
+from copi_ref.experiments.own_functions import is_own, name_and_code, name_of
 from copi_ref.experiments.presets import WITHOUT_R, Experiment, PresetName, changed, experiment
 from copi_ref.recipe import Recipe
 
@@ -41,6 +43,8 @@ OVERRIDES = ("eta_w", "eta_r", "error_scale", "lateral_rule")
 class Plan:
     """One run: one method with one seed. `hidden` and `overrides` change what the preset says.
 
+    A credit method or a lateral rule of one's own has the name ``pkg.mod:obj``: the method is ``copi-pkg.mod:obj``.
+
     One of the `overrides` that the method makes no use of, `eta_r` or `lateral_rule` without R, counts as not there:
     runs that differ in it alone are the same run.
     """
@@ -55,6 +59,11 @@ class Plan:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     diagnostics: bool = False
     ensemble: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """Where the run goes among others: METHOD/seed-N, without a colon, which not all systems have in names."""
+        return Path(self.method.replace(":", "."), f"seed-{self.seed}")
 
     @property
     def changes(self) -> dict[str, Any]:
@@ -81,6 +90,30 @@ class Plan:
         }
 
 
+def plan_of(config: Mapping[str, Any]) -> Plan:
+    """Return the plan whose `Plan.config` a ``config.json`` holds."""
+    recorded = {one.name: config[one.name] for one in fields(Plan) if one.name in config}
+    return Plan(**{**recorded, "hidden": tuple(config["hidden"])})
+
+
+def recipe_of(config: Mapping[str, Any]) -> Recipe:
+    """Make the recipe of a ``config.json`` again, from its preset, method and overrides.
+
+    Raises:
+        ValueError: it comes out as another than was recorded; the message says in what.
+        TypeError, TargetError: a function of one's own is not there, or can't be called.
+    """
+    recipe = plan_of(config).experiment().recipe
+    words = json.loads(json.dumps({"recipe": described(recipe, config["epochs"]), "rules": rules(recipe)}))
+    there = {key: config.get(key, {}) for key in words}
+    # What was not recorded then had no other setting: only what is there can differ.
+    now = {key: {name: words[key].get(name) for name in there[key]} for key in words}
+    renamed = [] if "rules" in config else _renamed(config, words)
+    if found := _differences(there, now, now="is meant by its name now") + renamed:
+        raise ValueError("; ".join(found))
+    return recipe
+
+
 def surroundings(dataset: Dataset) -> dict[str, Any]:
     """Return what numbers depend on besides the settings: the samples, the libraries, the revision of this package."""
     return {"data": fingerprint(dataset), "environment": environment(), "revision": revision()}
@@ -95,14 +128,22 @@ def described(recipe: Recipe, epochs: int) -> dict[str, Any]:
             value = [value(epoch) for epoch in range(epochs)]
         elif one.name in ("activation", "loss"):
             value = value.name
+        elif is_own(value):
+            value = name_of(value)
         words[one.name] = value if isinstance(value, (int, float, str, list)) else repr(value)
     return words
 
 
 def rules(recipe: Recipe) -> dict[str, str]:
-    """Say which credit method the name in a recipe stands for, with its settings: a name may come to mean another."""
+    """Say which credit method the name in a recipe stands for, with its settings: a name may come to mean another.
+
+    Of one's own functions, a lateral rule too, it is name and code.
+    """
     credit: Any = find_credit(recipe.credit)
-    return {"credit": repr(credit) if is_dataclass(credit) else str(getattr(credit, "__qualname__", credit))}
+    own = {"lateral_rule": name_and_code(recipe.lateral_rule)} if is_own(recipe.lateral_rule) else {}
+    if is_own(credit):
+        return {"credit": name_and_code(credit), **own}
+    return {"credit": repr(credit) if is_dataclass(credit) else str(getattr(credit, "__qualname__", credit)), **own}
 
 
 def fingerprint(dataset: Dataset) -> str:
@@ -130,6 +171,15 @@ def revision() -> str | None:
         return git("rev-parse", "HEAD") + changes
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def first_epochs(config: Mapping[str, Any], epochs: int) -> dict[str, Any]:
+    """Return the configuration of a run that stops after so many epochs: rates that depend on the epoch are lists."""
+    recipe = {
+        name: value[:epochs] if name in ("eta_w", "eta_r") and isinstance(value, list) else value
+        for name, value in config["recipe"].items()
+    }
+    return {**config, "epochs": epochs, "recipe": recipe}
 
 
 def different_settings(there: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
@@ -172,12 +222,14 @@ def _once(text: str | None) -> str | None:
     return text and ", ".join(sorted(set(text.split(", "))))
 
 
-def _differences(there: Mapping[str, Any], asked: Mapping[str, Any], above: str = "") -> list[str]:
+def _differences(
+    there: Mapping[str, Any], asked: Mapping[str, Any], above: str = "", now: str = "was asked for"
+) -> list[str]:
     found: list[str] = []
     for key in dict.fromkeys([*there, *asked]):
         one, other = there.get(key), asked.get(key)
         if isinstance(one, dict) and isinstance(other, dict):
-            found += _differences(one, other, f"{above}{key}.")
+            found += _differences(one, other, f"{above}{key}.", now)
         elif one != other:
-            found.append(f"{above}{key} is {one!r} there, and {other!r} was asked for")
+            found.append(f"{above}{key} is {one!r} there, and {other!r} {now}")
     return found

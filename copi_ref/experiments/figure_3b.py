@@ -7,7 +7,7 @@ import numpy as np
 from copi_ref.analysis.receptive_fields import receptive_fields
 from copi_ref.arrays.backend import HostArray
 from copi_ref.data.dataset import Dataset
-from copi_ref.experiments.chosen_runs import Row, recipe_of, samples_for
+from copi_ref.experiments.chosen_runs import Row, samples_for
 from copi_ref.experiments.figure_3a import as_images
 from copi_ref.experiments.folder import FinishedRun
 
@@ -33,7 +33,7 @@ def fields(run: FinishedRun, dataset: Dataset) -> list[Fields]:
     """
     rng = np.random.default_rng(0)
     found = []
-    of_layers = receptive_fields(run.params, samples_for(run, dataset.x_train), recipe_of(run).activation)
+    of_layers = receptive_fields(run.params, samples_for(run, dataset.x_train), run.recipe.activation)
     for layer, of_units in enumerate(map(np.asarray, of_layers), start=1):
         units = np.sort(rng.choice(len(of_units), min(UNITS, len(of_units)), replace=False))
         found.append(Fields(layer, units, as_images(of_units[units])))

@@ -5,7 +5,7 @@ import numpy as np
 from copi_ref.analysis.compression import compress, responses
 from copi_ref.analysis.linear_maps import LINEAR_MAPS
 from copi_ref.data.dataset import Dataset
-from copi_ref.experiments.chosen_runs import Row, recipe_of, samples_for
+from copi_ref.experiments.chosen_runs import Row, samples_for
 from copi_ref.experiments.folder import FinishedRun
 from copi_ref.experiments.runner import spread
 from copi_ref.training.evaluation import evaluate
@@ -30,7 +30,7 @@ def accuracies(runs: list[FinishedRun], dataset: Dataset) -> list[Row]:
 
 
 def _of_run(run: FinishedRun, dataset: Dataset) -> dict[tuple[str, int], float]:
-    recipe, params = recipe_of(run), run.params
+    recipe, params = run.recipe, run.params
     target = np.eye(params.W[-1].shape[0], dtype=params.W[-1].dtype)[dataset.y_test]
     x_train, x_test = (samples_for(run, x) for x in (dataset.x_train, dataset.x_test))
     moments = responses(params, x_train, recipe.activation)

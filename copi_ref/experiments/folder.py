@@ -9,9 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from copi_ref.experiments.config import FORMAT, different_bits, different_settings
+from copi_ref.experiments.config import FORMAT, recipe_of
 from copi_ref.files import csv_bytes, write_atomically
 from copi_ref.network import Params
+from copi_ref.oracle.calling.named import TargetError
+from copi_ref.recipe import Recipe
 from copi_ref.training.checkpoint import load_params
 
 CONFIG, METRICS, CHECKPOINT, OUTCOME = "config.json", "metrics.csv", "checkpoint.npz", "outcome.json"
@@ -61,6 +63,19 @@ class FinishedRun:
             CheckpointError: the checkpoint is missing or damaged.
         """
         return load_params(self.folder / CHECKPOINT)
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The recipe of the run, made again from its preset, method and overrides when it is asked for.
+
+        Raises:
+            RunError: these mean something else by now, or a function of one's own is not where it was; the message says
+                what differs.
+        """
+        try:
+            return recipe_of(self.config)
+        except (TypeError, ValueError, TargetError) as error:
+            raise RunError(f"{self.folder}: its recipe can't be made again: {error}") from error
 
 
 def read_run(folder: str | Path) -> FinishedRun:
@@ -158,48 +173,19 @@ def read_outcome(folder: Path) -> dict[str, Any] | None:
 
 
 def write_config(folder: Path, config: Mapping[str, Any]) -> None:
-    """Write ``config.json``; the one of a run that is resumed stays, and gets the revision that goes on with it."""
+    """Write ``config.json``; that of a run that is resumed stays, with the revision that goes on with it added.
+
+    The epochs, and the rates of all of them, are those that are asked for now.
+    """
     if (folder / CONFIG).is_file():
-        there = read_config(folder)
-        config = {**there, "resumed_by": [*there.get("resumed_by", []), config["revision"]]}
+        there, longer = read_config(folder), {name: config[name] for name in ("epochs", "recipe")}
+        config = {**there, **longer, "resumed_by": [*there.get("resumed_by", []), config["revision"]]}
     _write_json(folder / CONFIG, config)
 
 
 def write_outcome(folder: Path, error: str | None = None) -> None:
     """Write how the run ended: finished, or with an error."""
     _write_json(folder / OUTCOME, {"status": "finished"} if error is None else {"status": "failed", "error": error})
-
-
-def check(folder: Path, config: Mapping[str, Any], resume: bool) -> None:
-    """Check that a run may go into a folder: it is new, or holds the same run, begun under the same conditions.
-
-    Raises:
-        RunError: it holds something else, or a run that is not to be resumed or can't be with the same bits.
-    """
-    if not (folder / CONFIG).is_file():
-        if folder.exists() and any(one.name != "lock" and not _is_left_over(one) for one in folder.iterdir()):
-            raise RunError(f"{folder} holds something else than a run: name another folder with --out, or remove it")
-        return
-    there, asked = read_config(folder), json.loads(json.dumps(config))
-    if found := different_settings(there, asked):
-        raise RunError(f"{folder} holds another run: {'; '.join(found)}: name another folder with --out, or remove it")
-    if not resume:
-        raise RunError(
-            f"{folder} holds this run already: go on with --resume, name another folder with --out, or remove it"
-        )
-    if read_outcome(folder) is None and (found := different_bits(there, asked)):
-        raise RunError(f"{folder} can't be resumed with the same bits: {'; '.join(found)}")
-
-
-def remove_left_overs(folder: Path) -> None:
-    """Remove what a process that was killed while it wrote has left behind; the caller holds the folder's lock."""
-    for path in folder.iterdir():
-        if _is_left_over(path):
-            path.unlink()
-
-
-def _is_left_over(path: Path) -> bool:
-    return path.name.startswith(tuple(f".{name}." for name in (CONFIG, METRICS, CHECKPOINT, OUTCOME)))
 
 
 def append_metrics(folder: Path, row: Mapping[str, Any]) -> None:

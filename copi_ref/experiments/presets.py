@@ -8,6 +8,7 @@ from copi_ref.arrays import checks
 from copi_ref.credit import CREDIT, NodePerturbation, ProximalInferenceLearning, find_credit
 from copi_ref.data.dataset import Dataset
 from copi_ref.decorrelation import LATERAL_RULES
+from copi_ref.experiments.own_functions import find_own
 from copi_ref.kept_diagonal import BatchCentring
 from copi_ref.losses import half_quadratic, quadratic, softmax_cross_entropy
 from copi_ref.optimizers import Adam, adam, adam_tmlr, plain
@@ -93,19 +94,33 @@ def experiment(preset: "PresetName", method: str, dataset: str) -> Experiment:
     Args:
         preset: "paper" (the text of arXiv 2203.13203), "tmlr" (the experiments of the later version), "il" (Inference
             Learning's, one sample at a time) or "demo" (this project's own, chosen for digits).
-        method: a name in `METHODS`.
+        method: a name in `METHODS`, or ``copi-pkg.mod:obj`` or ``sgd-pkg.mod:obj`` for a credit method of one's own.
         dataset: "mnist" or "cifar10"; for any other name the published settings are those of MNIST.
 
     Raises:
         ValueError: an unknown preset or method.
+        TargetError, TypeError: one's own credit method is not there, or can't be called.
     """
     make = checks.choice("preset", preset, PRESETS)
-    changes = checks.choice("method", method, METHODS)
+    changes = _changes_of(method)
     settings, baseline = make(dataset)
     recipe = replace(settings.recipe, **{**_with_loss(changes["credit"], settings.recipe), **changes})
     if method == "bp-adam":
         recipe = replace(recipe, **baseline)
     return Experiment(settings.hidden, recipe)
+
+
+def _changes_of(method: str) -> dict[str, Any]:
+    """Return what a method changes in a preset's recipe; ``copi-X`` and ``sgd-X`` also for an X of one's own."""
+    rule, _, own = method.partition("-")
+    if ":" not in own:
+        changes: dict[str, Any] = checks.choice("method", method, METHODS)
+        return changes
+    return {"credit": find_own("credit", own), "weight_rule": checks.choice("rule of " + method, rule, OWN_RULES)}
+
+
+OWN_RULES = {"copi": "copi", "sgd": "sgd"}
+"""Weight rules that a credit method of one's own can learn with, by what its method's name begins with."""
 
 
 def _with_loss(credit: Any, settings: Recipe) -> dict[str, Any]:
@@ -118,14 +133,19 @@ def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     """Return a recipe with other settings, where the learning rate of `il-proximal-plain` is α and not η_W.
 
     Its step is W + 1 · ΔW, with α in the energy that its states come from: a rate `eta_w` goes to ``credit.alpha``. A
-    `lateral_rule` is a name in `LATERAL`.
+    `lateral_rule` is a name in `LATERAL`, or ``pkg.mod:obj``.
 
     Raises:
         TypeError, ValueError: settings that the recipe refuses.
+        TargetError: a lateral rule of one's own is not there.
     """
     changes = dict(changes)
     if "lateral_rule" in changes:
-        changes["lateral_rule"] = checks.choice("lateral_rule", changes["lateral_rule"], LATERAL)
+        name = changes["lateral_rule"]
+        own = isinstance(name, str) and ":" in name
+        changes["lateral_rule"] = (
+            find_own("lateral_rule", name) if own else checks.choice("lateral_rule", name, LATERAL)
+        )
     if isinstance(recipe.credit, ProximalInferenceLearning) and "eta_w" in changes:
         alpha = changes.pop("eta_w")
         checks.positive_number("eta_w, here α of proximal IL,", alpha)

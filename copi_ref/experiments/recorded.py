@@ -11,23 +11,23 @@ import numpy as np
 from copi_ref.algorithm import init_state
 from copi_ref.analysis.diagnostics import layer_diagnostics
 from copi_ref.data.dataset import Dataset
+from copi_ref.experiments.admission import check, open_again, remove_left_overs
 from copi_ref.experiments.config import Plan
 from copi_ref.experiments.folder import (
     CHECKPOINT,
     FinishedRun,
     RunFailedError,
     append_metrics,
-    check,
     cut_metrics,
+    read_metrics,
     read_outcome,
     read_run,
-    remove_left_overs,
     write_config,
     write_metrics,
     write_outcome,
 )
 from copi_ref.experiments.lock import locked
-from copi_ref.state import State
+from copi_ref.state import State, stack
 from copi_ref.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from copi_ref.training.epoch import Begun
 from copi_ref.training.finiteness import finite_networks
@@ -58,7 +58,8 @@ def run_into(
         plan: the run.
         dataset: the samples that the plan names.
         surroundings: as `copi_ref.experiments.config.surroundings` gives them for `dataset`.
-        resume: go on with a run that stands in the folder; one that has ended is not run again.
+        resume: go on with a run that stands in the folder, to the plan's number of epochs; one that has had them is not
+            run again.
         checkpoint_seconds: time between checkpoints within an epoch.
         callback: called after each epoch that is trained.
 
@@ -72,6 +73,7 @@ def run_into(
     with locked(folder):
         check(folder, config, resume)
         remove_left_overs(folder)
+        open_again(folder, plan.epochs)
         if read_outcome(folder) is None:
             write_config(folder, config)
             _train(folder, plan, dataset, checkpoint_seconds, callback)
@@ -141,13 +143,14 @@ def run_ensemble_into(
 ) -> list[FinishedRun | RunFailedError]:
     """Train several seeds as one computation, and leave in the folder of each what `run_into` leaves in the end.
 
-    Nothing is saved on the way: an ensemble that is interrupted begins again.
+    Nothing is saved on the way: an ensemble that is interrupted begins again where its folders stand. Seeds that stand
+    at different epochs are trained one group after the other.
 
     Args:
         folders: one for each plan.
         plans: runs that differ in their seeds alone.
         dataset, surroundings, callback: as for `run_into`.
-        resume: leave those that have ended as they are, and train the others.
+        resume: leave those that have had their epochs as they are, and train the others.
 
     Raises:
         RunError: a folder holds something else, or a run and `resume` is false.
@@ -156,28 +159,35 @@ def run_ensemble_into(
         for folder, plan in zip(folders, plans, strict=True):
             check(folder, plan.config(surroundings), resume)
             stack.enter_context(locked(folder))
-        left = {folder: plan for folder, plan in zip(folders, plans, strict=True) if read_outcome(folder) is None}
-        if left:
-            result = _train_together(list(left.values()), dataset, callback)
-        for index, (folder, plan) in enumerate(left.items()):
+        groups: dict[int, list[tuple[Path, Plan, State]]] = {}
+        for folder, plan in zip(folders, plans, strict=True):
             remove_left_overs(folder)
-            _write_member(folder, plan.config(surroundings), result, index)
+            open_again(folder, plan.epochs)
+            if read_outcome(folder) is None:
+                state = _standing(folder, plan, dataset).state
+                groups.setdefault(state.epoch, []).append((folder, plan, state))
+        for group in groups.values():
+            result = _train_together(group[0][1], [state for *_, state in group], dataset, callback)
+            for index, (folder, plan, state) in enumerate(group):
+                _write_member(folder, plan.config(surroundings), state.epoch, result, index)
     return [_outcome(folder) for folder in folders]
 
 
-def _train_together(plans: Sequence[Plan], dataset: Dataset, callback: Callback | None) -> FitResult:
-    settings = plans[0].experiment()
-    state = init_state(settings.recipe, settings.sizes(dataset), [np.random.default_rng(plan.seed) for plan in plans])
-    diagnostics = layer_diagnostics if plans[0].diagnostics else None
-    return fit(settings.recipe, state, dataset, plans[0].epochs, callback, diagnostics)
+def _train_together(plan: Plan, states: Sequence[State], dataset: Dataset, callback: Callback | None) -> FitResult:
+    """Train seeds that stand at the same epoch; all plans are alike but for their seeds."""
+    diagnostics = layer_diagnostics if plan.diagnostics else None
+    left = plan.epochs - states[0].epoch
+    return fit(plan.experiment().recipe, stack(states), dataset, left, callback, diagnostics)
 
 
-def _write_member(folder: Path, config: Mapping[str, Any], result: FitResult, index: int) -> None:
+def _write_member(folder: Path, config: Mapping[str, Any], epoch: int, result: FitResult, index: int) -> None:
+    """Write what a seed that stood at an epoch has become."""
+    before = read_metrics(folder)[:epoch] if epoch else ()
     error = result.stopped.get(index)
     end: FitResult | NonFiniteError = error or result.member(index)
     write_config(folder, config)
     if end.metrics:
-        write_metrics(folder, end.metrics)
+        write_metrics(folder, [*before, *end.metrics])
     save_checkpoint(folder / CHECKPOINT, end.state)
     write_outcome(folder, str(error) if error else None)
 

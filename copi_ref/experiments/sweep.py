@@ -5,6 +5,7 @@ import os
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import import_module
@@ -18,6 +19,7 @@ from copi_ref.data.dataset import Dataset
 from copi_ref.experiments.config import Plan, check_count, surroundings
 from copi_ref.experiments.presets import WITHOUT_R, PresetName, check_lateral
 from copi_ref.experiments.recorded import run_into
+from copi_ref.oracle.calling.named import TargetError
 
 Load = Callable[[str, Path | None, int | None], Dataset]
 """``(dataset, data_dir, held_out) -> Dataset``; sent to other processes by its name."""
@@ -45,6 +47,7 @@ class Sweep:
     eta_w: float | list[float] | None = None
     eta_r: float | list[float] | None = None
     error_scale: float | None = None
+    lateral_rule: str | None = None
     diagnostics: bool = False
 
     def plans(self) -> list[Plan]:
@@ -63,7 +66,9 @@ class Sweep:
         return list(product(_several(self.eta_w), _several(self.eta_r)))
 
     def _plan(self, method: str, eta_w: float | None, eta_r: float | None, seed: int) -> Plan:
-        changes = {"eta_w": eta_w, "eta_r": eta_r, "error_scale": self.error_scale}
+        changes = {
+            "eta_w": eta_w, "eta_r": eta_r, "error_scale": self.error_scale, "lateral_rule": self.lateral_rule
+        }  # fmt: skip
         return Plan(
             dataset=self.dataset, held_out=self.held_out, preset=self.preset, method=method, seed=seed,
             epochs=self.epochs, hidden=None if self.hidden is None else tuple(self.hidden),
@@ -79,7 +84,7 @@ class Sweep:
             for name, rate in rates.items()
             if isinstance(getattr(self, name), list) and rate in plan.changes
         ]
-        return out.joinpath(plan.method, *swept, f"seed-{plan.seed}")
+        return out.joinpath(plan.folder.parent, *swept, plan.folder.name)
 
 
 def _several(value: Any) -> list[Any]:
@@ -111,12 +116,12 @@ def read_sweep(path: Path) -> Sweep:
         sweep = Sweep(**values)
         for plan in sweep.plans():
             plan.experiment()  # raises what is wrong with a name or a rate
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, TargetError) as error:
         raise SweepError(f"{path}: {error}") from error
     return sweep
 
 
-KINDS = {"dataset": str, "preset": str, "methods": list, "hidden": list, "diagnostics": bool}
+KINDS = {"dataset": str, "preset": str, "methods": list, "hidden": list, "lateral_rule": str, "diagnostics": bool}
 
 
 def _check(values: dict[str, Any]) -> None:
@@ -128,8 +133,9 @@ def _check(values: dict[str, Any]) -> None:
             raise ValueError(f"{name} is empty: needs one or more")
         if not isinstance(value, KINDS.get(name, object)):
             raise TypeError(f"{name} is {value!r}: needs a {KINDS[name].__name__}")
-    if "eta_r" in values:
-        check_lateral("eta_r", values["methods"])
+    for setting in ("eta_r", "lateral_rule"):
+        if setting in values:
+            check_lateral(setting, values["methods"])
     checks.whole_number("held_out", values.get("held_out", 1), minimum=1)
     check_count("epochs", values["epochs"])
     for units in values.get("hidden", ()):
@@ -151,7 +157,7 @@ class Job:
         source: the plan's data set; of a file the absolute path.
         data_dir: where the files of the published sets are.
         backend: name of the array library.
-        threads: those that BLAS may take.
+        threads: those that BLAS may take; None: as many as it does.
         checkpoint_seconds: as for `run_into`.
     """
 
@@ -160,7 +166,7 @@ class Job:
     source: str
     data_dir: Path | None
     backend: BackendName
-    threads: int
+    threads: int | None
     checkpoint_seconds: float
 
 
@@ -175,7 +181,7 @@ class Outcome:
 
 
 def jobs_of(
-    sweep: Sweep, out: Path, data_dir: Path | None = None, threads: int = 1, checkpoint_seconds: float = 60
+    sweep: Sweep, out: Path, data_dir: Path | None = None, threads: int | None = 1, checkpoint_seconds: float = 60
 ) -> list[Job]:
     """Return a sweep's runs as jobs for `run_jobs`; paths are made absolute, for processes that stand elsewhere."""
     source = str(Path(os.path.expanduser(sweep.dataset)).resolve()) if sweep.dataset.endswith(".npz") else sweep.dataset
@@ -197,38 +203,55 @@ def run_jobs(jobs: Sequence[Job], load: Load, processes: int = 1) -> Iterator[Ou
     failed if that dies too; then the others go on.
 
     Raises:
-        ImportError: joblib is not installed; the message says how to.
+        ImportError: joblib, for several processes, or threadpoolctl, for a limit of threads, is not installed; the
+            message says how to.
     """
-    joblib = _imported("joblib")
-    controller = _imported("threadpoolctl").ThreadpoolController()
+    with _limited(jobs[0].threads):
+        if processes == 1:
+            yield from (run_job(job, load) for job in jobs)
+        else:
+            yield from _in_processes(jobs, load, processes)
+
+
+def _limited(threads: int | None) -> AbstractContextManager[Any]:
+    """Limit the threads of BLAS in this process, and afterwards let it have as many as before."""
+    if threads is None:
+        return nullcontext()
+    limited: AbstractContextManager[Any] = (
+        imported("threadpoolctl").ThreadpoolController().limit(limits=threads, user_api="blas")
+    )
+    return limited
+
+
+def _in_processes(jobs: Sequence[Job], load: Load, processes: int) -> Iterator[Outcome]:
+    joblib = imported("joblib")
     left = {job.folder: job for job in jobs}
-    with controller.limit(limits=jobs[0].threads, user_api="blas"):  # and afterwards as before, in this process
-        while left:
-            begun: list[Path] = []
-            # One run at a time, and none before a process is free: in a batch several would be lost together, and of
-            # those that wait nobody could tell whether they were at work.
-            parallel = joblib.Parallel(
-                n_jobs=processes, return_as="generator_unordered", batch_size=1, pre_dispatch=processes
-            )
-            try:
-                for outcome in parallel(_tasks(list(left.values()), load, begun)):
-                    del left[outcome.folder]
-                    yield outcome
-            except BrokenExecutor:
-                for job in [left.pop(folder) for folder in begun if folder in left]:
-                    yield _alone(job, load)
+    while left:
+        begun: list[Path] = []
+        # One run at a time, and none before a process is free: in a batch several would be lost together, and of
+        # those that wait nobody could tell whether they were at work.
+        parallel = joblib.Parallel(
+            n_jobs=processes, return_as="generator_unordered", batch_size=1, pre_dispatch=processes
+        )
+        try:
+            for outcome in parallel(_tasks(list(left.values()), load, begun)):
+                del left[outcome.folder]
+                yield outcome
+        except BrokenExecutor:
+            for job in [left.pop(folder) for folder in begun if folder in left]:
+                yield _alone(job, load)
 
 
 def _tasks(jobs: Sequence[Job], load: Load, begun: list[Path]) -> Iterator[Any]:
     """Hand jobs out to joblib, which takes one when a process is free, and write down which it has taken."""
     for job in jobs:
         begun.append(job.folder)
-        yield _imported("joblib").delayed(run_job)(job, load)
+        yield imported("joblib").delayed(run_job)(job, load)
 
 
 def _alone(job: Job, load: Load) -> Outcome:
     """Run once more, in a process whose death harms no other run."""
-    joblib = _imported("joblib")
+    joblib = imported("joblib")
     try:
         two = joblib.Parallel(n_jobs=2)  # of 1 it would be this process
         outcome: Outcome = two([joblib.delayed(run_job)(job, load)])[0]
@@ -247,7 +270,7 @@ def run_jobs_on_cluster(jobs: Sequence[Job], load: Load, scheduler: str) -> Iter
         ImportError: distributed is not installed; the message says how to.
         OSError: no scheduler answers at that address.
     """
-    distributed = _imported("distributed")
+    distributed = imported("distributed")
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # the outcomes say what it would log
     with distributed.Client(scheduler) as client:
         futures = {client.submit(run_job, job, load, pure=False): job for job in jobs}
@@ -270,7 +293,8 @@ def run_job(job: Job, load: Load) -> Outcome:
             dataset = loaded(load, job.source, job.data_dir, job.plan.held_out)
             # After the data, which may bring a library with threads of its own. Not taken back at the end: another
             # thread of a Dask worker may be in the middle of a run.
-            _imported("threadpoolctl").threadpool_limits(limits=job.threads, user_api="blas")
+            if job.threads is not None:
+                imported("threadpoolctl").threadpool_limits(limits=job.threads, user_api="blas")
             facts = surroundings(dataset)
             done = run_into(
                 job.folder, job.plan, dataset, facts, resume=True, checkpoint_seconds=job.checkpoint_seconds
@@ -292,7 +316,12 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _imported(library: str) -> Any:
+def imported(library: str) -> Any:
+    """Return a library of the extra `sweep`.
+
+    Raises:
+        ImportError: it is not installed; the message says how to.
+    """
     try:
         return import_module(library)
     except ImportError as error:

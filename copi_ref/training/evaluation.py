@@ -7,11 +7,10 @@ import numpy as np
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array, namespace, to_numpy
 from copi_ref.arrays.pieces import pieces, there
-from copi_ref.network import Params, forward
+from copi_ref.network import Params
 from copi_ref.recipe import Recipe
-from copi_ref.task import OUTPUTS
-
-ROWS = 5000  # bounds the memory: activities of so many samples at a time, of all members together
+from copi_ref.task import check_target
+from copi_ref.training.prediction import ROWS, prediction
 
 
 class Evaluation(NamedTuple):
@@ -33,6 +32,9 @@ def evaluate(recipe: Recipe, params: Params, x: Array, target: Array) -> Evaluat
     Raises:
         TypeError, ValueError: arrays that don't fit the network, or a network with more than one ensemble axis.
     """
+    checks.instance("recipe", recipe, Recipe)
+    checks.instance("params", params, Params, "state.params")
+    check_target(target)
     W = params.W[-1]
     if W.ndim > 3:
         raise ValueError(f"W of the last layer has shape {tuple(W.shape)}: evaluate takes one network, or (S, M, K)")
@@ -52,6 +54,6 @@ def evaluate(recipe: Recipe, params: Params, x: Array, target: Array) -> Evaluat
 def _of_piece(recipe: Recipe, params: Params, x: Array, target: Array) -> tuple[Array, Array]:
     """Return how many samples are right, and the sum of their losses; () or (S,), where the network is."""
     xp = namespace(x)
-    prediction = OUTPUTS[recipe.output](forward(params, x, recipe.activation))
-    hits = xp.argmax(prediction, axis=-1) == xp.argmax(target, axis=-1)
-    return xp.count_nonzero(hits, axis=-1), xp.sum(recipe.loss(prediction, target), axis=-1)
+    scores = prediction(recipe, params, x)
+    hits = xp.argmax(scores, axis=-1) == xp.argmax(target, axis=-1)
+    return xp.count_nonzero(hits, axis=-1), xp.sum(recipe.loss(scores, target), axis=-1)

@@ -1,6 +1,7 @@
 """Training: the loop over epochs, the metrics of each, and what went wrong if something did."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -12,12 +13,14 @@ from copi_ref.arrays.pieces import pieces, there
 from copi_ref.data.dataset import Dataset
 from copi_ref.network import Params, forward
 from copi_ref.recipe import Recipe
-from copi_ref.state import State, check_members, member, number_of_member, own, recipe_of_member, without
+from copi_ref.state import State, check_members, check_state, member, number_of_member, own, recipe_of_member, without
 from copi_ref.training.batches import Samples, move
 from copi_ref.training.epoch import AfterBatch, Begun, shuffle, train_epoch, with_rates
-from copi_ref.training.evaluation import ROWS, evaluate
+from copi_ref.training.evaluation import evaluate
 from copi_ref.training.finiteness import finite_networks, non_finite_activity, non_finite_weight
 from copi_ref.training.in_place import Scratch, step_in_place
+from copi_ref.training.prediction import ROWS
+from copi_ref.training.progress import Progress
 from copi_ref.training.scale import advice, scale_of
 
 Row = dict[str, Any]
@@ -87,6 +90,7 @@ def fit(
     *,
     begun: Begun | None = None,
     after_batch: AfterBatch | None = None,
+    progress: bool = False,
 ) -> FitResult:
     """Train for some epochs (Algorithm 1, lines 2 to 18), each over all samples in a new order.
 
@@ -108,6 +112,7 @@ def fit(
             the row; `samples` are the training samples. See `copi_ref.analysis.diagnostics.layer_diagnostics`.
         begun: `state` is one that `after_batch` was given, and this came with it: the first epoch goes on from there.
         after_batch: called after each batch, ``(state, begun)``; `copi_ref.training.checkpoint` can save both.
+        progress: show on stderr how far training is: a bar in a terminal and in a notebook, elsewhere a line an epoch.
 
     Returns:
         The new state, and per epoch: epoch, train_accuracy, train_loss, test_accuracy, test_loss (of the whole
@@ -119,7 +124,17 @@ def fit(
         NonFiniteError: a weight or a loss of a single network became infinite or NaN; the message names where that
             began, and whether the scale of the samples or a rate is at fault.
     """
+    checks.instance("recipe", recipe, Recipe)
+    check_state(state)
+    checks.instance("dataset", dataset, Dataset, "Dataset(x_train, y_train, x_test, y_test)")
     checks.whole_number("epochs", epochs, minimum=0)
+    for name, function in (("callback", callback), ("diagnostics", diagnostics), ("after_batch", after_batch)):
+        if not (function is None or callable(function)):
+            raise TypeError(f"{name} is {function!r}: needs a function")
+    if progress:
+        with Progress(sys.stderr, state.epoch + epochs, state.epoch) as shown:
+            beside = shown.beside(callback)
+            return fit(recipe, state, dataset, epochs, beside, diagnostics, begun=begun, after_batch=after_batch)
     train, test = move(state.params, dataset)
     check_members(state)
     rows: list[Row] = []
@@ -172,10 +187,18 @@ def _diagnosed(
     diagnostics: Diagnostics, recipe: Recipe, state: State, train: Samples, stopped: dict[int, NonFiniteError]
 ) -> Row:
     """Measure a network, or those of an ensemble one by one."""
+
+    def measure(recipe: Recipe, state: State) -> Row:
+        row = diagnostics(recipe, state, train)
+        if not isinstance(row, Mapping):
+            kind = "None" if row is None else f"a {type(row).__name__}"
+            raise TypeError(f"diagnostics returned {kind}: needs a dict of numbers by name")
+        return dict(row)
+
     if state.members is None:
-        return dict(diagnostics(recipe, state, train))
+        return measure(recipe, state)
     measured = {
-        index: diagnostics(recipe_of_member(recipe, index), member(state, index), train)
+        index: measure(recipe_of_member(recipe, index), member(state, index))
         for index in range(state.members)
         if index not in stopped
     }

@@ -20,7 +20,6 @@ from copi_ref.experiments import runner
 from copi_ref.experiments.presets import LATERAL, METHODS, PAPER_METHODS, Experiment, experiment
 from copi_ref.files import write_atomically
 
-pytest.importorskip("rich")
 pytest.importorskip("matplotlib")
 
 
@@ -236,13 +235,28 @@ def test_results_of_two_settings_never_mix(own_npz, tmp_path, capsys):
     assert run(*arguments) == 2
     folder = out / "copi-bp" / "seed-0"
     assert f"{folder} holds this run already: go on with --resume, name another" in capsys.readouterr().err
-    assert run(*arguments[:2], "--epochs", 3, "--resume", "--out", out) == 2
-    assert f"{folder} holds another run: epochs is 2 there, and 3 was asked for" in capsys.readouterr().err
+    assert run(*arguments[:2], "--epochs", 1, "--resume", "--out", out) == 2
+    assert f"{folder} holds a run of 2 epochs, and 1 were asked for" in capsys.readouterr().err
     assert {path: path.is_file() and path.read_bytes() for path in out.rglob("*")} == before
     (tmp_path / "photos" / "copi-bp" / "seed-0").mkdir(parents=True)
     (tmp_path / "photos" / "copi-bp" / "seed-0" / "cat.jpg").touch()
     assert run("train", own_npz, "--out", tmp_path / "photos") == 2
     assert "holds something else than a run" in capsys.readouterr().err
+
+
+def test_a_finished_run_goes_on_to_more_epochs(own_npz, tmp_path):
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    assert run("train", own_npz, "--epochs", 2, "--out", out) == 0
+    first = table(out / "copi-bp" / "seed-0" / "metrics.csv")
+    assert run("train", own_npz, "--epochs", 4, "--resume", "--out", out) == 0
+    assert run("train", own_npz, "--epochs", 4, "--out", whole) == 0
+    rows, expected = (table(folder / "copi-bp" / "seed-0" / "metrics.csv") for folder in (out, whole))
+    assert rows[:2] == first
+    for row in (*rows, *expected):
+        del row["seconds"]
+    assert rows == expected
+    for name in ("metrics.csv", "checkpoint.npz"):
+        assert (out / "copi-bp" / "seed-0" / name).is_file()
 
 
 def test_runs_that_are_there_are_not_run_again(own_npz, tmp_path, capsys):
@@ -435,11 +449,78 @@ def test_hidden_layers_in_another_form_are_told_the_right_one(capsys):
     assert "'200x200': needs whole numbers with commas between them, as 200,200" in capsys.readouterr().err
 
 
-def test_a_missing_extra_says_how_to_install_it(tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "rich", None)
+def test_the_demo_says_what_its_digits_need(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
     assert run("demo", "--out", tmp_path / "out") == 2
     assert 'pip install "copi_ref[demo]"' in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+PLAIN = """
+import sys
+extras = ("matplotlib", "rich", "sklearn", "joblib", "threadpoolctl", "distributed", "tqdm", "pooch")
+sys.modules.update(dict.fromkeys(extras))  # an import of one of them fails, as where it is not installed
+from copi_ref.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def plainly(*arguments):
+    """Run the command as on a plain install."""
+    command = [sys.executable, "-c", PLAIN, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_a_plain_install_trains_and_says_what_draws_the_figure(own_npz, tmp_path):
+    out = tmp_path / "out"
+    done = plainly("train", own_npz, "--epochs", 4, "--diagnostics", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert len(table(out / "copi-bp" / "seed-0" / "metrics.csv")) == 4
+    assert [row["method"] for row in table(out / "summary.csv")] == ["copi-bp"]
+    assert (
+        'No figure: matplotlib is not installed. After pip install "copi_ref[demo]" the same command with --resume '
+        in (done.stdout)
+    )
+    assert not list(out.glob("*.png"))
+    metrics = (out / "copi-bp" / "seed-0" / "metrics.csv").read_bytes()
+    assert run("train", own_npz, "--epochs", 4, "--diagnostics", "--out", out, "--resume") == 0, "as it says"
+    assert {path.name for path in out.glob("*.png")} == {"figure.png", "diagnostics.png"}
+    assert (out / "copi-bp" / "seed-0" / "metrics.csv").read_bytes() == metrics
+
+
+# --- progress --------------------------------------------------------------------------------------------------------
+
+
+def test_in_a_pipe_a_line_an_epoch_can_be_read_while_training_goes_on(own_npz, tmp_path):
+    """The process waits before its third epoch until this one has read of two."""
+    program = (
+        "import sys\nsys.modules['matplotlib'] = None\n"
+        "from copi_ref.cli.main import main\nfrom copi_ref.experiments import recorded\n"
+        "append = recorded.append_metrics\n"
+        "def waiting(folder, row):\n    append(folder, row)\n    row['epoch'] == 2 and sys.stdin.readline()\n"
+        "recorded.append_metrics = waiting\nsys.exit(main(sys.argv[1:]))\n"
+    )
+    command = [sys.executable, "-c", program, "train", own_npz, "--epochs", "4", "--out", tmp_path / "out"]
+    with subprocess.Popen(list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as child:
+        read = [child.stdout.readline() for _ in range(2)]
+        assert ["1/4 epochs" in read[0], "2/4 epochs" in read[1]] == [True, True], read
+        rest, _ = child.communicate("\n")
+    assert child.returncode == 0
+    assert "4/4 epochs" in rest
+
+
+def test_progress_says_which_runs_were_there_and_which_stopped(own_npz, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(training_commands, "_draw", lambda *_: [])
+    arguments = ["train", own_npz, "--method", "copi-bp", "bp-adam", "--epochs", 2, "--eta-r", 1e20, "--out"]
+    assert run(*arguments, tmp_path / "out") == 1
+    printed = capsys.readouterr().out
+    assert "copi-bp seed 0          0/2 epochs" in printed
+    assert "stopped: non-finite" in printed
+    assert run(*arguments, tmp_path / "out", "--resume") == 1
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split()[-1] for line in printed[:2]] == ["non-finite", "before"]
+    assert printed[1].startswith("bp-adam seed 0          2/2 epochs")
 
 
 def test_files_have_the_users_own_permissions(tmp_path):

@@ -185,7 +185,6 @@ def test_finished_runs_are_found_and_others_are_not(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"epochs": 3}, "epochs is 2 there, and 3 was asked for"),
         ({"seed": 1}, "seed is 0 there, and 1 was asked for"),
         ({"hidden": (6,)}, r"hidden is \[5\] there, and \[6\] was asked for"),
         ({"overrides": {"eta_w": 0.5}}, r"recipe\.eta_w is 0\.02 there, and 0\.5 was asked for"),
@@ -200,6 +199,127 @@ def test_a_folder_with_another_run_is_refused(changes, message, tmp_path):
     with pytest.raises(RunError, match=rf"run holds another run: .*{message}"):
         run_small(folder, resume=True, **changes)
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def assert_the_same_run(folder, expected):
+    """All that a run leaves, but for the time that it took, and who resumed it."""
+    assert_ended_alike(folder, expected)
+    one, other = (json.loads((path / "config.json").read_text()) for path in (folder, expected))
+    assert {**one, "resumed_by": None} == {**other, "resumed_by": None}
+    assert json.loads((folder / "outcome.json").read_text()) == {"status": "finished"}
+
+
+@pytest.mark.parametrize(("preset", "method"), [("paper", "copi-bp"), ("demo", "copi-node"), ("demo", "il")])
+def test_a_finished_run_goes_on_to_more_epochs(preset, method, tmp_path):
+    """With the bits of one that had them from the start: rates that change, random credit, an optimizer's memory."""
+    longer, whole, settings = tmp_path / "longer", tmp_path / "whole", {"preset": preset, "method": method}
+    if preset == "paper":
+        settings["overrides"] = {"eta_r": 0.01}
+    run_small(longer, **settings)
+    rows = read_run(longer).metrics
+    assert len(run_small(longer, resume=True, epochs=5, **settings).metrics) == 5
+    assert read_run(longer).metrics[:2] == rows, "with the seconds that they took then"
+    run_small(whole, epochs=5, **settings)
+    assert_the_same_run(longer, whole)
+    assert len(run_small(longer, resume=True, epochs=5, **settings).config["resumed_by"]) == 1, "it was run again"
+
+
+@pytest.mark.parametrize("place", ["open_again", "write_config", "append_metrics", "write_outcome"])
+def test_a_run_that_is_killed_on_its_way_to_more_epochs_goes_on(place, tmp_path, monkeypatch):
+    folder, whole, real = tmp_path / "run", tmp_path / "whole", getattr(recorded, place)
+
+    def killed(*arguments):
+        real(*arguments)
+        raise KeyboardInterrupt
+
+    run_small(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(recorded, place, killed)
+        with pytest.raises(KeyboardInterrupt):
+            run_small(folder, resume=True, epochs=4)
+    run_small(folder, resume=True, epochs=4)
+    run_small(whole, epochs=4)
+    assert_the_same_run(folder, whole)
+
+
+def test_a_run_that_was_to_be_longer_can_stay_as_it_is(tmp_path, monkeypatch):
+    """Killed before its configuration says that it is longer."""
+    folder, whole = tmp_path / "run", tmp_path / "whole"
+    run_small(folder)
+    (folder / "outcome.json").unlink()
+    run_small(folder, resume=True)
+    run_small(whole)
+    assert_the_same_run(folder, whole)
+
+
+def test_fewer_epochs_than_there_are_are_refused(tmp_path):
+    folder = tmp_path / "run"
+    run_small(folder, epochs=3)
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    for resume in (True, False):
+        with pytest.raises(
+            RunError, match="run holds a run of 3 epochs, and 2 were asked for: ask for as many or more, name another"
+        ):
+            run_small(folder, resume=resume)
+    with pytest.raises(RunError, match="run holds another run: seed is 0 there, and 1 was asked for: name"):
+        run_small(folder, resume=True, seed=1)
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_more_epochs_need_resume(tmp_path):
+    run_small(tmp_path / "run")
+    with pytest.raises(RunError, match="holds this run already: go on with --resume"):
+        run_small(tmp_path / "run", epochs=5)
+
+
+def test_a_schedule_that_was_another_at_the_beginning_is_another_run(tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    run_small(folder, preset="paper", overrides={"eta_r": 0.01})
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    assert config["recipe"]["eta_w"] == [0.01, 0.1]
+    config["recipe"]["eta_w"] = [0.02, 0.1]
+    path.write_text(json.dumps(config))
+    with pytest.raises(RunError, match=r"another run: recipe\.eta_w is \[0\.02, 0\.1\] there, and \[0\.01, 0\.1\] was"):
+        run_small(folder, resume=True, preset="paper", overrides={"eta_r": 0.01}, epochs=5)
+
+
+def test_where_bits_would_differ_a_finished_run_does_not_go_on(tmp_path, monkeypatch):
+    run_small(tmp_path / "run")
+    facts = surroundings(small())
+    monkeypatch.setattr(configs, "environment", lambda: {**facts["environment"], "numpy": "1.0"})
+    run_small(tmp_path / "run", resume=True)
+    with pytest.raises(RunError, match=r"can't be resumed with the same bits: numpy is "):
+        run_small(tmp_path / "run", resume=True, epochs=3)
+
+
+def test_a_run_that_failed_does_not_go_on(tmp_path):
+    """It would fail in the same place."""
+    settings = {"overrides": {"eta_r": 1e20}}
+    for epochs in (2, 4):
+        with pytest.raises(RunFailedError, match="run: training became non-finite in epoch 0"):
+            run_small(tmp_path / "run", resume=True, epochs=epochs, **settings)
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["epochs"] == 2
+
+
+def test_an_ensemble_goes_on_to_more_epochs(tmp_path):
+    """Beside a seed that begins; each has the bits of one that had them at once."""
+
+    def together(out, seeds, epochs):
+        plans = [
+            Plan(dataset="own", preset="demo", method="copi-node", seed=seed, epochs=epochs, hidden=(5,), ensemble=True)
+            for seed in seeds
+        ]
+        facts = surroundings(small())
+        return recorded.run_ensemble_into(
+            [tmp_path / out / f"{plan.seed}" for plan in plans], plans, small(), facts, resume=True
+        )
+
+    together("longer", (0, 1), 2)
+    assert [len(run.metrics) for run in together("longer", (0, 1, 2), 5)] == [5, 5, 5]
+    together("whole", (0, 1, 2), 5)
+    for seed in ("0", "1", "2"):
+        assert_the_same_run(tmp_path / "longer" / seed, tmp_path / "whole" / seed)
 
 
 @pytest.mark.parametrize("method", ["copi-il-prox", "copi-gait", "sgd-dtp"])

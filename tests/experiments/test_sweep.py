@@ -4,6 +4,7 @@ import csv
 import logging
 import os
 import signal
+import sys
 import time
 from dataclasses import replace
 from functools import partial
@@ -141,7 +142,16 @@ def test_a_folder_that_holds_another_run_fails_alone(config, own_npz, tmp_path, 
     assert run(other, "--out", out) == 1
     printed = capsys.readouterr()
     assert "2 of 4 runs finished" in printed.out
-    assert f"{out}/copi-bp/eta_w-0.01/seed-0 holds another run: epochs is 5 there, and 3 was asked for" in printed.err
+    assert f"{out}/copi-bp/eta_w-0.01/seed-0 holds a run of 5 epochs, and 3 were asked for" in printed.err
+
+
+def test_a_sweep_goes_on_to_more_epochs(own_npz, tmp_path):
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    for epochs in (2, 5):
+        assert run(written(tmp_path / "sweep.toml", dataset=str(own_npz), epochs=epochs), "--out", out) == 0
+    assert run(tmp_path / "sweep.toml", "--out", whole) == 0
+    assert results(out) == results(whole)
+    assert {len(rows) for rows, *_ in results(out).values()} == {5}
 
 
 def test_what_nobody_thought_of_is_reported_too(config, tmp_path, monkeypatch, capsys):
@@ -285,7 +295,6 @@ def test_threads_are_as_before_afterwards(config, tmp_path):
 
 def test_a_run_of_a_sweep_is_the_run_that_train_makes(own_npz, tmp_path):
     """In the same place, too, if there is one rate: `train` takes a sweep's runs up, and the other way round."""
-    pytest.importorskip("rich")
     pytest.importorskip("matplotlib")
     out = tmp_path / "out"
     config = written(tmp_path / "sweep.toml", dataset=str(own_npz), methods=["copi-bp"], eta_w=0.01, seeds=1)
@@ -470,12 +479,33 @@ def test_the_default_is_to_share_out_the_cores(config, tmp_path, monkeypatch, ca
     assert [(jobs[0].threads, processes) for jobs, processes in seen] == [(7, 1), (2, 3), (1, 9)]
 
 
-def test_a_missing_extra_says_how_to_install_it(config, tmp_path, monkeypatch, capsys):
-    import sys
+@pytest.mark.parametrize(
+    ("library", "options"),
+    [
+        ("joblib", ["--jobs", 2]),
+        ("threadpoolctl", ["--jobs", 2]),
+        ("threadpoolctl", ["--threads", 1]),
+        ("threadpoolctl", ["--scheduler", "tcp://nowhere:1"]),
+    ],
+)
+def test_a_missing_extra_says_how_to_install_it(library, options, config, tmp_path, monkeypatch, capsys):
+    """Before anything is written."""
+    monkeypatch.setitem(sys.modules, library, None)
+    assert run(config, "--out", tmp_path / "out", *options) == 2
+    assert f'{library} is not installed: pip install "copi_ref[sweep]"' in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
-    monkeypatch.setitem(sys.modules, "joblib", None)
-    assert run(config, "--out", tmp_path / "out") == 2
-    assert 'joblib is not installed: pip install "copi_ref[sweep]"' in capsys.readouterr().err
+
+def test_one_process_needs_no_extra(config, tmp_path, monkeypatch, capsys):
+    for library in ("joblib", "threadpoolctl", "distributed"):
+        monkeypatch.setitem(sys.modules, library, None)
+    assert run(config, "--out", tmp_path / "out") == 0
+    assert "with as many threads of BLAS as it takes: threadpoolctl is not installed" in capsys.readouterr().out
+    monkeypatch.undo()
+    assert run(config, "--out", tmp_path / "with", "--threads", 1) == 0
+    assert [rows for rows, *_ in results(tmp_path / "out").values()] == [
+        rows for rows, *_ in results(tmp_path / "with").values()
+    ]
 
 
 def test_paths_are_absolute_for_processes_that_stand_elsewhere(own_npz, tmp_path, monkeypatch):

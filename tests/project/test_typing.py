@@ -7,7 +7,17 @@ from typing import get_args
 import pytest
 
 import copi_ref as copi
-from copi_ref import activations, credit, decorrelation, inference_learning, learning_rules, optimizers, recipe, task
+from copi_ref import (
+    activations,
+    credit,
+    decorrelation,
+    inference_learning,
+    learning_rules,
+    losses,
+    optimizers,
+    recipe,
+    task,
+)
 from copi_ref.analysis import linear_maps, receptive_fields
 from copi_ref.arrays import backend
 from copi_ref.credit import gait_prop
@@ -70,7 +80,9 @@ def test_mypy_refuses_what_must_fail_and_nothing_else(script, cache):
         (presets.PresetName, presets.PRESETS),
         (fetch.SourceName, fetch.SOURCES),
         (learning_rules.WeightRuleName, copi.WEIGHT_RULES),
+        (losses.LossName, copi.LOSSES),
         (optimizers.BiasCorrection, optimizers.BIAS_CORRECTIONS),
+        (optimizers.OptimizerName, copi.OPTIMIZERS),
         (recipe.StatesName, recipe.STATES),
         (rounding.PrecisionName, PRECISIONS),
         (task.OutputName, task.OUTPUTS),

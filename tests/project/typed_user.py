@@ -1,6 +1,7 @@
 """A user's script, for the type checker alone: every line that ends in `# must fail` is refused, and no other."""
 
 from fractions import Fraction
+from pathlib import Path
 from typing import assert_type
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 import copi_ref as copi
 from copi_ref.arrays.array import Array
 from copi_ref.data import load_digits
-from copi_ref.experiments.folder import FinishedRun, find_runs
+from copi_ref.experiments.folder import FinishedRun, find_runs, read_run
 from copi_ref.experiments.presets import experiment
 from copi_ref.oracle import Conventions, check
 
@@ -81,7 +82,13 @@ def my_rule(x: Array, R: Array) -> Array:
 recipe = copi.Recipe(eta_w=0.1, eta_r=lambda epoch: 0.1 / (1 + epoch), credit=my_credit, lateral_rule=my_rule)
 copi.Recipe(eta_w=0.1, eta_r=0.1, credit="fa", lateral_rule="none", weight_rule="sgd", output="pre-activation")
 copi.Recipe(eta_w=0.1, eta_r=0.1, lateral_rule=copi.Whitening(0.25), optimizer=copi.adam, dtype="float64")
+named = copi.Recipe(eta_w=0.1, eta_r=0.1, activation="relu", loss="quadratic", optimizer="adam")
+assert_type(named.activation, copi.Activation)
+copi.forward(params, x, named.activation)
 copi.Recipe(eta_w="0.1", eta_r=0.1)  # must fail
+copi.Recipe(eta_w=0.1, eta_r=0.1, activation="gelu")  # must fail
+copi.Recipe(eta_w=0.1, eta_r=0.1, loss="mse")  # must fail
+copi.Recipe(eta_w=0.1, eta_r=0.1, optimizer="sgd")  # must fail
 copi.Recipe(eta_w=0.1, eta_r=0.1, lateral_rule="lef")  # must fail
 copi.Recipe(eta_w=0.1, eta_r=0.1, credit="bpp")  # must fail
 copi.Recipe(eta_w=0.1, eta_r=0.1, weight_rule="copy")  # must fail
@@ -92,6 +99,11 @@ copi.step(recipe, state, x, z)
 copi.step(recipe, state, x)  # must fail
 result = copi.fit(recipe, state, load_digits(), epochs=1)
 assert_type(result.state.epoch, int)
+assert_type(copi.predict(recipe, state.params, x), Array)
+assert_type(copi.scores(recipe, state.params, x), Array)
+copi.predict(recipe, state, x)  # must fail
+copi.predict(state.params, recipe, x)  # must fail
+copi.fit(recipe, state, load_digits(), epochs=1, progress=True)
 copi.fit(recipe, state, (x, z), epochs=1)  # must fail
 copi.fit(recipe, params, load_digits(), epochs=1)  # must fail
 copi.fit(recipe, state, load_digits(), epochs="1")  # must fail
@@ -99,5 +111,9 @@ copi.fit(recipe, state, load_digits(), epochs="1")  # must fail
 # --- experiments ------------------------------------------------------------------------------------------------------
 
 assert_type(find_runs("results"), list[FinishedRun])
+run = read_run(Path("results") / "copi-bp" / "seed-0")
+assert_type(run.recipe, copi.Recipe)
+assert_type(copi.predict(run.recipe, run.params, x), Array)
+read_run("results/copi-bp/seed-0")
 experiment("tmlr", "copi-bp", "mnist")
 experiment("tmlrr", "copi-bp", "mnist")  # must fail
