@@ -165,7 +165,7 @@ def test_sweeps_and_comparisons_take_them(jobs, mine, own_npz, tmp_path, capsys)
         (["--method", "copi-{mine}:number"], "credit is {mine}:number, a int: needs a function, or an instance"),
         (["--method", "copi-{mine}:Scaled"], "credit is {mine}:Scaled, a class: needs a function, or an instance"),
         (["--method", "il-{mine}:credit"], "rule of il-{mine}:credit is 'il': choose one of 'copi', 'sgd'"),
-        (["--lateral", "{mine}:number"], "lateral_rule is {mine}:number, a int: needs a function, or an instance"),
+        (["--lateral", "{mine}:number"], "--lateral is {mine}:number, a int: needs a function, or an instance"),
         (["--method", "bp-adam", "--lateral", "{mine}:rule"], "lateral_rule is given, but there is no R in bp-adam"),
     ],
 )
