@@ -17,14 +17,14 @@ from copi_ref.task import Task
 from copi_ref.training.batches import Samples
 from copi_ref.training.prediction import ROWS
 
-MEASURES = ("energy", "asymmetry", "log_det", "condition", "dead", "angle")
-"""What `layer_diagnostics` records of each layer; the names are ``energy_1``, …, with the layer from 1."""
+MEASURES = ("off_diagonal", "asymmetry", "log_det", "condition", "dead", "angle")
+"""What `layer_diagnostics` records of each layer; the names are ``off_diagonal_1``, …, with the layer from 1."""
 
 
 def layer_diagnostics(recipe: Recipe, state: State, samples: Samples) -> dict[str, float]:
     """Return the measures of every layer by name; it is what ``fit(…, diagnostics=layer_diagnostics)`` records.
 
-    For layer l: ``energy_l`` (`off_diagonal_energy`), ``condition_l`` (`condition_number`) and ``dead_l``
+    For layer l: ``off_diagonal_l`` (`relative_off_diagonal`), ``condition_l`` (`condition_number`) and ``dead_l``
     (`dead_share`) of x_l; ``asymmetry_l`` and ``log_det_l`` (`log_abs_det`) of R_l; ``angle_l`` (`angle`) between the
     δ_l of the recipe's credit method and backpropagation's on the same forward pass (with ``states="inferred"`` too).
 
@@ -65,13 +65,13 @@ def layer_diagnostics(recipe: Recipe, state: State, samples: Samples) -> dict[st
 
 def _measures(x: Array, R: Array, delta: Array, gradient: Array) -> tuple[Array, ...]:
     """Return the measures of one layer in the order of `MEASURES`, with C formed once."""
-    scaled = _largest_to_one(x, namespace(x))  # neither energy nor condition depends on the scale of C
+    scaled = _largest_to_one(x, namespace(x))  # neither that ratio nor the condition depends on the scale of C
     C = mean_outer(scaled, scaled)
-    energy, condition = energy_of_moment(C), condition_of_moment(C)
-    return energy, asymmetry(R), log_abs_det(R), condition, dead_share(x), angle(delta, gradient)
+    off_diagonal, condition = relative_off_diagonal_of_moment(C), condition_of_moment(C)
+    return off_diagonal, asymmetry(R), log_abs_det(R), condition, dead_share(x), angle(delta, gradient)
 
 
-def off_diagonal_energy(x: Array) -> Array:
+def relative_off_diagonal(x: Array) -> Array:
     """Return how correlated inputs are: ‖C_off‖_F / ‖diag C‖_F, with C = E[x xᵀ] (not centred).
 
     0 if and only if all pairs are uncorrelated (E[x_i x_j] = 0), and 0 where all inputs are always 0. It need not
@@ -88,13 +88,13 @@ def off_diagonal_energy(x: Array) -> Array:
         ValueError: `x` has fewer than two axes.
     """
     checks.arrays(x=(x, "NK"))
-    return energy_of_moment(mean_outer(x, x))
+    return relative_off_diagonal_of_moment(mean_outer(x, x))
 
 
-def energy_of_moment(C: Array) -> Array:
-    """Return ‖C_off‖_F / ‖diag C‖_F of a second moment C, (…, K, K); result and errors as `off_diagonal_energy`."""
+def relative_off_diagonal_of_moment(C: Array) -> Array:
+    """Return ‖C_off‖_F / ‖diag C‖_F of a second moment C, (…, K, K); result and errors as `relative_off_diagonal`."""
     xp = checks.arrays(C=(C, "KK"))
-    checks.not_exact("off_diagonal_energy", C)
+    checks.not_exact("relative_off_diagonal", C)
     on_diagonal = xp.eye(C.shape[-1], dtype=C.dtype, device=device_of(C)) == 1
     scaled = _largest_to_one(C, xp)  # else the squares of small inputs underflow
     # Squares are summed apart: ‖C‖² − ‖diag C‖² would lose a small off-diagonal part to rounding.

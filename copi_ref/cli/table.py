@@ -15,7 +15,7 @@ def table(title: str, summary: Mapping[str, Mapping[str, Spread]]) -> str:
             "train acc.": figures["train_accuracy"].text(),
             "test acc.": figures["test_accuracy"].text(),
             "99 % in": figures["epoch_of_99_percent"].text(digits=1),
-            "off-diagonal": f"{figures['energy_before'].mean:.3g} → {figures['energy_after'].mean:.3g}",
+            "off-diagonal": f"{figures['off_diagonal_before'].mean:.3g} → {figures['off_diagonal_after'].mean:.3g}",
         }
         for method, figures in summary.items()
     ]

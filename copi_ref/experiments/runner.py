@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from copi_ref.algorithm import init_state
-from copi_ref.analysis.diagnostics import energy_of_moment
+from copi_ref.analysis.diagnostics import relative_off_diagonal_of_moment
 from copi_ref.arrays.backend import HostArray, to_numpy
 from copi_ref.data.dataset import Dataset
 from copi_ref.experiments.presets import Experiment
@@ -30,14 +30,14 @@ class Run:
     moment_after: HostArray
 
     @property
-    def energy_before(self) -> float:
+    def off_diagonal_before(self) -> float:
         """‖C_off‖_F / ‖diag C‖_F of the input."""
-        return float(energy_of_moment(self.moment_before))
+        return float(relative_off_diagonal_of_moment(self.moment_before))
 
     @property
-    def energy_after(self) -> float:
+    def off_diagonal_after(self) -> float:
         """‖C_off‖_F / ‖diag C‖_F of the first layer's decorrelated input at the end."""
-        return float(energy_of_moment(self.moment_after))
+        return float(relative_off_diagonal_of_moment(self.moment_after))
 
 
 def run(
@@ -116,7 +116,7 @@ def summarize(runs: list[Run]) -> dict[str, Spread]:
         "train_accuracy": [run.metrics[-1]["train_accuracy"] for run in runs],
         "test_accuracy": [run.metrics[-1]["test_accuracy"] for run in runs],
         "epoch_of_99_percent": [epoch_of_99_percent(run.metrics) for run in runs],
-        "energy_before": [run.energy_before for run in runs],
-        "energy_after": [run.energy_after for run in runs],
+        "off_diagonal_before": [run.off_diagonal_before for run in runs],
+        "off_diagonal_after": [run.off_diagonal_after for run in runs],
     }
     return {name: spread(values) for name, values in columns.items()}

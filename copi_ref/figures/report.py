@@ -24,7 +24,7 @@ PANELS = {
     "train_loss": "Train loss",
 }
 MEASURES = {
-    "energy": "Relative off-diagonal ‖C_off‖ / ‖diag C‖ of a layer's input x",
+    "off_diagonal": "Relative off-diagonal ‖C_off‖ / ‖diag C‖ of a layer's input x",
     "asymmetry": "Asymmetry ‖R − Rᵀ‖ / ‖R‖",
     "log_det": "log |det R|",
     "condition": "Condition number of C = E[x xᵀ]",

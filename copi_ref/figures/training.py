@@ -40,19 +40,24 @@ def training_figure(runs: Sequence[Run], title: str, idle: int = 0) -> Figure:
     panels = [("train_accuracy", 0, 0), ("test_accuracy", 0, 1), ("train_loss", 1, 0), ("test_loss", 1, 1)]
     for metric, row, column in panels:
         _curves(figure.add_subplot(grid[row, column]), runs, metric, idle)
-    shown = next((run for run in runs if run.energy_after != run.energy_before), runs[0])
-    pairs = [("before", shown.moment_before, shown.energy_before), ("after", shown.moment_after, shown.energy_after)]
-    for row, (when, moment, energy) in enumerate(pairs):
+    shown = next((run for run in runs if run.off_diagonal_after != run.off_diagonal_before), runs[0])
+    pairs = [
+        ("before", shown.moment_before, shown.off_diagonal_before),
+        ("after", shown.moment_after, shown.off_diagonal_after),
+    ]
+    for row, (when, moment, left) in enumerate(pairs):
         axes = figure.add_subplot(grid[row, 2])
         image = axes.imshow(correlation(moment), cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
-        axes.set_title(f"input correlations {when} decorrelation\n({shown.method}, energy {energy:.3g})", fontsize=10)
+        axes.set_title(
+            f"input correlations {when} decorrelation\n({shown.method}, relative off-diagonal {left:.3g})", fontsize=10
+        )
         figure.colorbar(image, ax=axes, label=r"$E[x_i x_j]\,/\sqrt{E[x_i^2]\,E[x_j^2]}$")
     _legend_below(figure, figure.axes[0])
     return figure
 
 
 MEASURES = {
-    "energy": r"energy $\|C_{off}\|\,/\,\|diag\,C\|$",
+    "off_diagonal": r"off-diagonal $\|C_{off}\|\,/\,\|diag\,C\|$",
     "asymmetry": r"asymmetry $\|R-R^T\|\,/\,\|R\|$",
     "log_det": r"$\log\,|\det R|$",
     "condition": "condition number of C",
@@ -190,7 +195,9 @@ def _method_rows(methods: Sequence[str], title: str) -> tuple[Figure, HostArray]
 
 def _layers(run: Run | FinishedRun) -> list[int]:
     """Return the layers, from 1, that a run has measures of."""
-    return sorted(int(name.removeprefix("energy_")) for name in run.metrics[0] if name.startswith("energy_"))
+    return sorted(
+        int(name.removeprefix("off_diagonal_")) for name in run.metrics[0] if name.startswith("off_diagonal_")
+    )
 
 
 def _layer_curves(axes: Axes, runs: Sequence[Run | FinishedRun], measure: str) -> None:

@@ -22,10 +22,10 @@ from copi_ref.analysis.diagnostics import (
     condition_number,
     condition_of_moment,
     dead_share,
-    energy_of_moment,
     layer_diagnostics,
     log_abs_det,
-    off_diagonal_energy,
+    relative_off_diagonal,
+    relative_off_diagonal_of_moment,
 )
 from copi_ref.state import generator_of
 from copi_ref.training.batches import Samples, move
@@ -38,7 +38,7 @@ def moment(x):
     return [[naive.mean(row[i] * row[j] for row in x) for j in inputs] for i in inputs]
 
 
-def energy_by_hand(x):
+def relative_off_diagonal_by_hand(x):
     C = moment(x)
     pairs = list(itertools.product(range(len(C)), repeat=2))
     off = math.fsum(C[i][j] ** 2 for i, j in pairs if i != j)
@@ -85,7 +85,11 @@ def regular(rng, *shape):
 
 # Function, what it is by hand, and how to draw its arguments.
 FUNCTIONS = {
-    "off_diagonal_energy": (off_diagonal_energy, energy_by_hand, lambda rng, *stack: [draw(rng, *stack, N, K)]),
+    "relative_off_diagonal": (
+        relative_off_diagonal,
+        relative_off_diagonal_by_hand,
+        lambda rng, *stack: [draw(rng, *stack, N, K)],
+    ),
     "condition_number": (condition_number, condition_by_hand, lambda rng, *stack: [regular(rng, *stack, N, K)]),
     "dead_share": (
         dead_share,
@@ -123,37 +127,37 @@ def test_it_is_not_rational(name, rng):
         FUNCTIONS[name][0](*arrays)
 
 
-@pytest.mark.parametrize("function", [energy_of_moment, condition_of_moment, asymmetry, log_abs_det])
+@pytest.mark.parametrize("function", [relative_off_diagonal_of_moment, condition_of_moment, asymmetry, log_abs_det])
 def test_it_needs_a_square_matrix(function):
     with pytest.raises(ValueError, match=r"has shape \(2, 3\) but is not square"):
         function(np.ones((2, 3)))
 
 
-@pytest.mark.parametrize("function", [off_diagonal_energy, condition_number, dead_share])
+@pytest.mark.parametrize("function", [relative_off_diagonal, condition_number, dead_share])
 def test_it_needs_samples_and_inputs(function):
     with pytest.raises(ValueError, match=r"x has shape \(3,\): needs \(…, N, K\)"):
         function(np.ones(3))
 
 
-# --- off-diagonal energy ---------------------------------------------------------------------------------------------
+# --- relative off-diagonal -------------------------------------------------------------------------------------------
 
 
-def test_energy_of_tiny_correlations_is_not_lost_to_rounding():
+def test_relative_off_diagonal_of_tiny_correlations_is_not_lost_to_rounding():
     C = np.array([[1.0, 1e-9], [1e-9, 1.0]])
-    np.testing.assert_allclose(energy_of_moment(C), 1e-9, rtol=1e-12)
+    np.testing.assert_allclose(relative_off_diagonal_of_moment(C), 1e-9, rtol=1e-12)
 
 
-def test_energy_of_tiny_inputs_is_not_lost_to_underflow(xp):
+def test_relative_off_diagonal_of_tiny_inputs_is_not_lost_to_underflow(xp):
     x = xp.asarray([[1e-12, 1e-12], [2e-12, 2e-12]], "float32")
-    np.testing.assert_allclose(xp.numpy(off_diagonal_energy(x)), 1, rtol=1e-6)
+    np.testing.assert_allclose(xp.numpy(relative_off_diagonal(x)), 1, rtol=1e-6)
 
 
-def test_energy_of_dead_inputs_is_zero(xp):
-    assert xp.numpy(off_diagonal_energy(xp.asarray(np.zeros((N, K))))) == 0
+def test_relative_off_diagonal_of_dead_inputs_is_zero(xp):
+    assert xp.numpy(relative_off_diagonal(xp.asarray(np.zeros((N, K))))) == 0
 
 
-def test_energy_of_a_dead_and_a_live_input_is_zero():
-    assert off_diagonal_energy(np.array([[0.0, 2.0], [0.0, -1.0]])) == 0
+def test_relative_off_diagonal_of_a_dead_and_a_live_input_is_zero():
+    assert relative_off_diagonal(np.array([[0.0, 2.0], [0.0, -1.0]])) == 0
 
 
 # --- condition number ------------------------------------------------------------------------------------------------
@@ -334,7 +338,7 @@ def measured_by_hand(W, R, B, y0, target):
     gradients = naive.backpropagation(lists(W), lists(R), as_, delta_L, "leaky_relu")
     row = {}
     for layer, (x, matrix, delta, gradient) in enumerate(zip(xs, lists(R), deltas, gradients, strict=True), start=1):
-        row[f"energy_{layer}"] = energy_by_hand(x)
+        row[f"off_diagonal_{layer}"] = relative_off_diagonal_by_hand(x)
         row[f"asymmetry_{layer}"] = asymmetry_by_hand(matrix)
         row[f"log_det_{layer}"] = log_det_by_hand(matrix)
         row[f"condition_{layer}"] = condition_by_hand(x)
@@ -373,7 +377,7 @@ def test_fit_records_the_measures_after_each_epoch(rng):
         expected = measured_by_hand(state.params.W, state.params.R, state.feedback, dataset.x_train, one_hot)
         assert list(row)[-len(expected) :] == list(expected)
         assert_same_row({name: row[name] for name in expected}, expected)
-    assert result.metrics[-1]["energy_1"] < result.metrics[0]["energy_1"]
+    assert result.metrics[-1]["off_diagonal_1"] < result.metrics[0]["off_diagonal_1"]
     assert result.metrics[-1]["asymmetry_1"] > 0
 
 
@@ -424,7 +428,7 @@ def test_the_credit_method_gets_all_of_the_task(rng):
     np.testing.assert_array_equal(task.target, samples.target)
     a = copi.forward(state.params, samples.x, copi.tanh).a[0]
     x = copi.tanh(a) @ state.params.R[1].T
-    assert_close(row["energy_2"], energy_by_hand(x.tolist()))
+    assert_close(row["off_diagonal_2"], relative_off_diagonal_by_hand(x.tolist()))
 
 
 def test_backpropagation_is_at_0_degrees_from_itself(rng):
@@ -440,7 +444,7 @@ def test_centring_is_part_of_x(rng):
     state = copi.fit(recipe, fresh(recipe), dataset, 1).state
     row = layer_diagnostics(recipe, state, move(state.params, dataset)[0])
     x = (dataset.x_train - state.params.mean[0]) @ state.params.R[0].T
-    assert_close(row["energy_1"], energy_by_hand(x.tolist()))
+    assert_close(row["off_diagonal_1"], relative_off_diagonal_by_hand(x.tolist()))
 
 
 def test_methods_that_infer_states_are_measured_too(rng):
@@ -472,7 +476,7 @@ def test_a_dead_network_is_recorded_as_one(rng):
     assert row["condition_2"] == np.inf
     assert row["log_det_1"] == -np.inf
     assert np.isnan(row["angle_1"])
-    assert row["angle_2"] == row["energy_2"] == row["asymmetry_1"] == 0
+    assert row["angle_2"] == row["off_diagonal_2"] == row["asymmetry_1"] == 0
 
 
 def test_tiny_inputs_beside_large_ones_are_not_dead(rng):
@@ -482,7 +486,7 @@ def test_tiny_inputs_beside_large_ones_are_not_dead(rng):
     row = layer_diagnostics(replace(RECIPE, activation=copi.tanh), replace(state, params=params), samples)
     assert row["dead_1"] == 0
     assert row["condition_1"] == np.inf
-    assert 0 <= row["energy_1"] < 1e-100, "C overflowed"
+    assert 0 <= row["off_diagonal_1"] < 1e-100, "C overflowed"
 
 
 def test_a_perturbation_that_overflows_has_no_angle_and_stops_nothing(rng):
@@ -493,7 +497,7 @@ def test_a_perturbation_that_overflows_has_no_angle_and_stops_nothing(rng):
     state = fresh(recipe)
     row = layer_diagnostics(recipe, state, move(state.params, blobs(rng))[0])
     assert np.isnan(row["angle_1"])
-    assert np.isfinite(row["energy_1"])
+    assert np.isfinite(row["off_diagonal_1"])
 
 
 def test_half_precision_is_measured_in_float32(rng):

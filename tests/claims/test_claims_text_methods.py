@@ -25,7 +25,7 @@ def network(seed):
     return copi.Params(tuple(W), (R1, R2)), (B,), y0, target
 
 
-def energy(C):
+def squared_off_diagonal(C):
     return np.sum((C - np.diag(np.diag(C))) ** 2)
 
 
@@ -210,7 +210,7 @@ def test_text_decorrelation_converges(seen):
         E = np.random.default_rng(seed).normal(size=(4, 4))
         y = 2 * np.linalg.cholesky(np.eye(4) + 0.5 * (E + E.T) / np.linalg.norm(E + E.T, 2)).T
         C, R = moment(y), np.eye(4)
-        eta, bound, falls, start = 1 / (2 * np.trace(C)), 1.0, True, energy(C)
+        eta, bound, falls, start = 1 / (2 * np.trace(C)), 1.0, True, squared_off_diagonal(C)
         while bound > 1e-6:
             low, *_, high = np.linalg.eigvalsh(C)
             factor = 1 - eta * (4 - 6 * eta * high) * low  # tr(C_off C C_off) is at least λmin ‖C_off‖²
@@ -218,14 +218,14 @@ def test_text_decorrelation_converges(seen):
             bound *= factor
             R = R + eta * copi.decorrelation_update(y @ R.T, R, "left")
             C = moment(y @ R.T)
-            falls = falls and energy(C) <= bound * start * (1 + 1e-9)
+            falls = falls and squared_off_diagonal(C) <= bound * start * (1 + 1e-9)
         seen.case(falls)
     y = exact([[1, 1], [1, 1], [1, 1], [1, -1]])
     R, grows = identity(2), True
     for _ in range(5):
         x = y @ R.T
         R = R + 4 * copi.decorrelation_update(x, R, "left")
-        grows = grows and energy(moment(y @ R.T)) > 2 * energy(moment(x))
+        grows = grows and squared_off_diagonal(moment(y @ R.T)) > 2 * squared_off_diagonal(moment(x))
     seen.case(not grows, condition=False)
     rng = np.random.default_rng(0)
     y = rng.normal(size=(5000, 2))
@@ -338,9 +338,9 @@ def test_text_r_may_start_at_random(seen):
         y, start = rng.normal(size=(20, 3)), rng.normal(size=(3, 3))
         for rule in worse:
             R, eta, n = start, 2 / (3 * np.trace(moment(y @ start.T))), 0
-            while n < 500 and energy(moment(y @ R.T)) < 10**4 * energy(moment(y @ start.T)):
+            while n < 500 and squared_off_diagonal(moment(y @ R.T)) < 10**4 * squared_off_diagonal(moment(y @ start.T)):
                 R, n = R + eta * copi.decorrelation_update(y @ R.T, R, rule), n + 1
-            worse[rule] += energy(moment(y @ R.T)) > energy(moment(y @ start.T))
+            worse[rule] += squared_off_diagonal(moment(y @ R.T)) > squared_off_diagonal(moment(y @ start.T))
     seen.case(worse["left"] == 0)
     seen.case(worse["right"] >= 90)
 
@@ -397,7 +397,7 @@ def test_text_lateral_weights_reduce_correlation(seen):
             R = identity(len(y.T)) + copi.decorrelation_update(y, identity(len(y.T)), rule) / 100
             before, after = moment(y), moment(y @ R.T)
             seen.case(after[0, 1] ** 2 < before[0, 1] ** 2, condition=len(R) == 2)
-            assert energy(after) < energy(before)
+            assert squared_off_diagonal(after) < squared_off_diagonal(before)
     before, after = moments_of_a_step(CENTRED, GROWS, "right")
     seen.case(after[0, 1] ** 2 < before[0, 1] ** 2, condition=False)
     x = exact([[1, 1], [-2, -2]])

@@ -99,8 +99,8 @@ def test_the_demo_does_what_it_promises():
     for seed in range(3):
         result = runner.run(experiment("demo", "copi-bp", "digits"), "copi-bp", seed, dataset, epochs=30)
         assert result.metrics[-1]["test_accuracy"] >= 0.95
-        assert 3.5 < result.energy_before < 4.5
-        assert result.energy_after < result.energy_before / 10
+        assert 3.5 < result.off_diagonal_before < 4.5
+        assert result.off_diagonal_after < result.off_diagonal_before / 10
 
 
 def test_train_on_ones_own_npz(own_npz, tmp_path, capsys):
@@ -119,7 +119,7 @@ def test_demo_measures_every_layer_if_asked(tmp_path):
     out = tmp_path / "out"
     assert run("demo", "--seeds", 1, "--epochs", 1, "--diagnostics", "--out", out) == 0
     assert (out / "diagnostics.png").read_bytes().startswith(b"\x89PNG")
-    assert all("energy_3" in table(out / method / "seed-0" / "metrics.csv")[0] for method in PAPER_METHODS)
+    assert all("off_diagonal_3" in table(out / method / "seed-0" / "metrics.csv")[0] for method in PAPER_METHODS)
 
 
 def test_train_measures_every_layer_if_asked(own_npz, tmp_path, capsys):
@@ -674,8 +674,8 @@ def test_summary_is_of_the_last_epoch():
         "train_accuracy": (0.7, np.std([0.9, 0.5], ddof=1)),
         "test_accuracy": (0.6, np.std([0.7, 0.5], ddof=1)),
         "epoch_of_99_percent": (1, 0),
-        "energy_before": (off / np.sqrt(17), 0),
-        "energy_after": (off / 2 / np.sqrt(17), 0),
+        "off_diagonal_before": (off / np.sqrt(17), 0),
+        "off_diagonal_after": (off / 2 / np.sqrt(17), 0),
     }
     assert list(summary) == list(expected)
     for name, (mean, std) in expected.items():
@@ -769,7 +769,7 @@ def test_figure_of_more_methods_than_colours():
 
 # --- the figure of the diagnostics -----------------------------------------------------------------------------------
 
-PANELS = ["energy", "asymmetry", "det R", "condition", "angle", "dead"]
+PANELS = ["off-diagonal", "asymmetry", "det R", "condition", "angle", "dead"]
 
 
 def measured_run(method, seed, layers=2, epochs=3, **changed):
@@ -800,7 +800,7 @@ def test_diagnostics_figure_has_a_row_a_method_and_a_line_a_layer():
 
     figure = diagnostics_figure([measured_run(method, seed) for method in ("a", "b") for seed in (0, 4)], "title")
     assert len(figure.axes) == 2 * len(PANELS)
-    assert [axes.get_ylabel() for axes in panel(figure, "energy")] == ["a", "b"]
+    assert [axes.get_ylabel() for axes in panel(figure, "off-diagonal")] == ["a", "b"]
     assert "mean over 2 seeds" in figure.get_suptitle()
     for heading in PANELS:
         for axes in panel(figure, heading):
@@ -817,7 +817,7 @@ def test_diagnostics_figure_has_a_row_a_method_and_a_line_a_layer():
 def test_each_panel_shows_the_measure_in_its_heading():
     from copi_ref.figures.training import diagnostics_figure
 
-    values = {"energy": 1, "asymmetry": 2, "log_det": 3, "condition": 4, "angle": 5, "dead": 6}
+    values = {"off_diagonal": 1, "asymmetry": 2, "log_det": 3, "condition": 4, "angle": 5, "dead": 6}
     run = measured_run("m", 0, layers=1, **{f"{measure}_1": [value] * 3 for measure, value in values.items()})
     figure = diagnostics_figure([run], "title")
     assert figure.get_suptitle() == "m: title"
@@ -853,7 +853,7 @@ def test_a_figure_without_a_finite_value_or_with_one_epoch_can_be_drawn(tmp_path
     save(diagnostics_figure([measured_run("m", 0, epochs=1, **nothing)], "title"), tmp_path / "nothing.png")
     figure = diagnostics_figure([measured_run("m", 0, epochs=1)], "title")
     save(figure, tmp_path / "one.png")
-    assert [line.get_marker() for line in panel(figure, "energy")[0].lines] == ["None", ".", "None", "."]
+    assert [line.get_marker() for line in panel(figure, "off-diagonal")[0].lines] == ["None", ".", "None", "."]
 
 
 def test_angles_are_seen_whole():
@@ -870,10 +870,10 @@ def test_angles_are_seen_whole():
 def test_lines_at_0_and_those_of_other_methods_are_seen():
     from copi_ref.figures.training import diagnostics_figure
 
-    high = {f"{measure}_1": [100] * 3 for measure in ("energy", "asymmetry", "dead")}
+    high = {f"{measure}_1": [100] * 3 for measure in ("off_diagonal", "asymmetry", "dead")}
     runs = [measured_run("a", 0, 1, **{name: [0] * 3 for name in high}), measured_run("b", 0, 1, **high)]
     figure = diagnostics_figure(runs, "title")
-    for heading in ("energy", "asymmetry", "dead"):
+    for heading in ("off-diagonal", "asymmetry", "dead"):
         for axes in panel(figure, heading):
             assert -10 < axes.get_ylim()[0] < 0
             assert axes.get_ylim()[1] > 100

@@ -32,7 +32,7 @@ def covariance(y):
     return (y - y.sum(axis=0) / len(y)).T @ (y - y.sum(axis=0) / len(y)) / len(y)
 
 
-def off_diagonal_energy(C):
+def relative_off_diagonal(C):
     return np.sum((C - np.diag(np.diag(C))) ** 2)
 
 
@@ -192,8 +192,8 @@ def test_centring_decorrelates_the_covariance_and_the_paper_the_second_moment(rn
         for _ in range(3000):
             state = copi.step(recipe, state, y0, np.zeros((60, 2)))
         x = y0 @ state.params.R[0].T
-        ends[rate] = off_diagonal_energy(x.T @ x / 60), off_diagonal_energy(covariance(x))
-    start = off_diagonal_energy(covariance(y0))
+        ends[rate] = relative_off_diagonal(x.T @ x / 60), relative_off_diagonal(covariance(x))
+    start = relative_off_diagonal(covariance(y0))
     assert ends[0][0] < 1e-9 * start < 1e-3 * start < ends[0][1]
     assert ends[1][1] < 1e-9 * start < 1e-3 * start < ends[1][0]
 
@@ -227,7 +227,7 @@ def test_without_the_gain_the_power_falls(rng):
     for _ in range(10):
         state = copi.step(recipe, state, y0, np.zeros((20, 3)))
         before, x = x, y0 @ state.params.R[0].T
-        assert power(x) < power(before) - eta * off_diagonal_energy(before.T @ before / 20)
+        assert power(x) < power(before) - eta * relative_off_diagonal(before.T @ before / 20)
     assert power(x) < 0.95 * power(y0)
 
 

@@ -16,7 +16,7 @@ from copi_ref.analysis.diagnostics import (
     condition_number,
     dead_share,
     log_abs_det,
-    off_diagonal_energy,
+    relative_off_diagonal,
 )
 
 pytestmark = pytest.mark.needs("jax")
@@ -89,7 +89,7 @@ def test_a_step_with_everything_around_it_can_be_traced(weight_rule, rng, jax):
 
 def test_the_diagnostics_can_be_traced(rng, jax):
     x, delta, reference = (jax.numpy.asarray(draw(rng, *shape)) for shape in ((N, K), (N, M), (N, M)))
-    for function in (off_diagonal_energy, dead_share):
+    for function in (relative_off_diagonal, dead_share):
         assert_close(jax.jit(function)(x), function(x))
     # The condition number multiplies rounding by itself.
     np.testing.assert_allclose(jax.jit(condition_number)(x), condition_number(x), rtol=1e-9)

@@ -166,7 +166,7 @@ def test_sweeps_and_comparisons_take_them(jobs, mine, own_npz, tmp_path, capsys)
         (["--method", "copi-{mine}:Scaled"], "credit is {mine}:Scaled, a class: needs a function, or an instance"),
         (["--method", "il-{mine}:credit"], "rule of il-{mine}:credit is 'il': choose one of 'copi', 'sgd'"),
         (["--lateral", "{mine}:number"], "--lateral is {mine}:number, a int: needs a function, or an instance"),
-        (["--method", "bp-adam", "--lateral", "{mine}:rule"], "lateral_rule is given, but there is no R in bp-adam"),
+        (["--method", "bp-adam", "--lateral", "{mine}:rule"], "--lateral is given, but there is no R in bp-adam"),
     ],
 )
 def test_what_is_not_there_is_named_before_anything_is_written(arguments, message, mine, own_npz, tmp_path, capsys):
