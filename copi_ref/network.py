@@ -207,7 +207,7 @@ def fused_forward(fused: Fused, y0: Array, activation: Activation = leaky_relu) 
         activation: f, the same in every layer.
 
     Returns:
-        a_L and y_L, (…, N, K_L) each: which of them is the prediction, the recipe's `output` says.
+        a_L and y_L, (…, N, K_L) each. Which of them is the prediction, the recipe's `output` says.
 
     Raises:
         TypeError: arrays of different libraries or dtypes, or not floating.

@@ -63,8 +63,8 @@ class Recipe:
     Args:
         eta_w: η_W, learning rate of the forward weights; a number or a function of the epoch (from 0).
         eta_r: η_R, learning rate of the lateral weights; likewise.
-        activation: f: a name in `ACTIVATIONS`, or an `Activation`.
-        loss: ℓ: a name in `LOSSES`, or a `Loss`.
+        activation: f, a name in `ACTIVATIONS`, or an `Activation`.
+        loss: ℓ, a name in `LOSSES`, or a `Loss`.
         credit: how δ is found: a name in `CREDIT`, or a callable ``(params, trace, task) -> deltas``.
         weight_rule: a name in `WEIGHT_RULES`: "copi" (Eq. 3), "copi-scaled", "sgd" (§2.7), "nlms",
             "nlms-batch"; or a callable ``(x, a, delta, W) -> ΔW``.

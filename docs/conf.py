@@ -65,14 +65,14 @@ html_theme_options = {
     "footer_end": [],
 }
 
-# --- the gallery: every example is run; those whose library is not installed are left out ---------------------------
+# --- the gallery: every example is run; those whose library is not installed are shown without their output ---------
 
 _MISSING = [name for name in ("torch", "jax") if find_spec(name) is None]
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "learn/gallery",
-    "filename_pattern": r"\.py$",
-    "ignore_pattern": "|".join(rf"_{name}\.py$" for name in _MISSING) or r"(?!)",
+    "filename_pattern": "".join(rf"(?<!_{name})" for name in _MISSING) + r"\.py$",
+    "ignore_pattern": r"(?!)",
     "within_subsection_order": "gallery_order.AsInTheCourse",
     "matplotlib_animations": True,
     "abort_on_example_error": True,

@@ -186,7 +186,7 @@ def log_abs_det(R: Array) -> Array:
         R: (…, K, K), lateral weights.
 
     Returns:
-        (…), −∞ where elimination meets a pivot of 0: R is singular. Rounding can hide that behind a large negative
+        (…), −∞ where elimination meets a pivot of 0, as R is singular. Rounding can hide that behind a large negative
         number.
 
     Raises:

@@ -56,7 +56,7 @@ class Dataset:
 
     @property
     def classes(self) -> int:
-        """Number of classes: one more than the largest label in either part."""
+        """Number of classes, one more than the largest label in either part."""
         return 1 + int(max(self.y_train.max(), self.y_test.max()))
 
 

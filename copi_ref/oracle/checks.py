@@ -58,7 +58,7 @@ def check(
         seed: another seed draws other inputs.
 
     Returns:
-        The report. Nothing that the implementation does raises here: it becomes a verdict.
+        The report. Nothing that the implementation does raises here, it becomes a verdict.
 
     Raises:
         TypeError, ValueError: an argument of `check` itself is wrong.

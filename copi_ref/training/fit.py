@@ -115,9 +115,9 @@ def fit(
         progress: show on stderr how far training is: a bar in a terminal and in a notebook, elsewhere a line an epoch.
 
     Returns:
-        The new state, and per epoch: epoch, train_accuracy, train_loss, test_accuracy, test_loss (of the whole
-        sets, after the epoch) and seconds (of its training alone). An ensemble has arrays of shape (S,) for all but
-        epoch and seconds.
+        The new state, and a row of metrics per epoch. A row has epoch, train_accuracy, train_loss, test_accuracy,
+        test_loss (of the whole sets, after the epoch) and seconds (of its training alone). An ensemble has arrays of
+        shape (S,) for all but epoch and seconds.
 
     Raises:
         TypeError, ValueError: the data or the rates don't fit the network.

@@ -7,6 +7,7 @@ from typing import Any
 
 import jupytext
 from docutils import nodes
+from nbformat.v4 import new_markdown_cell
 from sphinx.application import Sphinx
 from sphinx.util.osutil import relative_uri
 
@@ -32,10 +33,12 @@ def add_link(app: Sphinx, tree: nodes.document, name: str) -> None:
     title.parent.insert(title.parent.index(title) + 1, link)
 
 
-def embed_pictures(cell: Any, folder: Path) -> None:
-    """Put the pictures that a text names into its cell: the notebook is a file by itself."""
+def stand_alone(cell: Any, folder: Path) -> None:
+    """Put the pictures that a text names into its cell, and make text of links to pages: the notebook is one file."""
     if cell.cell_type != "markdown":
         return
+    # Links to pages lead nowhere from a file by itself.
+    cell.source = re.sub(r"(?<!!)\[([^\]]*)\]\((?!https?:|#)[^)]*\)", r"\1", cell.source)
     for name in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", cell.source):
         picture = folder / name
         kind = {".svg": "image/svg+xml", ".png": "image/png"}[picture.suffix]
@@ -54,8 +57,9 @@ def write(app: Sphinx, failed: Exception | None) -> None:
         if is_lesson(app, name):
             notebook = jupytext.read(Path(app.srcdir) / f"{name}.md")
             notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+            notebook.cells.insert(0, new_markdown_cell("Needs `copi_ref`, installed from a clone of its repository."))
             for cell in notebook.cells:
-                embed_pictures(cell, Path(app.srcdir) / FOLDER)
+                stand_alone(cell, Path(app.srcdir) / FOLDER)
             jupytext.write(notebook, folder / f"{Path(name).name}.ipynb")
 
 

@@ -7,15 +7,16 @@ of text that is mathematics becomes a formula; a paragraph that is nothing else 
 from typing import Any
 
 from docutils import nodes
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.transforms import SphinxTransform
 from unicode_to_tex import equation, split, to_tex
 
 KEPT = (
     nodes.literal, nodes.FixedTextElement, nodes.math, nodes.math_block, nodes.raw, nodes.comment, nodes.title,
-    nodes.reference, nodes.term,
+    nodes.reference, nodes.term, nodes.strong, nodes.emphasis, addnodes.desc_sig_element,
 )  # fmt: skip
-"""What is no prose, or where a page's table of contents would lose the formula."""
+"""What is no prose, a name in a signature, or where a page's table of contents would lose the formula."""
 
 
 class UnicodeMathematics(SphinxTransform):

@@ -106,7 +106,9 @@ MAKE = {
 # --- what of a text is mathematics ----------------------------------------------------------------------------------
 
 SOURCE = re.compile(r"\s+\((?:§|Eq\.|App\.|[A-Z][a-z]+ (?:et al\. )?\d{4})[^()]*(?:\([^()]*\)[^()]*)*\)$")
-SURE = re.compile(r"[α-ωΔΣᵀ⁻¹²³⁺₀-₉∘‖∂∇′½√∞←≤≥≈∝ℓ−]|[A-Za-z][\u0302\u0303]|(?<![A-Za-z])[A-Za-z]_(?:\{|[A-Za-z0-9]+\b)")
+SURE = re.compile(
+    r"[α-ωΔΣᵀ⁻¹²³⁺₀-₉∘‖∂∇′½√∞←≤≥≈∝ℓ−]|[A-Za-z][\u0302\u0303]|(?<![A-Za-z])[A-Za-z]_(?:\{|(?:[A-Za-z0-9]{1,2}|off|top|bot|copi|sgd)\b)"
+)
 BETWEEN = re.compile(r"[-+=<>/·×∘←→≤≥≈≠∝~−±]+")
 OPERATOR = re.compile(rf"(?<![A-Za-z])(?:{'|'.join(sorted(OPERATORS))})(?![A-Za-z])")
 NEUTRAL = re.compile(r"(?:[A-Za-z](?![A-Za-z])|[-\d.,()\[\]{}|*_^+=<>/·×∘←→≤≥≈≠∝~−±])+")

@@ -14,7 +14,9 @@ HEAD = """# Claims: what the papers state, and whether it holds
 <!-- Written by `python tests/claims/write.py`, from tests/claims/test_claims_*.py: edit those. -->
 
 Of {count} statements of the papers, each in the paper's own words, {verdicts}. A test observes each
-verdict, and fails where it is turned round.
+verdict, and fails where it is turned round. The tables below have these, the library's own and what has no verdict; a
+statement that was measured on two data sets counts twice. The COPI paper is its early version (2022): [which text was
+read](#which-text-was-read).
 
 | verdict | it is said of statements that are |
 |---|---|

@@ -18,6 +18,11 @@ def block(language):
 
 def run_as_copied(folder, adapter):
     """Run the command of the workflow's last step where the adapter and the settings have been copied to."""
+    (folder / "tests").mkdir()
+    (folder / "tests" / "test_mine.py").write_text("def test_mine(): pass\n", encoding="utf-8")
+    theirs = folder / "vendor" / "copi_ref" / "tests"  # where the workflow has a copy of this project
+    theirs.mkdir(parents=True)
+    (theirs / "test_theirs.py").write_text("import what_you_lack\n", encoding="utf-8")
     (folder / "my_copi.py").write_text(adapter, encoding="utf-8")
     (folder / "pyproject.toml").write_text(block("toml"), encoding="utf-8")
     environment = {**os.environ, "PYTEST_ADDOPTS": "-v -p no:cacheprovider"}
@@ -33,7 +38,7 @@ def test_the_settings_make_a_test_of_the_adapter(tmp_path):
     done = run_as_copied(tmp_path, ADAPTER)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "my_copi:adapter::copi_update PASSED" in done.stdout
-    assert "1 passed, 5 skipped" in done.stdout
+    assert "2 passed, 5 skipped" in done.stdout
 
 
 def test_they_fail_where_the_adapter_is_wrong(tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 LEARN = Path(__file__).parents[2] / "docs" / "learn"
-LESSONS = re.findall(r"^\| \d \| \[.*?\]\((\w+\.md)\)", (LEARN / "index.md").read_text(), re.MULTILINE)
+LESSONS = [f"{file}.md" for file in re.findall(r"^\d\. .* <(\w+)>$", (LEARN / "index.md").read_text(), re.MULTILINE)]
 
 
 @pytest.fixture(scope="module")

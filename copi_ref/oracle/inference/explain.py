@@ -42,7 +42,7 @@ def explain_inference(conventions: InferenceConventions = THIS_LIBRARY) -> dict[
     """Return all quantities of a step with two steps of inference, in the order in which they are computed.
 
     Returns:
-        Sections "given", "start", "after 1 steps" …, "updates": each a dict of arrays (samples as in the conventions).
+        Sections "given", "start", "after 1 steps" …, "updates", each a dict of arrays (samples as in the conventions).
     """
     inputs = example(conventions)
     rules, net = in_step(right_rules(conventions)), net_of(inputs)

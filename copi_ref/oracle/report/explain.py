@@ -41,7 +41,7 @@ def explain(conventions: Conventions = AS_PRINTED) -> dict[str, dict[str, Any]]:
     """Return all quantities of one step, in the order in which they are computed.
 
     Returns:
-        Sections "given", "layer 1" …, "backward", "updates": each a dict of arrays (samples as in the conventions).
+        Sections "given", "layer 1" …, "backward", "updates", each a dict of arrays (samples as in the conventions).
     """
     inputs = example(conventions)
     pieces = right_pieces(conventions)
