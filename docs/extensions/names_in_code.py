@@ -14,6 +14,7 @@ from sphinx.transforms import SphinxTransform
 import copi_ref
 
 PUBLIC = re.compile(rf"(?:copi\.|copi_ref\.)?({'|'.join(sorted(copi_ref.__all__, key=len, reverse=True))})(?:\(.*\))?")
+QUALIFIED = re.compile(r"~(?:copi_ref|collections|typing)\.(?:\w+\.)*")
 DOTTED = re.compile(r"copi_ref(?:\.\w+)+")
 
 
@@ -34,7 +35,10 @@ class NamesInCode(SphinxTransform):
     default_priority = 400
 
     def apply(self, **_: Any) -> None:
-        """Look at all literals that are no links yet, outside headings."""
+        """Look at all literals that are no links yet, outside headings; and shorten what autodoc left of types."""
+        for text in list(self.document.findall(nodes.Text)):
+            if QUALIFIED.search(text):  # in the arguments of a generic type of ours
+                text.parent.replace(text, nodes.Text(QUALIFIED.sub("", text)))
         for literal in list(self.document.findall(nodes.literal)):
             name = meant(literal.astext())
             if name is None or isinstance(literal.parent, nodes.reference | nodes.title | addnodes.pending_xref):
