@@ -1,0 +1,9 @@
+"""Lectures that can be touched: marimo notebooks, in which the library computes every number.
+
+`copi-ref explore` opens them in a browser; ``marimo edit`` on a file here opens it as a notebook that can be changed.
+"""
+
+LECTURES = {
+    "one_step": "every number of one step of Algorithm 1, and what each known mistake does to it",
+}
+"""By name of their file: what each is about."""

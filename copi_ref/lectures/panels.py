@@ -1,0 +1,81 @@
+"""What lectures show: matrices as tables, figures as pictures, and both side by side where there is room."""
+
+import io
+from fractions import Fraction
+from html import escape
+from typing import Any
+
+import marimo as mo
+import numpy as np
+from matplotlib.figure import Figure
+
+from copi_ref.arrays.backend import HostArray
+
+# Okabe and Ito's colours, told apart by the colour-blind.
+BLUE, ORANGE, GREEN, PINK, RED, SKY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9"
+
+
+def number(value: Any) -> str:
+    """Return a number in four digits, or a fraction as it is."""
+    if isinstance(value, (Fraction, int)):
+        return str(value).replace("-", "−")
+    text = f"{float(value):.4g}"
+    return "0" if text == "-0" else text.replace("-", "−")
+
+
+def matrix(name: str, array: HostArray, *, right: HostArray | None = None, heat: bool = False) -> str:
+    """Return a matrix, or a vector as one row, as a table below its name.
+
+    Args:
+        name: above the table, and what a screen reader calls it.
+        array: (M, K), (K,) or ().
+        right: what it should be: entries that differ are marked, and say what is right.
+        heat: colour each entry by its size, blue above 0 and orange below.
+    """
+    rows = np.atleast_2d(np.asarray(array))
+    wanted = rows if right is None else np.atleast_2d(np.asarray(right))
+    largest = max((abs(float(value)) for value in rows.ravel() if np.isfinite(float(value))), default=0) or 1
+    body = "".join(
+        "<tr>" + "".join(_cell(*pair, largest if heat else None) for pair in zip(row, wished, strict=True)) + "</tr>"
+        for row, wished in zip(rows, wanted, strict=True)
+    )
+    brackets = "border-left:2px solid;border-right:2px solid;border-radius:6px;padding:0 .3em;border-collapse:separate"
+    table = f'<table aria-label="{escape(name)}" style="{brackets};width:auto;margin:.2em auto">{body}</table>'
+    return f'<div style="text-align:center"><div style="font-size:.9em">{escape(name)}</div>{table}</div>'
+
+
+def _cell(value: Any, should: Any, largest: float | None) -> str:
+    style = "padding:.1em .45em;text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap;border:0"
+    if not (value == should or (value != value and should != should)):
+        marked = f"{style};background:{ORANGE};color:black;font-weight:bold"
+        return f'<td data-changed style="{marked}" title="right: {number(should)}">≠ {number(value)}</td>'
+    if largest is not None and np.isfinite(float(value)):
+        shade = round(55 * min(1, abs(float(value)) / largest))
+        style += f";background:color-mix(in srgb, {BLUE if value > 0 else ORANGE} {shade}%, white);color:black"
+    return f'<td style="{style}">{number(value)}</td>'
+
+
+def picture(figure: Figure, says: str) -> str:
+    """Return a figure as an image that shrinks with the page.
+
+    Args:
+        figure: at most 4 inches wide, so that its letters can be read on a phone.
+        says: what it shows, for those who can't see it.
+    """
+    content = io.StringIO()
+    figure.savefig(content, format="svg")
+    drawing = content.getvalue()
+    drawing = drawing[drawing.index("<svg") :].replace("<svg ", f'<svg role="img" aria-label="{escape(says)}" ', 1)
+    return f'<div style="max-width:100%;flex:0 1 auto">{drawing}</div>'
+
+
+def beside(*parts: str) -> mo.Html:
+    """Show parts side by side, and below each other where the page is narrow."""
+    style = "display:flex;flex-wrap:wrap;gap:.6em 1.6em;align-items:center;overflow-x:auto;margin:.3em 0"
+    return mo.Html(f'<div style="{style}">{"".join(parts)}</div>')
+
+
+def line(equation: str, *parts: str) -> mo.Html:
+    """Show an equation, and beside it what it gives."""
+    left = f'<div style="flex:0 0 13em;max-width:100%;font-style:italic">{escape(equation)}</div>'
+    return beside(left, *parts)

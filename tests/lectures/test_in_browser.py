@@ -1,0 +1,75 @@
+"""The lectures in a browser: a slider moves, a number follows; no request leaves this machine, no error is reported."""
+
+import re
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+
+pytestmark = [pytest.mark.needs("marimo"), pytest.mark.needs("browser")]
+
+# By lecture: the slider that is moved by a key, and what then shows another number.
+MOVES = {
+    "one_step": ("η_W", "table[aria-label='new W₁']"),
+}
+
+
+@pytest.fixture(scope="module")
+def address():
+    """The address of the list of lectures, with a server behind it."""
+    command = [sys.executable, "-m", "copi_ref", "explore", "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        yield re.search(r"http://127\.0\.0\.1:\S+", server.stdout.readline())[0]
+        server.terminate()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    # `--no-sandbox`: where root runs it, as in a container, chromium starts in no other way
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@contextmanager
+def opened(browser, address, lecture, width=1200):
+    """Open a lecture without a network but this machine; yield the page and the list of what went wrong in it."""
+    page = browser.new_page(viewport={"width": width, "height": 1000})
+    wrong = []
+    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+
+    def only_here(route):
+        if re.match(r"(https?|wss?)://127\.0\.0\.1:", route.request.url):
+            route.continue_()
+        else:
+            wrong.append(route.request.url)
+            route.abort()
+
+    page.route(re.compile(r"^(http|ws)"), only_here)
+    page.goto(address.replace("index.py", f"{lecture}.py"))
+    try:
+        yield page, wrong
+    finally:
+        page.close()
+
+
+@pytest.mark.parametrize("lecture", MOVES)
+def test_a_slider_moves_a_number(lecture, address, browser):
+    from playwright.sync_api import expect
+
+    label, shows = MOVES[lecture]
+    with opened(browser, address, lecture) as (page, wrong):
+        number = page.locator(shows).first
+        number.wait_for(timeout=60_000)
+        before = number.inner_text()
+        slider = page.locator("marimo-slider").filter(has_text=label).get_by_role("slider")
+        slider.focus()
+        page.keyboard.press("ArrowRight")
+        expect(number).not_to_have_text(before, use_inner_text=True, timeout=60_000)
+    assert wrong == []

@@ -1,0 +1,97 @@
+"""The lectures: what they show is what the library gives when it is called directly."""
+
+import importlib
+import re
+from dataclasses import replace
+from fractions import Fraction
+from functools import cache
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import copi_ref as copi
+from copi_ref.lectures import LECTURES
+from copi_ref.oracle.report.explain import example, explain
+
+pytestmark = pytest.mark.needs("marimo")
+
+
+def run(name, **values):
+    """Run a lecture with some of its widgets set; return what its cells show as one text, and what they define."""
+    app, defaults = lecture(name)
+    assert values.keys() <= defaults.keys()
+    widgets = {**defaults, **{widget: SimpleNamespace(value=value) for widget, value in values.items()}}
+    outputs, defined = app.run(defs=widgets if values else None)
+    return " ".join(output.text for output in outputs if hasattr(output, "text")), defined
+
+
+@cache
+def lecture(name):
+    """Return a lecture's app, and its widgets as they are at the start: a cell that makes some defines nothing else."""
+    from marimo._plugins.ui._core.ui_element import UIElement
+
+    app = importlib.import_module(f"copi_ref.lectures.{name}").app
+    _, defined = app.run()
+    return app, {widget: thing for widget, thing in defined.items() if isinstance(thing, UIElement)}
+
+
+def off_diagonal(x):
+    C = x.T @ x / len(x)
+    return C - np.diag(np.diag(C))
+
+
+@pytest.mark.parametrize("name", ["index", *LECTURES])
+def test_every_lecture_runs_and_says_what_to_try(name):
+    shown, _ = run(name)
+    assert "<h1" in shown
+    if name in LECTURES:
+        assert "What to try" in shown
+        tries = shown[shown.index("What to try") :]
+        assert len(re.findall(r"<li>", tries)) == 3
+
+
+# --- one step ---------------------------------------------------------------------------------------------------------
+
+
+def test_one_step_is_that_of_the_library():
+    _, cells = run("one_step", eta_w=0.5, eta_r=0.25, rule="left")
+    given = example()
+    recipe = copi.Recipe(eta_w=0.5, eta_r=0.25, lateral_rule="left", dtype="float64")
+    state = copi.init_state(recipe, (2, 3, 2), np.random.default_rng(0), np)
+    state = replace(state, params=copi.Params(given["W"], given["R"]))
+    after = copi.step(recipe, state, given["y0"], given["target"]).params
+    for found, expected in zip(cells["new_W"] + cells["new_R"], after.W + after.R, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-14)
+
+
+def test_one_step_in_fractions_has_the_numbers_of_explain():
+    shown, cells = run("one_step", arithmetic="fractions")
+    told = explain()["layer 1, updates"]["ΔW1"]
+    assert all(isinstance(one, Fraction) for one in cells["dW"][0].flat)
+    np.testing.assert_allclose(cells["dW"][0].astype(float), told, rtol=1e-14)
+    assert str(cells["dW"][0][0, 0]).replace("-", "−") in shown
+
+
+def test_without_an_error_copi_moves_by_W_C_off_and_gradient_descent_does_not():
+    _, cells = run("one_step", no_error=True)
+    for at in (0, 1):
+        assert not cells["descent"][at].any()
+        np.testing.assert_allclose(cells["dW"][at], cells["W"][at] @ off_diagonal(cells["trace"].x[at]), atol=1e-12)
+        assert cells["dW"][at].any()
+
+
+@pytest.mark.parametrize(
+    ("mistake", "wrong", "function"),
+    [
+        ("weight-hebb-sum", {"ΔW of layer 2", "ΔW of layer 1"}, "copi_update"),
+        ("lateral-diagonal", {"ΔR of layer 2", "ΔR of layer 1"}, "decorrelation_update"),
+        ("step-z-from-y", {"ΔW of layer 2", "ΔW of layer 1"}, "step"),
+    ],
+)
+def test_a_mistake_marks_what_it_changes_and_the_oracle_names_it(mistake, wrong, function):
+    shown, cells = run("one_step", mistake=mistake)
+    assert set(cells["changed"]) == wrong
+    assert f"{function}: [{mistake}]" in shown
+    entries = sum(np.sum(cells["found"][name] != cells["expected"][name]) for name in wrong)
+    assert shown.count("data-changed") == entries
