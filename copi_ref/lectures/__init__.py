@@ -4,6 +4,7 @@
 """
 
 LECTURES = {
+    "decorrelation": "why COPI needs decorrelated inputs, and what R's rule does about it",
     "one_step": "every number of one step of Algorithm 1, and what each known mistake does to it",
 }
 """By name of their file: what each is about."""

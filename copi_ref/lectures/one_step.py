@@ -208,8 +208,8 @@ def _(C_off, copi, dR, given, line, matrix, mean_outer, mo, new_R, new_W, np, ru
 def _(VARIANTS, mo):
     _often = (
         "weight-no-decay", "weight-hebb-sum", "weight-hebb-n-minus-1", "step-z-from-y", "step-z-without-a",
-        "lateral-diagonal", "lateral-sign", "forward-R-transposed", "delta-R-transposed", "delta-no-slope-in-hidden", "delta-sign",
-        "step-updated-on-the-way",
+        "lateral-diagonal", "lateral-sign", "forward-R-transposed", "delta-R-transposed", "delta-no-slope-in-hidden",
+        "delta-sign", "step-updated-on-the-way",
     )  # fmt: skip
     _names = dict.fromkeys((*_often, *VARIANTS))
     mistake = mo.ui.dropdown(

@@ -7,6 +7,8 @@ from typing import Any
 
 import marimo as mo
 import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from copi_ref.arrays.backend import HostArray
@@ -55,6 +57,23 @@ def _cell(value: Any, should: Any, largest: float | None) -> str:
     return f'<td style="{style}">{number(value)}</td>'
 
 
+def panels(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:
+    """Return a figure of that many inches and its axes, row by row.
+
+    Margins are fixed: a layout that fits them to the labels takes longer than all else that a lecture does at a touch.
+    """
+    figure = Figure(figsize=(width, height))
+    grid = figure.subplots(rows, columns, squeeze=False)
+    across, down = width / columns, height / rows
+    figure.subplots_adjust(
+        left=0.55 / width, right=1 - 0.1 / width, bottom=0.42 / height, top=1 - 0.28 / height,
+        wspace=0.6 / (across - 0.6), hspace=0.65 / (down - 0.6),
+    )  # fmt: skip
+    for axes in grid.flat:
+        axes.tick_params(labelsize=8)
+    return figure, list(grid.flat)
+
+
 def picture(figure: Figure, says: str) -> str:
     """Return a figure as an image that shrinks with the page.
 
@@ -63,10 +82,13 @@ def picture(figure: Figure, says: str) -> str:
         says: what it shows, for those who can't see it.
     """
     content = io.StringIO()
-    figure.savefig(content, format="svg")
+    with rc_context({"svg.fonttype": "none"}):  # letters stay letters
+        figure.savefig(content, format="svg")
     drawing = content.getvalue()
-    drawing = drawing[drawing.index("<svg") :].replace("<svg ", f'<svg role="img" aria-label="{escape(says)}" ', 1)
-    return f'<div style="max-width:100%;flex:0 1 auto">{drawing}</div>'
+    drawing = drawing[drawing.index("<svg") :].replace(
+        "<svg ", f'<svg role="img" aria-label="{escape(says)}" style="max-width:100%;height:auto" ', 1
+    )
+    return f'<div style="max-width:100%;min-width:0;flex:0 1 auto">{drawing}</div>'
 
 
 def beside(*parts: str) -> mo.Html:

@@ -12,6 +12,7 @@ pytestmark = [pytest.mark.needs("marimo"), pytest.mark.needs("browser")]
 
 # By lecture: the slider that is moved by a key, and what then shows another number.
 MOVES = {
+    "decorrelation": ("correlation of neighbours", "table[aria-label='C now']"),
     "one_step": ("η_W", "table[aria-label='new W₁']"),
 }
 

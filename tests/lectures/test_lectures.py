@@ -51,6 +51,62 @@ def test_every_lecture_runs_and_says_what_to_try(name):
         assert len(re.findall(r"<li>", tries)) == 3
 
 
+# --- decorrelation ----------------------------------------------------------------------------------------------------
+
+
+def test_inputs_have_the_correlation_scale_and_mean_that_were_chosen():
+    _, cells = run("decorrelation", inputs=3, correlation=-0.5, ratio=4, mean=0.25)
+    np.testing.assert_allclose(np.std(cells["y"], axis=0), [1, 2, 4])
+    np.testing.assert_allclose(np.corrcoef(cells["y"].T)[0], [1, -0.5, 0.25], atol=1e-12)
+    np.testing.assert_allclose(np.mean(cells["y"], axis=0), 0.25)
+
+
+@pytest.mark.parametrize("rule", ["left", "right", "symmetric"])
+def test_R_learns_by_the_library_step_by_step(rule):
+    _, cells = run("decorrelation", inputs=3, rule=rule, rate=2)
+    y, R = cells["y"], np.eye(3)
+    for found, C in zip(cells["Rs"][:5], cells["Cs"], strict=False):
+        np.testing.assert_allclose(found, R, rtol=1e-12)
+        np.testing.assert_allclose(C, (y @ R.T).T @ (y @ R.T) / len(y), rtol=1e-12, atol=1e-12)
+        R = R + 2 * copi.safe_eta_r(y) * copi.decorrelation_update(y @ R.T, R, rule)
+
+
+@pytest.mark.parametrize(
+    ("rule", "inputs", "rate", "says"),
+    [
+        ("left", 3, 1, "Safe for ever"),
+        ("left", 3, 1.1, "This step descends"),
+        ("left", 3, 4, "No theorem"),
+        ("right", 3, 0.25, "No theorem"),
+        ("symmetric", 3, 0.25, "No theorem"),
+        ("right", 2, 1, "Safe for ever"),
+    ],
+)
+def test_the_theorem_that_applies_is_named(rule, inputs, rate, says):
+    shown, cells = run("decorrelation", rule=rule, inputs=inputs, rate=rate)
+    assert says in cells["says"]
+    assert says in shown
+
+
+@pytest.mark.parametrize("rate", [0.5, 1, 1.1, 2, 4, 8])
+def test_where_a_theorem_is_named_the_step_descends(rate):
+    _, cells = run("decorrelation", inputs=3, correlation=0.9, ratio=3, mean=1, rate=rate)
+    Cs, Rs, sizes = cells["Cs"], cells["Rs"], cells["sizes"]
+    for at in range(len(Rs) - 1):
+        says = cells["theorem"]("left", cells["eta"], Cs[0], Cs[at], Rs[at])
+        assert "No theorem" in says or sizes[at + 1] <= sizes[at] * (1 + 1e-12)
+        assert "Safe" not in says or rate <= 1
+
+
+def test_the_rule_as_printed_leaves_every_bound_and_left_does_not():
+    shown, cells = run("decorrelation", fraction=0.5)
+    assert cells["printed"]["right"].max() > 1e6 * cells["printed"]["right"][0]
+    assert np.all(np.diff(cells["printed"]["left"]) <= 0)
+    # docs/results/proofs.md: a hundred times its start at η n tr C₀ = 216; 3 n / 2 of those at the whole safe rate
+    steps = int(re.search(r"<b>(\d+) steps", shown)[1])
+    assert 600 < steps < 660
+
+
 # --- one step ---------------------------------------------------------------------------------------------------------
 
 
