@@ -6,5 +6,6 @@
 LECTURES = {
     "decorrelation": "why COPI needs decorrelated inputs, and what R's rule does about it",
     "one_step": "every number of one step of Algorithm 1, and what each known mistake does to it",
+    "is_it_copi": "your own code, and what the oracle says of it",
 }
 """By name of their file: what each is about."""

@@ -10,10 +10,11 @@ import pytest
 
 pytestmark = [pytest.mark.needs("marimo"), pytest.mark.needs("browser")]
 
-# By lecture: the slider that is moved by a key, and what then shows another number.
+# By lecture: the slider, or list of choices, that is moved by a key, and what then shows another number.
 MOVES = {
     "decorrelation": ("correlation of neighbours", "table[aria-label='C now']"),
     "one_step": ("η_W", "table[aria-label='new W₁']"),
+    "is_it_copi": ("begin with", "marimo-callout-output pre, div > pre"),
 }
 
 
@@ -69,8 +70,7 @@ def test_a_slider_moves_a_number(lecture, address, browser):
         number = page.locator(shows).first
         number.wait_for(timeout=60_000)
         before = number.inner_text()
-        slider = page.locator("marimo-slider").filter(has_text=label).get_by_role("slider")
-        slider.focus()
+        page.locator("marimo-slider, marimo-dropdown").filter(has_text=label).locator("[role=slider], select").focus()
         page.keyboard.press("ArrowRight")
         expect(number).not_to_have_text(before, use_inner_text=True, timeout=60_000)
     assert wrong == []

@@ -151,3 +151,50 @@ def test_a_mistake_marks_what_it_changes_and_the_oracle_names_it(mistake, wrong,
     assert f"{function}: [{mistake}]" in shown
     entries = sum(np.sum(cells["found"][name] != cells["expected"][name]) for name in wrong)
     assert shown.count("data-changed") == entries
+
+
+# --- is it COPI? ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("beginning", "rule", "variant"),
+    [
+        ("a right one", "right", ""),
+        ("the diagonal left in", "right", "lateral-diagonal"),
+        ("a sum for a mean", "right", "weight-hebb-sum"),
+        ("the other line of Eq. 4", "left", ""),
+        ("a covariance", "right", "lateral-sample-covariance"),
+    ],
+)
+def test_the_oracle_says_live_what_check_says(beginning, rule, variant):
+    beginnings = run("is_it_copi")[1]["BEGINNINGS"]
+    shown, cells = run("is_it_copi", code=beginnings[beginning], rule=rule)
+    assert cells["report"].ok == (variant == "")
+    assert cells["report"].variant == variant
+    assert set(cells["report"].asked) == {"copi_update", "decorrelation_update"}
+    assert (f"[{variant}]" in shown) == (variant != "")
+
+
+def test_the_other_line_is_suggested_as_a_convention():
+    beginnings = run("is_it_copi")[1]["BEGINNINGS"]
+    shown, cells = run("is_it_copi", code=beginnings["the other line of Eq. 4"], rule="right")
+    assert "matches lateral_rule='left'" in cells["report"].diagnosis
+    assert "matches lateral_rule=" in shown
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [("x = (", "SyntaxError"), ("1 / 0", "ZeroDivisionError"), ("y = 1", "There is no function to check")],
+)
+def test_code_that_cannot_be_checked_is_said_so(code, says):
+    assert says in run("is_it_copi", code=code)[0]
+
+
+def test_the_button_checks_everything():
+    _, cells = run("is_it_copi", everything=True)
+    assert cells["full"].ok
+    assert {one.check for one in cells["full"].results if one.status == "passed"} == {
+        "copi_update",
+        "decorrelation_update",
+        "forward",
+    }
