@@ -1,6 +1,7 @@
 """What lectures show: matrices as tables, figures as pictures, and both side by side where there is room."""
 
 import io
+from collections.abc import Sequence
 from fractions import Fraction
 from html import escape
 from typing import Any
@@ -14,7 +15,7 @@ from matplotlib.figure import Figure
 from copi_ref.arrays.backend import HostArray
 
 # Okabe and Ito's colours, told apart by the colour-blind.
-BLUE, ORANGE, GREEN, PINK, RED, SKY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9"
+COLOURS = BLUE, ORANGE, GREEN, PINK, RED, SKY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9"
 
 
 def number(value: Any) -> str:
@@ -55,6 +56,14 @@ def _cell(value: Any, should: Any, largest: float | None) -> str:
         shade = round(55 * min(1, abs(float(value)) / largest))
         style += f";background:color-mix(in srgb, {BLUE if value > 0 else ORANGE} {shade}%, white);color:black"
     return f'<td style="{style}">{number(value)}</td>'
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Return a table of texts and numbers; it scrolls where the page is narrow."""
+    style = 'style="padding:.1em .6em;text-align:right"'
+    head = "".join(f"<th {style}>{escape(one)}</th>" for one in heads)
+    body = "".join("<tr>" + "".join(f"<td {style}>{escape(str(one))}</td>" for one in row) + "</tr>" for row in rows)
+    return f'<div style="max-width:100%;overflow-x:auto"><table><tr>{head}</tr>{body}</table></div>'
 
 
 def panels(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:

@@ -14,6 +14,8 @@ pytestmark = [pytest.mark.needs("marimo"), pytest.mark.needs("browser")]
 MOVES = {
     "decorrelation": ("correlation of neighbours", "table[aria-label='C now']"),
     "one_step": ("η_W", "table[aria-label='new W₁']"),
+    "credit": ("seed", "td:has-text('°')"),
+    "train": ("η_W", "FILL"),
     "is_it_copi": ("begin with", "marimo-callout-output pre, div > pre"),
 }
 

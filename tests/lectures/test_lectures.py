@@ -11,6 +11,10 @@ import numpy as np
 import pytest
 
 import copi_ref as copi
+from copi_ref.analysis.diagnostics import layer_diagnostics
+from copi_ref.analysis.receptive_fields import receptive_fields
+from copi_ref.data import load_digits
+from copi_ref.experiments.presets import experiment
 from copi_ref.lectures import LECTURES
 from copi_ref.oracle.report.explain import example, explain
 
@@ -151,6 +155,70 @@ def test_a_mistake_marks_what_it_changes_and_the_oracle_names_it(mistake, wrong,
     assert f"{function}: [{mistake}]" in shown
     entries = sum(np.sum(cells["found"][name] != cells["expected"][name]) for name in wrong)
     assert shown.count("data-changed") == entries
+
+
+# --- credit -----------------------------------------------------------------------------------------------------------
+
+
+def credit_recipe(cells, name):
+    recipe = cells["recipes"][name]
+    return recipe, copi.init_state(recipe, (64, 16, 12, 10), np.random.default_rng(3), np)
+
+
+@pytest.mark.parametrize("name", ["bp", "fa", "dfa", "tp", "node", "il"])
+def test_perturbations_are_those_of_the_credit_method(name):
+    _, cells = run("credit", method=name, seed=3)
+    _, state = credit_recipe(cells, name)
+    digits = load_digits()
+    target = np.eye(10, dtype="float32")[digits.y_train[:50]]
+    trace = copi.forward(state.params, digits.x_train[:50])
+    task = copi.Task(target, feedback=state.feedback, rng=np.random.default_rng(0))
+    for found, expected in zip(cells["deltas"], copi.CREDIT[name](state.params, trace, task), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_a_tick_trains_all_six_by_an_epoch_and_measures_their_angles():
+    _, cells = run("credit", seed=3, going=True)
+    runs = cells["get_runs"]()
+    for name in ("bp", "dfa"):
+        recipe, state = credit_recipe(cells, name)
+        expected = copi.fit(recipe, state, load_digits(), 1, diagnostics=layer_diagnostics)
+        (_, _), (found, angles) = runs[name]
+        np.testing.assert_array_equal(found.params.W[0], expected.state.params.W[0])
+        assert angles == [expected.metrics[0][f"angle_{layer}"] for layer in (1, 2, 3)]
+
+
+# --- train ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_tick_trains_an_epoch_of_the_preset_with_the_chosen_rates():
+    _, cells = run("train", method="copi-fa", rule="left", eta_w=0.05, eta_r=0.1, seed=2, going=True)
+    recipe = replace(experiment("demo", "copi-fa", "digits").recipe, eta_w=0.05, eta_r=0.1, lateral_rule="left")
+    state = copi.init_state(recipe, (64, 100, 100, 10), np.random.default_rng(2), np)
+    expected = copi.fit(recipe, state, load_digits(), 1)
+    states, rows, why = cells["get_runs"]()["copi-fa"]
+    np.testing.assert_array_equal(states[-1].params.R[0], expected.state.params.R[0])
+    assert (len(rows), rows[0]["test_accuracy"], why) == (1, expected.metrics[0]["test_accuracy"], "")
+    assert len(cells["get_runs"]()["bp-adam"][1]) == 1
+
+
+def test_what_diverges_says_why_and_stays():
+    _, cells = run("train", eta_r=2, going=True)
+    run_ = cells["get_runs"]()["copi-bp"]
+    for _ in range(4):
+        run_ = cells["one_more"]("copi-bp", run_)
+    assert "training became non-finite in epoch" in run_[2]
+    assert cells["one_more"]("copi-bp", run_) is run_
+
+
+def test_the_inside_is_that_of_the_library():
+    _, cells = run("train", seed=1)
+    digits = load_digits()
+    fields = receptive_fields(cells["params"], digits.x_test)
+    np.testing.assert_array_equal(cells["fields"][0], fields[0])
+    C = digits.x_train.T.astype(float) @ digits.x_train / len(digits.x_train)
+    off = np.linalg.norm(C - np.diag(np.diag(C))) / np.linalg.norm(np.diag(C))
+    np.testing.assert_allclose(cells["off_diagonals"][0], off, rtol=1e-5)
 
 
 # --- is it COPI? ------------------------------------------------------------------------------------------------------
