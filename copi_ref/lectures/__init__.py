@@ -8,6 +8,7 @@ LECTURES = {
     "one_step": "every number of one step of Algorithm 1, and what each known mistake does to it",
     "credit": "who gets the blame: the perturbations of six credit methods, and their angle to backpropagation",
     "train": "digits, epoch by epoch: accuracy, R, receptive fields, correlations",
+    "inference_learning": "states that settle, and why a proximal step may be large",
     "is_it_copi": "your own code, and what the oracle says of it",
 }
 """By name of their file: what each is about."""

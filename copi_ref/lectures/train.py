@@ -151,7 +151,8 @@ def _(begun, copi, digits, epoch, mean_outer, method, off_diagonal_energy, recep
 def _(beside, correlation, fields, mo, moments, np, number, off_diagonals, panels, params, picture):
     def image(pixels, title, limit):
         """Draw a matrix, blue above 0 and red below."""
-        figure, (axes,) = panels(2.9, 2.9)
+        figure, (axes,) = panels(2.6, 2.8)
+        figure.subplots_adjust(left=0.02, right=0.98, bottom=0.02)
         axes.imshow(pixels, cmap="RdBu", vmin=-limit, vmax=limit, interpolation="nearest")
         axes.set_title(title, fontsize=9)
         axes.set(xticks=[], yticks=[])
@@ -173,7 +174,8 @@ def _(beside, correlation, fields, mo, moments, np, number, off_diagonals, panel
                 image(mosaic(fields[0]), "receptive fields of 16 units, layer 1", 1),
             ),
             mo.md(
-                f"‖C_off‖ / ‖diag C‖ of the inputs of layers 1 to 3: **{', '.join(number(one) for one in off_diagonals)}**."
+                "‖C_off‖ / ‖diag C‖ of the inputs of layers 1 to 3: "
+                f"<b data-off>{', '.join(number(one) for one in off_diagonals)}</b>."
             ),
         ]
     )
@@ -188,9 +190,10 @@ def _(mo):
 
         1. **First R, then W.** Train ten epochs, then move the slider of the epoch. What do the correlations do in the
            first three epochs, and accuracy after them?
-        2. **Too fast.** Raise $\eta_W$ step by step until training diverges. The message says where it began. Does
-           *bp-decorrelated* bear the same rate? Why would COPI feed back on itself? (Lecture 2: $W C_\text{off}$.)
-        3. **Without help.** Set $\eta_R$ to its least. Accuracy of *copi-bp* suffers, and that of *bp-decorrelated*?
+        2. **Too fast.** Raise $\eta_R$ to 0.2. `symmetric` bears it; does `right`, the rule as printed? Then raise
+           $\eta_W$. What diverges says where it began.
+        3. **Without help.** Set $\eta_R$ to its least and train ten epochs, with *copi-bp* and with *bp-decorrelated*.
+           Only one of them needs $R$. Why does COPI feed back on itself? (Lecture 2: $W C_\text{off}$.)
         """
     )
     return

@@ -15,7 +15,8 @@ MOVES = {
     "decorrelation": ("correlation of neighbours", "table[aria-label='C now']"),
     "one_step": ("η_W", "table[aria-label='new W₁']"),
     "credit": ("seed", "td:has-text('°')"),
-    "train": ("η_W", "FILL"),
+    "train": ("seed", "b[data-off]"),
+    "inference_learning": ("γ", "b[data-energy]"),
     "is_it_copi": ("begin with", "marimo-callout-output pre, div > pre"),
 }
 

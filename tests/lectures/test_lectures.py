@@ -221,6 +221,39 @@ def test_the_inside_is_that_of_the_library():
     np.testing.assert_allclose(cells["off_diagonals"][0], off, rtol=1e-5)
 
 
+# --- Inference Learning -----------------------------------------------------------------------------------------------
+
+
+def test_states_settle_as_infer_has_them():
+    _, cells = run("inference_learning", gamma=0.05, steps=40, sample=3, seed=1)
+    states = copi.infer(cells["params"], cells["y0"], cells["start"], copi.leaky_relu, 40, 0.05)
+    for found, expected in zip(cells["settling"][-1], states, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+    energy = copi.il_energy(copi.predictions(cells["params"], cells["y0"], states, copi.leaky_relu))
+    np.testing.assert_allclose(cells["energies"][-1], energy[0], rtol=1e-12)
+    assert np.all(np.diff(cells["energies"]) <= 0)
+
+
+def test_energy_that_rises_is_said_so():
+    shown, cells = run("inference_learning", gamma=1, steps=100)
+    assert np.any(np.diff(cells["energies"]) > 0)
+    assert "γ is too large" in shown
+
+
+def test_a_large_step_of_il_harms_and_a_proximal_one_does_not():
+    _, cells = run("inference_learning")
+    assert cells["explicit"][-1] > cells["before"]
+    assert all(loss < cells["before"] for loss in cells["proximal"])
+    assert np.all(np.diff(cells["proximal"]) < 0), "a larger α leads nearer to the target"
+
+
+def test_a_hundred_digits_are_those_of_fit():
+    _, cells = run("inference_learning", rate=10, train=True)
+    assert "non-finite" in cells["reached"]["backpropagation"]
+    assert "non-finite" in cells["reached"]["IL"]
+    assert re.fullmatch(r"test accuracy 0\.\d+", cells["reached"]["proximal IL"])
+
+
 # --- is it COPI? ------------------------------------------------------------------------------------------------------
 
 
