@@ -16,12 +16,12 @@ def _():
     import copi_ref as copi
     from copi_ref.analysis.diagnostics import angle, layer_diagnostics
     from copi_ref.data import load_digits
-    from copi_ref.lectures.panels import BLUE, COLOURS, ORANGE, beside, panels, picture, table
+    from copi_ref.lectures.panels import BLUE, COLOURS, ORANGE, beside, panels, picture, table, titled
     from copi_ref.training.batches import move
 
     return (
-        BLUE, COLOURS, ORANGE, angle, beside, copi, layer_diagnostics, load_digits, mo, move, np, panels, picture,
-        replace, table,
+        BLUE, COLOURS, ORANGE, angle, beside, copi, layer_diagnostics, load_digits, mo, move, np, panels,
+        picture, replace, table, titled,
     )  # fmt: skip
 
 
@@ -134,7 +134,7 @@ def _(copi, digits, get_runs, method, np, recipes):
 
 
 @app.cell
-def _(BLUE, ORANGE, angle, beside, chosen, deltas, gradients, labels, mo, np, panels, picture, sample):
+def _(BLUE, ORANGE, angle, beside, chosen, deltas, gradients, labels, mo, np, panels, picture, sample, titled):
     def _long_as_one(delta):
         return delta / (np.linalg.norm(delta) or 1)
 
@@ -146,7 +146,7 @@ def _(BLUE, ORANGE, angle, beside, chosen, deltas, gradients, labels, mo, np, pa
         _axes.bar(_units + 0.2, _mine, 0.4, color=ORANGE, edgecolor="black", linewidth=0.5, label=chosen)
         _axes.axhline(0, color="grey", linewidth=0.5)
         _to_bp = float(angle(_delta[sample.value : sample.value + 1], _gradient[sample.value : sample.value + 1]))
-        _axes.set_title(f"δ of layer {_layer}, scaled to length 1: {_to_bp:.0f}° to bp", fontsize=9)
+        titled(_axes, f"δ of layer {_layer}, scaled to length 1: {_to_bp:.0f}° to bp")
     _rows[0].legend(fontsize=8)
     _says = f"bars of δ of each layer by {chosen} beside those of backpropagation"
     mo.vstack([mo.md(f"Sample {sample.value}, a {labels[sample.value]}:"), beside(picture(_figure, _says))])
@@ -154,7 +154,7 @@ def _(BLUE, ORANGE, angle, beside, chosen, deltas, gradients, labels, mo, np, pa
 
 
 @app.cell
-def _(COLOURS, LAST, beside, get_runs, mo, panels, picture, table):
+def _(COLOURS, LAST, beside, get_runs, mo, panels, picture, table, titled):
     runs = get_runs()
     _figure, _panels = panels(4.6, 3.4, 2, 1)
     for _layer, _axes in enumerate(_panels):
@@ -162,7 +162,7 @@ def _(COLOURS, LAST, beside, get_runs, mo, panels, picture, table):
             _axes.plot([at[_layer] for _, at in _run], marker=_mark, markersize=3, color=_colour, label=_name)
         _axes.axhline(90, color="grey", linewidth=0.5, linestyle=":")
         _axes.set(xlim=(0, LAST), ylim=(-5, 125))
-        _axes.set_title(f"angle to bp in degrees, hidden layer {_layer + 1}, by epoch", fontsize=9)
+        titled(_axes, f"angle to bp in degrees, hidden layer {_layer + 1}, by epoch")
     _panels[0].legend(fontsize=7, ncols=3)
     _rows = [
         (

@@ -14,9 +14,9 @@ def _():
     import copi_ref as copi
     from copi_ref.analysis.diagnostics import asymmetry, log_abs_det
     from copi_ref.arrays.moments import mean_outer
-    from copi_ref.lectures.panels import BLUE, RED, beside, matrix, number, panels, picture
+    from copi_ref.lectures.panels import BLUE, RED, beside, matrix, number, panels, picture, titled
 
-    return BLUE, RED, asymmetry, beside, copi, log_abs_det, matrix, mean_outer, mo, np, number, panels, picture
+    return BLUE, RED, asymmetry, beside, copi, log_abs_det, matrix, mean_outer, mo, np, number, panels, picture, titled
 
 
 @app.cell
@@ -151,7 +151,7 @@ def _(Cs, Rs, eta, mo, number, rule, sizes, step, theorem):
 
 
 @app.cell
-def _(BLUE, RED, np, panels, picture):
+def _(BLUE, RED, np, panels, picture, titled):
     def points(x, C, name, colour, limit):
         """Draw the first and the last of the inputs, and the ellipse of their second moment about the origin."""
         figure, (axes,) = panels(2.8, 2.8)
@@ -164,37 +164,39 @@ def _(BLUE, RED, np, panels, picture):
         axes.axhline(0, color="grey", linewidth=0.5)
         axes.axvline(0, color="grey", linewidth=0.5)
         axes.set(xlim=(-limit, limit), ylim=(-limit, limit))
-        axes.set_title(f"{name}: last over first", fontsize=9)
+        titled(axes, f"{name}: last over first")
         return picture(figure, f"points of {name} and the ellipse of their second moment")
 
     def curves(rows, at):
         """Draw measures over steps, with a line at the step that is looked at."""
         figure, grid = panels(4.4, 3.4, 2, 2)
-        for axes, (name, values, scale) in zip(grid, rows, strict=True):
+        for axes, (name, values) in zip(grid, rows, strict=True):
             axes.plot(values, color=BLUE)
             axes.axvline(at, color=RED, linewidth=1)
-            axes.set_title(name, fontsize=9)
-            axes.set_yscale(scale)
+            titled(axes, name)
         return picture(figure, "‖C_off‖, tr C, log|det R| and the asymmetry of R over steps")
 
     return curves, points
 
 
 @app.cell
-def _(BLUE, Cs, RED, Rs, beside, curves, asymmetry, log_abs_det, np, points, sizes, step, y):
+def _(Cs, RED, np, points, y):
+    # A cell of its own: it need not be drawn again at every step.
+    limit = 1.05 * np.abs(y[:, [0, -1]]).max()
+    as_they_come = points(y, Cs[0], "y", RED, limit)
+    return as_they_come, limit
+
+
+@app.cell
+def _(BLUE, Cs, Rs, as_they_come, asymmetry, beside, curves, limit, log_abs_det, np, points, sizes, step, y):
     _n = min(step.value, len(Rs) - 1)
-    _limit = 1.05 * np.abs(y[:, [0, -1]]).max()
     _measures = (
-        ("‖C_off‖", np.maximum(sizes, 1e-12), "log"),
-        ("tr C", np.trace(Cs, axis1=1, axis2=2), "linear"),
-        ("log |det R|", log_abs_det(Rs), "linear"),
-        ("asymmetry of R", np.round(asymmetry(Rs), 12), "linear"),
+        ("log₁₀ ‖C_off‖", np.log10(np.maximum(sizes, 1e-12))),
+        ("tr C", np.trace(Cs, axis1=1, axis2=2)),
+        ("log |det R|", log_abs_det(Rs)),
+        ("asymmetry of R", np.round(asymmetry(Rs), 12)),
     )
-    beside(
-        points(y, Cs[0], "y", RED, _limit),
-        points(y @ Rs[_n].T, Cs[_n], "x = R y", BLUE, _limit),
-        curves(_measures, _n),
-    )
+    beside(as_they_come, points(y @ Rs[_n].T, Cs[_n], "x = R y", BLUE, limit), curves(_measures, _n))
     return
 
 
@@ -249,7 +251,7 @@ def _(mo):
 
 
 @app.cell
-def _(BLUE, RED, beside, copi, fraction, learnt, mean_outer, np, panels, picture):
+def _(BLUE, RED, beside, copi, fraction, learnt, mean_outer, np, panels, picture, titled):
     _y = np.array([[-2.0, -3, -3], [1, -2, -2]])
     _eta = fraction.value * float(copi.safe_eta_r(_y))
     printed = {}
@@ -262,7 +264,7 @@ def _(BLUE, RED, beside, copi, fraction, learnt, mean_outer, np, panels, picture
     for (_rule, _sizes), _colour, _dashes in zip(printed.items(), (BLUE, RED), ("-", "--"), strict=True):
         _axes.plot(_sizes, _dashes, color=_colour, label=_rule)
     _axes.set(yscale="log", ylim=(1e-3, 1e6))
-    _axes.set_title("‖C_off‖ over steps", fontsize=9)
+    titled(_axes, "‖C_off‖ over steps")
     _axes.legend()
     beside(
         picture(_figure, "‖C_off‖ over steps: left falls, right falls at first and then grows without bound"),

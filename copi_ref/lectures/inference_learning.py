@@ -15,10 +15,11 @@ def _():
 
     import copi_ref as copi
     from copi_ref.data import load_digits
-    from copi_ref.lectures.panels import BLUE, COLOURS, ORANGE, RED, beside, number, panels, picture, table
+    from copi_ref.lectures.panels import BLUE, COLOURS, RED, beside, number, panels, picture, table, titled
 
     return (
-        BLUE, COLOURS, ORANGE, RED, beside, copi, load_digits, mo, np, number, panels, picture, replace, table,
+        BLUE, COLOURS, RED, beside, copi, load_digits, mo, np, number, panels, picture, replace, table,
+        titled,
     )  # fmt: skip
 
 
@@ -73,15 +74,16 @@ def _(copi, f, gamma, np, params, start, steps, y0):
 
 
 @app.cell
-def _(BLUE, COLOURS, RED, beside, by_layer, energies, mo, np, number, panels, picture, settling):
+def _(COLOURS, beside, by_layer, energies, mo, np, number, panels, picture, settling, titled):
     _figure, (_energy, _states) = panels(4.6, 4.4, 2, 1)
     _energy.plot(energies, color="black", label="F")
     for _layer, _colour, _dashes in zip(range(3), COLOURS, ("--", "-.", ":"), strict=False):
         _energy.plot(by_layer[:, _layer], _dashes, color=_colour, label=f"½‖e{'₁₂₃'[_layer]}‖²")
     _energy.legend(fontsize=8, ncols=4, loc="upper right")
-    _energy.set_title("energy over steps of inference", fontsize=9)
-    _states.plot(np.array([states[1][0] for states in settling]), linewidth=1)
-    _states.set_title("the 12 states of hidden layer 2", fontsize=9)
+    titled(_energy, "energy over steps of inference")
+    for _unit, _colour in zip(np.array([states[1][0] for states in settling]).T, 2 * COLOURS, strict=True):
+        _states.plot(_unit, linewidth=1, color=_colour)
+    titled(_states, "the 12 states of hidden layer 2")
     _rises = int(np.sum(~(np.diff(energies) <= 1e-12)))
     _said = (
         f"<div>F fell from {number(energies[0])} to <b data-energy>{number(energies[-1])}</b>.</div>"
@@ -112,7 +114,7 @@ def _(mo):
 
 
 @app.cell
-def _(copi, f, np, params, replace, settled, start, target, y0):
+def _(copi, f, np, params, replace, settled, target, y0):
     RATES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
     task = copi.Task(target, copi.half_quadratic, f, output="linear")
 
@@ -131,18 +133,17 @@ def _(copi, f, np, params, replace, settled, start, target, y0):
         before = loss_after([0 * W for W in params.W], 1)
         explicit = [loss_after(copi.il_update(settled[-1]), rate) for rate in RATES]
         proximal = [loss_after(proximal_update(rate), 1) for rate in RATES]
-    assert len(start) == 3
     return RATES, before, explicit, proximal
 
 
 @app.cell
-def _(BLUE, RATES, RED, before, beside, explicit, number, panels, picture, proximal, table):
+def _(BLUE, RATES, RED, before, beside, explicit, number, panels, picture, proximal, table, titled):
     _figure, (_axes,) = panels(4.6, 3.0)
     _axes.plot(RATES, explicit, "s--", color=RED, label="IL", markersize=4)
     _axes.plot(RATES, proximal, "o-", color=BLUE, label="proximal IL", markersize=4)
     _axes.axhline(before, color="grey", linewidth=0.8, linestyle=":")
     _axes.set(xscale="log", yscale="log")
-    _axes.set_title("loss after one step, by rate (dotted: before)", fontsize=9)
+    titled(_axes, "loss after one step, by rate (dotted: before)")
     _axes.legend(fontsize=8)
     _rows = [(number(rate), number(a), number(b)) for rate, a, b in zip(RATES, explicit, proximal, strict=True)]
     beside(

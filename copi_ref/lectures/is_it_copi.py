@@ -82,7 +82,7 @@ def _(BEGINNINGS, mo):
 
 @app.cell
 def _(BEGINNINGS, beginning, mo):
-    code = mo.ui.code_editor(BEGINNINGS[beginning.value], language="python", debounce=300, label="your code")
+    code = mo.ui.code_editor(BEGINNINGS[beginning.value], language="python", debounce=100, label="your code")
     code
     return (code,)
 

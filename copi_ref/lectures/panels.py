@@ -80,7 +80,13 @@ def panels(width: float, height: float, rows: int = 1, columns: int = 1) -> tupl
     )  # fmt: skip
     for axes in grid.flat:
         axes.tick_params(labelsize=8)
+        axes.locator_params(nbins=4)  # every tick costs
     return figure, list(grid.flat)
+
+
+def titled(axes: Axes, title: str) -> None:
+    """Write a title above axes, at a fixed height: to look for room takes a quarter of the time of a picture."""
+    axes.set_title(title, fontsize=9, y=1)
 
 
 def picture(figure: Figure, says: str) -> str:

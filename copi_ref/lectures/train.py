@@ -18,11 +18,11 @@ def _():
     from copi_ref.data import load_digits
     from copi_ref.experiments.presets import changed, experiment
     from copi_ref.figures.training import correlation
-    from copi_ref.lectures.panels import BLUE, RED, beside, number, panels, picture
+    from copi_ref.lectures.panels import BLUE, RED, beside, number, panels, picture, titled
 
     return (
         BLUE, RED, beside, changed, copi, correlation, experiment, load_digits, mean_outer, mo, np, number,
-        off_diagonal_energy, panels, picture, receptive_fields,
+        off_diagonal_energy, panels, picture, receptive_fields, titled,
     )  # fmt: skip
 
 
@@ -107,7 +107,7 @@ def _(LAST, begun, clock, copi, digits, get_runs, going, set_runs):
 
 
 @app.cell
-def _(BLUE, LAST, RED, beside, get_runs, mo, panels, picture):
+def _(BLUE, LAST, RED, beside, get_runs, mo, panels, picture, titled):
     runs = get_runs()
     _figure, _panels = panels(4.6, 3.8, 2, 1)
     for _axes, _metric in zip(_panels, ("test_accuracy", "train_accuracy"), strict=True):
@@ -115,7 +115,7 @@ def _(BLUE, LAST, RED, beside, get_runs, mo, panels, picture):
             _epochs = range(1, len(_rows) + 1)
             _axes.plot(_epochs, [row[_metric] for row in _rows], _dashes, markersize=3, color=_colour, label=_name)
         _axes.set(xlim=(0, LAST), ylim=(0, 1.02))
-        _axes.set_title(f"{_metric.replace('_', ' ')} by epoch", fontsize=9)
+        titled(_axes, f"{_metric.replace('_', ' ')} by epoch")
     _panels[0].legend(fontsize=8, loc="lower right")
     _said = [
         f"<li><b>{name}</b>, {len(rows)} epochs: "
@@ -148,13 +148,13 @@ def _(begun, copi, digits, epoch, mean_outer, method, off_diagonal_energy, recep
 
 
 @app.cell
-def _(beside, correlation, fields, mo, moments, np, number, off_diagonals, panels, params, picture):
+def _(beside, correlation, fields, mo, moments, np, number, off_diagonals, panels, params, picture, titled):
     def image(pixels, title, limit):
         """Draw a matrix, blue above 0 and red below."""
         figure, (axes,) = panels(2.6, 2.8)
         figure.subplots_adjust(left=0.02, right=0.98, bottom=0.02)
         axes.imshow(pixels, cmap="RdBu", vmin=-limit, vmax=limit, interpolation="nearest")
-        axes.set_title(title, fontsize=9)
+        titled(axes, title)
         axes.set(xticks=[], yticks=[])
         return picture(figure, title)
 

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.needs("marimo"), pytest.mark.needs("browser")]
 MOVES = {
     "decorrelation": ("correlation of neighbours", "table[aria-label='C now']"),
     "one_step": ("η_W", "table[aria-label='new W₁']"),
-    "credit": ("seed", "td:has-text('°')"),
+    "credit": ("seed", "tr:nth-child(3) td:nth-child(3)"),
     "train": ("seed", "b[data-off]"),
     "inference_learning": ("γ", "b[data-energy]"),
     "is_it_copi": ("begin with", "marimo-callout-output pre, div > pre"),
