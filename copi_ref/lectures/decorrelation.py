@@ -201,32 +201,39 @@ def _(BLUE, Cs, Rs, as_they_come, asymmetry, beside, curves, limit, log_abs_det,
 
 
 @app.cell
-def _(C_offs, Cs, Rs, beside, matrix, mo, np, step):
-    _n = min(step.value, len(Rs) - 1)
-    W = np.ones((1, len(Rs[0])))
-    mo.vstack(
-        [
-            beside(
-                matrix("C at the start", Cs[0], heat=True), matrix("C now", Cs[_n], heat=True),
-                matrix("R now", Rs[_n], heat=True),
-            ),
-            mo.md(
-                r"""
-                **What the rule does.** $\Delta R = -C_\text{off} R$: of each input it takes away what the others have
-                in common with it, by as much as they are correlated. The ellipse turns until its axes are those of the
-                inputs. It shrinks, as nothing is given back.
+def _(Cs, Rs, beside, matrix, step):
+    now = min(step.value, len(Rs) - 1)
+    beside(
+        matrix("C at the start", Cs[0], heat=True),
+        matrix("C now", Cs[now], heat=True),
+        matrix("R now", Rs[now], heat=True),
+    )
+    return (now,)
 
-                **Why COPI needs it.** Without any error, $\delta = 0$, COPI moves a unit's weights by $W C_\text{off}$.
-                For a unit with weights 1:
-                """
-            ),
-            beside(
-                matrix("W C_off of y, without R", W @ C_offs[0], heat=True),
-                matrix("W C_off of x now", W @ C_offs[_n], heat=True),
-            ),
-            mo.md("These moves are no share of any error: they are correlations. As $R$ removes those, they vanish."),
-        ]
-    )  # fmt: skip
+
+@app.cell
+def _(mo):
+    mo.md(
+        r"""
+        **What the rule does.** $\Delta R = -C_\text{off} R$: of each input it takes away what the others have in
+        common with it, by as much as they are correlated. The ellipse turns until its axes are those of the inputs.
+        It shrinks, as nothing is given back.
+
+        **Why COPI needs it.** Without any error, $\delta = 0$, COPI moves a unit's weights by $W C_\text{off}$. These
+        moves are no share of any error: they are correlations. As $R$ removes those, they vanish. For a unit with
+        weights 1:
+        """
+    )
+    return
+
+
+@app.cell
+def _(C_offs, beside, matrix, now, np):
+    W = np.ones((1, C_offs.shape[-1]))
+    beside(
+        matrix("W C_off of y, without R", W @ C_offs[0], heat=True),
+        matrix("W C_off of x now", W @ C_offs[now], heat=True),
+    )
     return
 
 
