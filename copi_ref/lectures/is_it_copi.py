@@ -10,14 +10,14 @@ app = marimo.App(width="medium", app_title="Is it COPI?")
 def _():
     import traceback
     import warnings
-    from html import escape
     from types import ModuleType
 
     import marimo as mo
 
+    from copi_ref.lectures.panels import verdict
     from copi_ref.oracle import FUNCTIONS, VARIANTS, Conventions, check
 
-    return Conventions, FUNCTIONS, ModuleType, VARIANTS, check, escape, mo, traceback, warnings
+    return Conventions, FUNCTIONS, ModuleType, VARIANTS, check, mo, traceback, verdict, warnings
 
 
 @app.cell
@@ -121,18 +121,10 @@ def _(FUNCTIONS, judged, mine, mo):
 
 
 @app.cell
-def _(escape, live, mo, report):
-    def verdict(report):
-        """What the oracle says, as it says it; its table scrolls where the page is narrow."""
-        first, *rest = report.summary().split("\n\n")
-        lines = "".join(f"<div style='font-family:monospace'>{escape(line)}</div>" for line in first.splitlines())
-        table = f"<pre style='overflow-x:auto;font-size:.8em'>{escape((chr(10) * 2).join(rest))}</pre>"
-        kind = "success" if report.ok else "danger"
-        return mo.callout(mo.Html(f"<div style='min-width:0'>{lines}{table}</div>"), kind=kind)
-
+def _(live, mo, report, verdict):
     _of = ", ".join(f"`{name}`" for name in live)
     mo.vstack([mo.md(f"**The oracle, live**, on {_of or 'nothing'}:"), verdict(report) if live else mo.md("")])
-    return (verdict,)
+    return
 
 
 @app.cell

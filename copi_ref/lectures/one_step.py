@@ -15,7 +15,7 @@ def _():
 
     import copi_ref as copi
     from copi_ref.arrays.moments import mean_outer
-    from copi_ref.lectures.panels import beside, line, matrix
+    from copi_ref.lectures.panels import beside, line, matrix, verdict
     from copi_ref.oracle import VARIANTS, Conventions, check
     from copi_ref.oracle.contract.implementation import OfPieces
     from copi_ref.oracle.contract.pieces import right_pieces, whole_step
@@ -23,7 +23,7 @@ def _():
 
     return (
         Conventions, Fraction, OfPieces, VARIANTS, beside, check, copi, example, line, matrix, mean_outer, mo, np,
-        right_pieces, whole_step,
+        right_pieces, verdict, whole_step,
     )  # fmt: skip
 
 
@@ -279,7 +279,7 @@ def _(VARIANTS, beside, eta_r, eta_w, given, matrix, mistake, mo, np, right, tar
 
 
 @app.cell
-def _(OfPieces, changed, check, conventions, mo, np, wrong):
+def _(OfPieces, changed, check, conventions, mo, np, verdict, wrong):
     _parts = {"ΔW": "copi_update", "ΔR": "decorrelation_update", "δ": "perturbations"}
     _of = (*dict.fromkeys(_parts.get(name.split()[0], "forward") for name in changed), "step")
     with np.errstate(all="ignore"):
@@ -290,7 +290,7 @@ def _(OfPieces, changed, check, conventions, mo, np, wrong):
     mo.vstack(
         [
             mo.md(f'**What the oracle says** of an implementation that does so (`check(…, only=("{_only}",))`):'),
-            mo.plain_text(report.summary().split("\n\n")[0]),
+            verdict(report),
         ]
     )
     return (report,)

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from copi_ref.arrays.backend import HostArray
+from copi_ref.oracle import Report
 
 # Okabe and Ito's colours, told apart by the colour-blind.
 COLOURS = BLUE, ORANGE, GREEN, PINK, RED, SKY = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9"
@@ -104,6 +105,15 @@ def picture(figure: Figure, says: str) -> str:
         "<svg ", f'<svg role="img" aria-label="{escape(says)}" style="max-width:100%;height:auto" ', 1
     )
     return f'<div style="max-width:100%;min-width:0;flex:0 1 auto">{drawing}</div>'
+
+
+def verdict(report: Report) -> mo.Html:
+    """Show what the oracle says, as it says it; its table scrolls where the page is narrow."""
+    first, *rest = report.summary().split("\n\n")
+    lines = "".join(f'<div style="font-family:monospace">{escape(one)}</div>' for one in first.splitlines())
+    table = "\n\n".join(rest)
+    shown = f'<div style="min-width:0">{lines}<pre style="overflow-x:auto;font-size:.8em">{escape(table)}</pre></div>'
+    return mo.callout(mo.Html(shown), kind="success" if report.ok else "danger")
 
 
 def beside(*parts: str) -> mo.Html:

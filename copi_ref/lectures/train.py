@@ -102,7 +102,10 @@ def _(LAST, begun, clock, copi, digits, get_runs, going, set_runs):
 
     clock  # at each of its ticks
     if going.value:
-        set_runs({name: one_more(name, run) for name, run in get_runs().items()})
+        _runs = get_runs()
+        _after = {name: one_more(name, run) for name, run in _runs.items()}
+        if any(_after[name] is not _runs[name] for name in _runs):  # else nothing is drawn again for nothing
+            set_runs(_after)
     return (one_more,)
 
 

@@ -19,6 +19,12 @@ MOVES = {
     "inference_learning": ("γ", "b[data-energy]"),
     "is_it_copi": ("begin with", "marimo-callout-output pre, div > pre"),
 }
+# What reaches beyond the right edge, and can't be scrolled to.
+CUT_OFF = """
+    [...document.querySelectorAll("h1, h2, p, li, pre, table, svg[role=img], marimo-slider, marimo-dropdown")]
+    .filter(e => e.getBoundingClientRect().right > innerWidth && !e.closest("[style*='overflow-x']"))
+    .map(e => e.outerHTML.slice(0, 200))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -76,4 +82,7 @@ def test_a_slider_moves_a_number(lecture, address, browser):
         page.locator("marimo-slider, marimo-dropdown").filter(has_text=label).locator("[role=slider], select").focus()
         page.keyboard.press("ArrowRight")
         expect(number).not_to_have_text(before, use_inner_text=True, timeout=60_000)
+        page.set_viewport_size({"width": 400, "height": 1000})
+        page.wait_for_timeout(500)
+        assert page.evaluate(CUT_OFF) == [], "on a phone nothing is cut off"
     assert wrong == []

@@ -102,6 +102,14 @@ def test_where_a_theorem_is_named_the_step_descends(rate):
         assert "Safe" not in says or rate <= 1
 
 
+@pytest.mark.parametrize("rule", ["left", "right", "symmetric"])
+@pytest.mark.parametrize("correlation", [-0.95, 0, 0.95])
+def test_at_the_ends_of_the_sliders_there_are_numbers_too(rule, correlation):
+    _, cells = run("decorrelation", inputs=3, rule=rule, correlation=correlation, ratio=4, mean=-2, rate=8)
+    assert np.all(np.isfinite(cells["Rs"]))
+    assert len(cells["Rs"]) == len(cells["sizes"])
+
+
 def test_the_rule_as_printed_leaves_every_bound_and_left_does_not():
     shown, cells = run("decorrelation", fraction=0.5)
     assert cells["printed"]["right"].max() > 1e6 * cells["printed"]["right"][0]
