@@ -142,12 +142,22 @@ def _(np):
 
 @app.cell
 def _(Cs, Rs, eta, mo, number, rule, sizes, step, theorem):
-    _n = min(step.value, len(Rs) - 1)
-    says = theorem(rule.value, eta, Cs[0], Cs[_n], Rs[_n])
+    now = min(step.value, len(Rs) - 1)
+    says = theorem(rule.value, eta, Cs[0], Cs[now], Rs[now])
     _left = "" if len(Rs) == 61 else f" **After step {len(Rs) - 1} it leaves all bounds.**"
-    _now = f"η = {number(eta)}, step {_n}: ‖C_off‖ is {number(sizes[_n])}, {number(sizes[0])} at the start."
+    _now = f"η = {number(eta)}, step {now}: ‖C_off‖ is {number(sizes[now])}, {number(sizes[0])} at the start."
     mo.callout(mo.md(f"{_now} {says}{_left}"))
-    return (says,)
+    return now, says
+
+
+@app.cell
+def _(Cs, Rs, beside, matrix, now):
+    beside(
+        matrix("C at the start", Cs[0], heat=True),
+        matrix("C now", Cs[now], heat=True),
+        matrix("R now", Rs[now], heat=True),
+    )
+    return
 
 
 @app.cell
@@ -188,27 +198,15 @@ def _(Cs, RED, np, points, y):
 
 
 @app.cell
-def _(BLUE, Cs, Rs, as_they_come, asymmetry, beside, curves, limit, log_abs_det, np, points, sizes, step, y):
-    _n = min(step.value, len(Rs) - 1)
+def _(BLUE, Cs, Rs, as_they_come, asymmetry, beside, curves, limit, log_abs_det, now, np, points, sizes, y):
     _measures = (
         ("log₁₀ ‖C_off‖", np.log10(np.maximum(sizes, 1e-12))),
         ("tr C", np.trace(Cs, axis1=1, axis2=2)),
         ("log |det R|", log_abs_det(Rs)),
         ("asymmetry of R", np.round(asymmetry(Rs), 12)),
     )
-    beside(as_they_come, points(y @ Rs[_n].T, Cs[_n], "x = R y", BLUE, limit), curves(_measures, _n))
+    beside(as_they_come, points(y @ Rs[now].T, Cs[now], "x = R y", BLUE, limit), curves(_measures, now))
     return
-
-
-@app.cell
-def _(Cs, Rs, beside, matrix, step):
-    now = min(step.value, len(Rs) - 1)
-    beside(
-        matrix("C at the start", Cs[0], heat=True),
-        matrix("C now", Cs[now], heat=True),
-        matrix("R now", Rs[now], heat=True),
-    )
-    return (now,)
 
 
 @app.cell

@@ -19,11 +19,20 @@ MOVES = {
     "inference_learning": ("γ", "b[data-energy]"),
     "is_it_copi": ("begin with", "marimo-callout-output pre, div > pre"),
 }
-# What reaches beyond the right edge, and can't be scrolled to.
+# What reaches beyond the right edge, or out of its own box, and can't be scrolled to; marimo's elements have roots of
+# their own.
 CUT_OFF = """
-    [...document.querySelectorAll("h1, h2, p, li, pre, table, svg[role=img], marimo-slider, marimo-dropdown")]
-    .filter(e => e.getBoundingClientRect().right > innerWidth && !e.closest("[style*='overflow-x']"))
-    .map(e => e.outerHTML.slice(0, 200))
+    (() => {
+        const below = e => e.shadowRoot ? [e, ...all(e.shadowRoot)] : [e];
+        const all = root => [...root.querySelectorAll("*")].flatMap(below);
+        const scrolls = e => e && (getComputedStyle(e).overflowX !== "visible" || scrolls(e.parentElement));
+        const shown = e => ["H1", "H2", "P", "LI", "PRE", "TABLE", "svg", "SELECT", "BUTTON"].includes(e.tagName);
+        const leaves = e => e.tagName !== "TABLE" && e.scrollWidth > e.clientWidth + 1;
+        const beyond = e => e.getBoundingClientRect().right > innerWidth || leaves(e);
+        const hidden = e => e.closest(".cm-editor") || (e.tagName === "svg" && e.getAttribute("role") !== "img");
+        return all(document).filter(e => shown(e) && e.checkVisibility() && !hidden(e) && beyond(e) && !scrolls(e))
+            .map(e => e.outerHTML.slice(0, 200));
+    })()
 """
 
 
