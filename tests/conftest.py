@@ -49,6 +49,7 @@ NEEDS = {
     "mnist": (data_there("mnist"), "COPI_REF_DATA=folder"),
     "cifar-10": (data_there("cifar-10-batches-bin"), "COPI_REF_DATA=folder"),
     "mypy": (find_spec("mypy"), 'pip install "copi_ref[dev]"'),
+    "marimo": (find_spec("marimo"), 'pip install "copi_ref[explore]"'),
     "C++": (shutil.which("g++") or shutil.which("clang++"), "install a compiler"),
     "git": (shutil.which("git"), "install git"),
     "site": (os.environ.get("COPI_REF_SITE"), "COPI_REF_SITE=folder with the built pages"),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from copi_ref import __version__
 from copi_ref.arrays.backend import BackendError, environment, load_backend
-from copi_ref.cli import compare, data, figure, oracle, report, sweep, train
+from copi_ref.cli import compare, data, explore, figure, oracle, report, sweep, train
 from copi_ref.data import DataError
 from copi_ref.experiments.folder import RunError
 from copi_ref.experiments.sweep import SweepError
@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
 
     info = commands.add_parser("info", help="print the backend, versions and BLAS that numbers depend on")
     info.set_defaults(command=_info)
-    for room in (train, data, sweep, compare, figure, report, oracle):
+    for room in (train, data, sweep, compare, figure, report, oracle, explore):
         room.add_commands(commands)
     return parser
 

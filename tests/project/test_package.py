@@ -38,6 +38,7 @@ FLOORS = """
     analysis
     experiments
     figures
+    lectures
     cli
     __init__ __main__
 """
@@ -141,14 +142,16 @@ def test_the_top_is_the_mathematics():
 
 
 @by_file
-def test_only_backend_knows_array_libraries_and_only_figures_matplotlib(path):
+def test_who_knows_array_libraries_matplotlib_and_marimo(path):
     tops = {name.split(".")[0] for name in imports_of(path)}
     place = path.relative_to(PACKAGE)
     if place != Path("arrays/backend.py"):
         assert not tops & {"cupy", "torch", "jax", "array_api_compat", "array_api_strict"}
     # The command only asks whether it is installed.
-    if place.parts[0] != "figures" and place != Path("cli/figure.py"):
+    if place.parts[0] not in ("figures", "lectures") and place != Path("cli/figure.py"):
         assert "matplotlib" not in tops
+    if place.parts[0] != "lectures":  # the command starts marimo as a program of its own
+        assert "marimo" not in tops
 
 
 MATHEMATICS = ["activations", "losses", "decorrelation", "whitening", "kept_diagonal", "learning_rules", "optimizers"]
