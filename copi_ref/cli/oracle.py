@@ -9,7 +9,7 @@ from dataclasses import fields
 from typing import Any
 
 from copi_ref.arrays.backend import backend_name, load_backend, to_numpy
-from copi_ref.cli.options import folder
+from copi_ref.cli.options import folder, seconds
 from copi_ref.oracle.calling.named import TargetError, conventions_for, find_target
 from copi_ref.oracle.calling.program import Program, ProgramError
 from copi_ref.oracle.checks import check
@@ -21,6 +21,7 @@ from copi_ref.oracle.inference.functions import INFERENCE_FUNCTIONS
 from copi_ref.oracle.report.explain import as_text, explain
 from copi_ref.oracle.report.report import Report
 from copi_ref.oracle.rounding import PRECISIONS
+from copi_ref_command import TIMEOUT, say
 
 
 def add_commands(commands: Any) -> None:
@@ -32,7 +33,7 @@ def add_commands(commands: Any) -> None:
     add = checker.add_argument
     add("target", nargs="?", metavar="PKG.MOD[:OBJ]", help="a module, or an object in it, to be checked")
     add("--command", metavar="PROGRAM", dest="program", help="check a program that speaks JSON lines")
-    add("--timeout", type=_seconds, default=60, help="seconds to wait for its answers (default 60)")
+    add("--timeout", type=seconds, default=TIMEOUT, help=f"seconds to wait for each answer (default {TIMEOUT})")
     add("--precision", choices=PRECISIONS, default="float64", help="what it computes in (default float64)")
     add("--backend", help="array library of its arguments (default: $COPI_REF_BACKEND, else numpy)")
     add("--device", help="where its arrays have to lie, as cuda:0 (default: the library's)")
@@ -66,13 +67,6 @@ def add_commands(commands: Any) -> None:
     emit.set_defaults(command=_emit)
     for action in (verify, emit):
         action.add_argument("--inference", action="store_true", help="those of Inference Learning")
-
-
-def _seconds(text: str) -> float:
-    value = float(text)  # argparse says what a ValueError is about
-    if not 0 < value < 1e6:
-        raise argparse.ArgumentTypeError(f"{text!r}: needs a number of seconds above 0")
-    return value
 
 
 def _add_conventions(parser: argparse.ArgumentParser) -> None:
@@ -118,7 +112,9 @@ def _check(options: argparse.Namespace) -> int:
             )  # fmt: skip
     except (ProgramError, ValueError, TypeError) as error:
         raise TargetError(str(error)) from error
-    print(_shown(report, options))
+    except SystemExit as error:  # of somebody else's code, in a place where nobody expects it
+        raise TargetError(f"{options.target}: SystemExit: {error} before there was a report") from error
+    say(_shown(report, options))
     return 0 if report.ok else 1
 
 

@@ -8,6 +8,8 @@ from dataclasses import fields
 from typing import Any
 
 from copi_ref.oracle.calling.calling import has
+from copi_ref.oracle.calling.reading import whole_text_of
+from copi_ref.oracle.calling.running import running
 from copi_ref.oracle.contract.conventions import Conventions
 from copi_ref.oracle.contract.functions import FUNCTIONS
 from copi_ref.oracle.inference.conventions import InferenceConventions
@@ -30,11 +32,14 @@ def find_target(name: str) -> Any:
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        found = importlib.import_module(module)
-        for attribute in path.split(".") if path else ():
-            found = getattr(found, attribute)
-    except (Exception, SystemExit) as error:  # somebody else's module may do anything when it is imported
-        raise TargetError(f"{name}: {type(error).__name__}: {error}") from error
+        with running(f"the import of {module}"):
+            found = importlib.import_module(module)
+            for attribute in path.split(".") if path else ():
+                found = getattr(found, attribute)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # somebody else's module may do anything when it is imported
+        raise TargetError(f"{name}: {type(error).__name__}: {whole_text_of(error)}") from error
     return found
 
 
