@@ -69,6 +69,15 @@ def nobody_reads() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def how_it_ended(code: int) -> str:
+    """Say how a process ended, given its exit code or, below 0, the signal that ended it."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    with suppress(ValueError):
+        return f"was ended by {signal.Signals(-code).name}"
+    return f"was ended by signal {-code}"
+
+
 def _limit(arguments: list[str]) -> float | None:
     """Return the seconds to wait for a call of a module; None where a program is checked, or the arguments are wrong.
 
@@ -100,7 +109,7 @@ def _judged(arguments: list[str], limit: float) -> int:
             child.kill()
             return _not_checked(f"{running}: no end within {limit:g} s (--timeout SECONDS waits longer)")
         if line is None:
-            return _not_checked(f"{running or 'check'}: {_ending(child)} before there was a report")
+            return _not_checked(f"{running or 'check'} {how_it_ended(child.wait())} before there was a report")
         message = json.loads(line)
         running = message.get("running", "")
         if "status" in message:
@@ -129,15 +138,6 @@ def _report(child: "subprocess.Popen[bytes]", message: dict[str, object]) -> int
     status = message["status"]
     assert isinstance(status, int)
     return status
-
-
-def _ending(child: "subprocess.Popen[bytes]") -> str:
-    code = child.wait()
-    if code >= 0:
-        return f"the process ended with exit code {code}"
-    with suppress(ValueError):
-        return f"the process was ended by {signal.Signals(-code).name}"
-    return f"the process was ended by signal {-code}"
 
 
 def _not_checked(why: str) -> int:

@@ -8,7 +8,9 @@ from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from dataclasses import fields
 from typing import Any
 
-from copi_ref.arrays.backend import backend_name, load_backend, to_numpy
+import numpy as np
+
+from copi_ref.arrays.backend import backend_name, load_backend
 from copi_ref.cli.options import folder, seconds
 from copi_ref.oracle.calling.named import TargetError, conventions_for, find_target
 from copi_ref.oracle.calling.program import Program, ProgramError
@@ -163,18 +165,18 @@ def _expected_failure(text: str) -> tuple[str, str]:
 
 def _explain(options: argparse.Namespace) -> int:
     conventions = _conventions(options)
-    told = explain_inference(conventions) if isinstance(conventions, InferenceConventions) else explain(conventions)
-    sections = {title: dict(part) for title, part in told.items()}
+    with np.errstate(all="ignore"):  # what comes of that is refused below
+        told = explain_inference(conventions) if isinstance(conventions, InferenceConventions) else explain(conventions)
+    sections = {title: {name: np.asarray(value) for name, value in part.items()} for title, part in told.items()}
+    for title, part in sections.items():
+        for name, value in part.items():
+            if not np.isfinite(value).all():
+                raise TargetError(f"{name.split()[0]} ({title}) leaves the numbers of float64: needs smaller factors")
     if options.json:
-        plain = {
-            title: {
-                name: to_numpy(value).tolist() if hasattr(value, "shape") else value for name, value in part.items()
-            }
-            for title, part in sections.items()
-        }
-        print(json.dumps(plain, indent=1, ensure_ascii=False))
+        plain = {title: {name: value.tolist() for name, value in part.items()} for title, part in sections.items()}
+        say(json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False))
     else:
-        print(as_text(sections))
+        say(as_text(told))
     return 0
 
 
@@ -182,10 +184,10 @@ def _verify(options: argparse.Namespace) -> int:
     from copi_ref.oracle.vectors import SETS, differences
 
     if options.dir is not None:
-        found = [differences(options.dir, contents=SETS[_set_in(options)].contents)]
+        found = [differences(options.dir, of=SETS[_set_in(options)])]
     else:
-        found = [differences(one.folder, contents=one.contents) for one in SETS.values()]
-    print("\n".join(line for one in found for line in one.lines))
+        found = [differences(one.folder, of=one) for one in SETS.values()]
+    say("\n".join(line for one in found for line in one.lines))
     return 0 if all(one.ok for one in found) else 1
 
 
@@ -197,5 +199,5 @@ def _emit(options: argparse.Namespace) -> int:
     from copi_ref.oracle.vectors import SETS, emit
 
     count = emit(options.dir, SETS[_set_in(options)])
-    print(f"{count} cases written to {options.dir}/")
+    say(f"{count} cases written to {options.dir}/")
     return 0

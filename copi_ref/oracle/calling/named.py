@@ -10,6 +10,7 @@ from typing import Any
 from copi_ref.oracle.calling.calling import has
 from copi_ref.oracle.calling.reading import whole_text_of
 from copi_ref.oracle.calling.running import running
+from copi_ref.oracle.contract.asked import of_kind
 from copi_ref.oracle.contract.conventions import Conventions
 from copi_ref.oracle.contract.functions import FUNCTIONS
 from copi_ref.oracle.inference.conventions import InferenceConventions
@@ -26,6 +27,7 @@ def find_target(name: str) -> Any:
     Raises:
         TargetError: it can't be imported, or is not there.
     """
+    of_kind("name", name, str, "a text, as 'pkg.mod:obj'")
     module, _, path = name.partition(":")
     if module.endswith(".py"):
         raise TargetError(f"{name}: needs the name of a module, as in an import: {module.removesuffix('.py')}")
@@ -95,5 +97,6 @@ def _value(name: str, text: str, default: Any) -> Any:
 
 def conventions_from_text(text: str, implementation: Any = None, inference: bool = False) -> AnyOfBoth:
     """Read ``lateral_rule=left,slope=0.01``; otherwise as `conventions_for`. A list of numbers is written 1:2:0.5."""
+    of_kind("text", text, str, "NAME=VALUE with commas between, as 'lateral_rule=left,slope=0.01'")
     pairs = (entry.partition("=") for entry in filter(None, text.split(",")))
     return conventions_for(implementation, inference, {name.strip(): value.strip() for name, _, value in pairs})

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from copi_ref.arrays.backend import Array, HostArray, Namespace, device_of, float_name, namespace, to_numpy
+from copi_ref.oracle.calling.shown import shown
 from copi_ref.oracle.contract.functions import AnyConventions, AnyFunction
 from copi_ref.oracle.contract.pieces import Inputs, Quantities
 from copi_ref.oracle.rounding import Precision
@@ -182,7 +183,7 @@ def _check_dtype(name: str, array: Array, precision: Precision) -> None:
 
 def text_of(error: BaseException) -> str:
     """The first line of what an error says, if it can be had."""
-    return (whole_text_of(error).strip().splitlines() or [""])[0][:200]
+    return shown((whole_text_of(error).strip().splitlines() or [""])[0])
 
 
 def whole_text_of(error: BaseException) -> str:
