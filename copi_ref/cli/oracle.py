@@ -168,10 +168,12 @@ def _explain(options: argparse.Namespace) -> int:
     with np.errstate(all="ignore"):  # what comes of that is refused below
         told = explain_inference(conventions) if isinstance(conventions, InferenceConventions) else explain(conventions)
     sections = {title: {name: np.asarray(value) for name, value in part.items()} for title, part in told.items()}
-    for title, part in sections.items():
-        for name, value in part.items():
-            if not np.isfinite(value).all():
-                raise TargetError(f"{name.split()[0]} ({title}) leaves the numbers of float64: needs smaller factors")
+    infinite = [
+        (title, name) for title in sections for name, one in sections[title].items() if not np.isfinite(one).all()
+    ]
+    if infinite:
+        (title, name), *_ = infinite
+        raise TargetError(f"{name} ({title}) leaves the range of float64: needs conventions with smaller numbers")
     if options.json:
         plain = {title: {name: value.tolist() for name, value in part.items()} for title, part in sections.items()}
         say(json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False))

@@ -1,4 +1,4 @@
-"""`copi-ref check` of a module, as a process: what its exit status says whatever the module does, and who is left behind.
+"""`copi-ref check` of a module, as a process: its exit status whatever the module does, and who is left behind.
 
 0: it is COPI; 1: it is not; 2: it could not be checked. Without a report it is 2.
 """
@@ -138,7 +138,7 @@ def test_wrong_options_and_help_are_told_as_ever(check):
     assert "--lateral-rule NAME" in out
 
 
-# --- in the process of whoever calls `main`, or `check` of Python --------------------------------------------------------
+# --- in the process of whoever calls `main` ---------------------------------------------------------------------------
 
 
 @pytest.fixture

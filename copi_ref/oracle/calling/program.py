@@ -82,7 +82,7 @@ class Program:
         self._complaints: deque[str] = deque(maxlen=20)
         follow = (self._write, self._read_answers, self._read_errors)
         self._threads = [threading.Thread(target=one, daemon=True) for one in follow]
-        for thread in self._threads:
+        for thread in (*self._threads, threading.Thread(target=self._await_its_end, daemon=True)):
             thread.start()
         self._id = 0
         self._calls = 0  # that were answered
@@ -263,6 +263,12 @@ class Program:
             self._lines.put(line)
             if len(line) > _LONGEST:
                 break
+        self._lines.put(None)
+
+    def _await_its_end(self) -> None:
+        """Tell that it has ended where its stdout does not: what it started may hold that."""
+        self._process.wait()
+        self._threads[1].join(timeout=0.5)
         self._lines.put(None)
 
     def _read_errors(self) -> None:
