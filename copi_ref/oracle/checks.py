@@ -46,7 +46,7 @@ def check(
     """Say whether an implementation is COPI, and if not, which mistake it is.
 
     Args:
-        implementation: any object or module that has some of ``copi_update(x, z, W)``, ``sgd_update(x, delta)``,
+        implementation: any object or module, not its name, that has some of ``copi_update(x, z, W)``, ``sgd_update(x, delta)``,
             ``decorrelation_update(x, R)``, ``forward(W, R, y0) -> (x, a, y)``,
             ``perturbations(W, R, x, a, y, target) -> deltas`` and ``step(W, R, y0, target, eta_w, eta_r) -> (W, R)``,
             on arrays and lists of them per layer. `step` may return a dict with some of x, a, y and delta third.
@@ -62,8 +62,10 @@ def check(
     Returns:
         The report. Nothing that the implementation does raises here: it becomes a verdict.
 
+    Its code runs in this process: what ends that, or never returns, is not caught. ``copi-ref check`` has one for it.
+
     Raises:
-        TypeError, ValueError: an argument of `check` itself is wrong.
+        TypeError, ValueError: an argument of `check` itself is wrong; the message names it.
         BackendError: the array library can't be used, or lacks the precision.
     """
     format_ = _checked(implementation, conventions, precision, expected_failures, only, seed)
@@ -100,7 +102,7 @@ def _checked(
         of_kind("implementation", implementation, (), "an object or a module with some of the functions")
     conventions_of(conventions, Conventions, InferenceConventions)
     of_kind("expected_failures", expected_failures, (Mapping, type(None)), "a dict of reasons by functions' names")
-    of_kind("only", only, (tuple, list, set, frozenset), "a tuple of functions' names, as ('step',)")
+    of_kind("only", only, (tuple, list, set, frozenset), "a tuple of names of functions, as ('step',)")
     table: Mapping[str, Any] = INFERENCE_FUNCTIONS if isinstance(conventions, InferenceConventions) else FUNCTIONS
     for argument, names in (("expected_failures", expected_failures or {}), ("only", only)):
         for name in names:

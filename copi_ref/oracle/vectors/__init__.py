@@ -71,7 +71,9 @@ def load(folder: Path = SHIPPED) -> dict[str, list[dict[str, Any]]]:
         if "schema" in manifest:  # manifests of before say nothing of it
             _check_digest(SCHEMA, (folder / SCHEMA).read_bytes(), manifest["schema"])
         return {Path(name).stem: _read(folder / name, facts) for name, facts in manifest["files"].items()}
-    except (OSError, KeyError, TypeError, AttributeError) as error:
+    except OSError as error:
+        raise VectorsError(f"{folder} can't be read: {error}") from error
+    except (KeyError, TypeError, AttributeError) as error:
         raise VectorsError(f"{folder} can't be read: {error!r}") from error
     except RecursionError as error:
         raise VectorsError(f"{folder}: a file nests lists or objects too deeply to be one of these") from error
