@@ -46,8 +46,8 @@ def check(
     """Say whether an implementation is COPI, and if not, which mistake it is.
 
     Args:
-        implementation: any object or module, not its name, that has some of ``copi_update(x, z, W)``, ``sgd_update(x, delta)``,
-            ``decorrelation_update(x, R)``, ``forward(W, R, y0) -> (x, a, y)``,
+        implementation: any object or module (not its name) that has some of ``copi_update(x, z, W)``,
+            ``sgd_update(x, delta)``, ``decorrelation_update(x, R)``, ``forward(W, R, y0) -> (x, a, y)``,
             ``perturbations(W, R, x, a, y, target) -> deltas`` and ``step(W, R, y0, target, eta_w, eta_r) -> (W, R)``,
             on arrays and lists of them per layer. `step` may return a dict with some of x, a, y and delta third.
         conventions: what it chose where COPI leaves a choice.

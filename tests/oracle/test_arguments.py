@@ -14,9 +14,7 @@ from copi_ref.oracle.vectors import SETS, SHIPPED, differences, emit, load
 
 @pytest.mark.parametrize("implementation", [None, "my_package.copi", b"x", 5, 0.5])
 def test_an_implementation_is_no_name(implementation):
-    with pytest.raises(
-        TypeError, match=r"implementation is .*: needs an object or a module with some of the functions"
-    ):
+    with pytest.raises(TypeError, match=r"^implementation is .*: needs an object or a module"):
         check(implementation)
 
 
@@ -25,7 +23,7 @@ def test_an_implementation_is_no_name(implementation):
     [
         (explain, "conventions", "copi_ref.oracle.Conventions"),
         (explain_inference, "conventions", "copi_ref.oracle.InferenceConventions"),
-        (partial(Program, "cat"), "conventions", "copi_ref.oracle.Conventions or copi_ref.oracle.InferenceConventions"),
+        (partial(Program, "cat"), "conventions", "copi_ref.oracle.Conventions or InferenceConventions"),
         (partial(Program, conventions=Conventions()), "command", "a text"),
         (partial(Program, "cat", Conventions()), "timeout", "a number"),
         (load, "folder", "a pathlib.Path"),

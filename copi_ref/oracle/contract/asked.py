@@ -20,4 +20,4 @@ def conventions_of(value: Any, *kinds: type) -> None:
     Raises:
         TypeError: they are not.
     """
-    of_kind("conventions", value, kinds, " or ".join(f"copi_ref.oracle.{kind.__name__}" for kind in kinds))
+    of_kind("conventions", value, kinds, f"copi_ref.oracle.{' or '.join(kind.__name__ for kind in kinds)}")
