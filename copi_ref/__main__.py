@@ -2,6 +2,6 @@
 
 import sys
 
-from copi_ref.cli.main import main
+from copi_ref_command import main
 
 sys.exit(main())

@@ -2,7 +2,6 @@
 
 import argparse
 import io
-import os
 import sys
 from collections.abc import Sequence
 
@@ -14,6 +13,7 @@ from copi_ref.experiments.folder import RunError
 from copi_ref.experiments.sweep import SweepError
 from copi_ref.oracle.calling.named import TargetError
 from copi_ref.training.checkpoint import CheckpointError
+from copi_ref_command import nobody_reads
 
 REPORTED = (BackendError, CheckpointError, DataError, ImportError, OSError, RunError, SweepError, TargetError)
 """Errors that say what is wrong with what was asked: a message, no traceback."""
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.command(options))
     except BrokenPipeError:  # the reader has seen enough, as `head` does; what is buffered has nowhere to go
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        nobody_reads()
         return 1
     except REPORTED as error:
         print(f"copi-ref: {error}", file=sys.stderr)

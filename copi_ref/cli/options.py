@@ -34,6 +34,17 @@ def number(text: str) -> float:
     return value
 
 
+def seconds(text: str) -> float:
+    """Read an option that is a number of seconds above 0, of at most 10⁶."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value <= 1e6:
+        raise argparse.ArgumentTypeError(f"{text[:20]!r}: needs a number of seconds above 0, and at most 1e6")
+    return value
+
+
 def number_or_auto(text: str) -> float | str:
     """Read an option that is a number of at least 0, or "auto"."""
     return AUTO if text == AUTO else number(text)

@@ -8,8 +8,10 @@ from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from dataclasses import fields
 from typing import Any
 
-from copi_ref.arrays.backend import backend_name, load_backend, to_numpy
-from copi_ref.cli.options import folder
+import numpy as np
+
+from copi_ref.arrays.backend import backend_name, load_backend
+from copi_ref.cli.options import folder, seconds
 from copi_ref.oracle.calling.named import TargetError, conventions_for, find_target
 from copi_ref.oracle.calling.program import Program, ProgramError
 from copi_ref.oracle.checks import check
@@ -21,6 +23,7 @@ from copi_ref.oracle.inference.functions import INFERENCE_FUNCTIONS
 from copi_ref.oracle.report.explain import as_text, explain
 from copi_ref.oracle.report.report import Report
 from copi_ref.oracle.rounding import PRECISIONS
+from copi_ref_command import TIMEOUT, say
 
 
 def add_commands(commands: Any) -> None:
@@ -32,7 +35,7 @@ def add_commands(commands: Any) -> None:
     add = checker.add_argument
     add("target", nargs="?", metavar="PKG.MOD[:OBJ]", help="a module, or an object in it, to be checked")
     add("--command", metavar="PROGRAM", dest="program", help="check a program that speaks JSON lines")
-    add("--timeout", type=_seconds, default=60, help="seconds to wait for its answers (default 60)")
+    add("--timeout", type=seconds, default=TIMEOUT, help=f"seconds to wait for each answer (default {TIMEOUT})")
     add("--precision", choices=PRECISIONS, default="float64", help="what it computes in (default float64)")
     add("--backend", help="array library of its arguments (default: $COPI_REF_BACKEND, else numpy)")
     add("--device", help="where its arrays have to lie, as cuda:0 (default: the library's)")
@@ -66,13 +69,6 @@ def add_commands(commands: Any) -> None:
     emit.set_defaults(command=_emit)
     for action in (verify, emit):
         action.add_argument("--inference", action="store_true", help="those of Inference Learning")
-
-
-def _seconds(text: str) -> float:
-    value = float(text)  # argparse says what a ValueError is about
-    if not 0 < value < 1e6:
-        raise argparse.ArgumentTypeError(f"{text!r}: needs a number of seconds above 0")
-    return value
 
 
 def _add_conventions(parser: argparse.ArgumentParser) -> None:
@@ -118,7 +114,9 @@ def _check(options: argparse.Namespace) -> int:
             )  # fmt: skip
     except (ProgramError, ValueError, TypeError) as error:
         raise TargetError(str(error)) from error
-    print(_shown(report, options))
+    except SystemExit as error:  # of somebody else's code, in a place where nobody expects it
+        raise TargetError(f"{options.target}: SystemExit: {error} before there was a report") from error
+    say(_shown(report, options))
     return 0 if report.ok else 1
 
 
@@ -167,18 +165,20 @@ def _expected_failure(text: str) -> tuple[str, str]:
 
 def _explain(options: argparse.Namespace) -> int:
     conventions = _conventions(options)
-    told = explain_inference(conventions) if isinstance(conventions, InferenceConventions) else explain(conventions)
-    sections = {title: dict(part) for title, part in told.items()}
+    with np.errstate(all="ignore"):  # what comes of that is refused below
+        told = explain_inference(conventions) if isinstance(conventions, InferenceConventions) else explain(conventions)
+    sections = {title: {name: np.asarray(value) for name, value in part.items()} for title, part in told.items()}
+    infinite = [
+        (title, name) for title in sections for name, one in sections[title].items() if not np.isfinite(one).all()
+    ]
+    if infinite:
+        (title, name), *_ = infinite
+        raise TargetError(f"{name} ({title}) leaves the range of float64: needs conventions with smaller numbers")
     if options.json:
-        plain = {
-            title: {
-                name: to_numpy(value).tolist() if hasattr(value, "shape") else value for name, value in part.items()
-            }
-            for title, part in sections.items()
-        }
-        print(json.dumps(plain, indent=1, ensure_ascii=False))
+        plain = {title: {name: value.tolist() for name, value in part.items()} for title, part in sections.items()}
+        say(json.dumps(plain, indent=1, ensure_ascii=False, allow_nan=False))
     else:
-        print(as_text(sections))
+        say(as_text(told))
     return 0
 
 
@@ -186,10 +186,10 @@ def _verify(options: argparse.Namespace) -> int:
     from copi_ref.oracle.vectors import SETS, differences
 
     if options.dir is not None:
-        found = [differences(options.dir, contents=SETS[_set_in(options)].contents)]
+        found = [differences(options.dir, of=SETS[_set_in(options)])]
     else:
-        found = [differences(one.folder, contents=one.contents) for one in SETS.values()]
-    print("\n".join(line for one in found for line in one.lines))
+        found = [differences(one.folder, of=one) for one in SETS.values()]
+    say("\n".join(line for one in found for line in one.lines))
     return 0 if all(one.ok for one in found) else 1
 
 
@@ -201,5 +201,5 @@ def _emit(options: argparse.Namespace) -> int:
     from copi_ref.oracle.vectors import SETS, emit
 
     count = emit(options.dir, SETS[_set_in(options)])
-    print(f"{count} cases written to {options.dir}/")
+    say(f"{count} cases written to {options.dir}/")
     return 0

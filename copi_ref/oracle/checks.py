@@ -1,7 +1,7 @@
 """`check`: run an implementation on every case, compare, and say what is wrong."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from copi_ref.arrays import checks
 from copi_ref.arrays.backend import BackendError, Namespace, default_namespace, from_numpy
 from copi_ref.oracle.calling.calling import Caller
 from copi_ref.oracle.calling.fresh import fresh_copies
+from copi_ref.oracle.contract.asked import conventions_of, of_kind
 from copi_ref.oracle.contract.conventions import AS_PRINTED, Conventions
 from copi_ref.oracle.contract.functions import FUNCTIONS, Function, FunctionName
 from copi_ref.oracle.inference.checks import check_functions
@@ -19,14 +20,15 @@ from copi_ref.oracle.inference.functions import INFERENCE_FUNCTIONS, InferenceFu
 from copi_ref.oracle.inference.reading import InferenceReader
 from copi_ref.oracle.inputs.cases import draw_cases, kinds
 from copi_ref.oracle.inputs.drawing import EXACT, ROUNDING, is_narrow
-from copi_ref.oracle.judging.comparison import Outcome, catches, run_case
+from copi_ref.oracle.judging.comparison import Outcome, run_case
 from copi_ref.oracle.judging.replaying import Replay, size
 from copi_ref.oracle.judging.trajectory import run_trajectory
 from copi_ref.oracle.naming.explaining import Diagnosis
 from copi_ref.oracle.naming.named import named
 from copi_ref.oracle.naming.state.leaks import Finding, leak, shown_by_copies
 from copi_ref.oracle.report.report import EXPECTED_FAILURE, FAILED, NOT_CHECKED, NOT_IMPLEMENTED, PASSED, Report, Result
-from copi_ref.oracle.report.reproducer import element_shown, library_name, overwriting, reproducer
+from copi_ref.oracle.report.reproducer import library_name, overwriting
+from copi_ref.oracle.report.results import as_passed, if_sharp, with_failure
 from copi_ref.oracle.rounding import PRECISIONS, Precision, PrecisionName
 
 
@@ -44,8 +46,8 @@ def check(
     """Say whether an implementation is COPI, and if not, which mistake it is.
 
     Args:
-        implementation: any object or module that has some of ``copi_update(x, z, W)``, ``sgd_update(x, delta)``,
-            ``decorrelation_update(x, R)``, ``forward(W, R, y0) -> (x, a, y)``,
+        implementation: any object or module (not its name) that has some of ``copi_update(x, z, W)``,
+            ``sgd_update(x, delta)``, ``decorrelation_update(x, R)``, ``forward(W, R, y0) -> (x, a, y)``,
             ``perturbations(W, R, x, a, y, target) -> deltas`` and ``step(W, R, y0, target, eta_w, eta_r) -> (W, R)``,
             on arrays and lists of them per layer. `step` may return a dict with some of x, a, y and delta third.
         conventions: what it chose where COPI leaves a choice.
@@ -60,12 +62,14 @@ def check(
     Returns:
         The report. Nothing that the implementation does raises here, it becomes a verdict.
 
+    Its code runs in this process: what ends that, or never returns, is not caught. ``copi-ref check`` has one for it.
+
     Raises:
-        TypeError, ValueError: an argument of `check` itself is wrong.
+        TypeError, ValueError: an argument of `check` itself is wrong; the message names it.
         BackendError: the array library can't be used, or lacks the precision.
     """
-    expected = dict(expected_failures or {})
-    format_ = _checked(conventions, precision, expected, only, seed)
+    format_ = _checked(implementation, conventions, precision, expected_failures, only, seed)
+    expected, only = dict(expected_failures or {}), tuple(only)
     if isinstance(conventions, InferenceConventions):
         return _of_inference(
             implementation, conventions, format_, expected, only, _usable(xp, format_, device), device, seed
@@ -86,21 +90,24 @@ def check(
 
 
 def _checked(
+    implementation: Any,
     conventions: Conventions | InferenceConventions,
     precision: str,
-    expected: dict[str, str],
-    only: tuple[str, ...],
+    expected_failures: Mapping[str, str] | None,
+    only: Collection[str],
     seed: int,
 ) -> Precision:
     """Check what `check` was told, and return the precision."""
-    if not isinstance(conventions, (Conventions, InferenceConventions)):
-        raise TypeError(f"conventions is {conventions!r}: needs copi_ref.oracle.Conventions or InferenceConventions")
-    if isinstance(only, str):
-        raise TypeError(f"only is {only!r}: needs a tuple of names, as ({only!r},)")
+    if implementation is None or isinstance(implementation, (str, bytes, int, float)):
+        of_kind("implementation", implementation, (), "an object or a module with some of the functions")
+    conventions_of(conventions, Conventions, InferenceConventions)
+    of_kind("expected_failures", expected_failures, (Mapping, type(None)), "a dict of reasons by functions' names")
+    of_kind("only", only, (tuple, list, set, frozenset), "a tuple of names of functions, as ('step',)")
     table: Mapping[str, Any] = INFERENCE_FUNCTIONS if isinstance(conventions, InferenceConventions) else FUNCTIONS
-    for name in (*expected, *only):
-        checks.choice("a function's name", name, table)
-    for name, reason in expected.items():
+    for argument, names in (("expected_failures", expected_failures or {}), ("only", only)):
+        for name in names:
+            checks.choice(f"a function's name in {argument}", name, table)
+    for name, reason in (expected_failures or {}).items():
         if not (isinstance(reason, str) and reason.strip()):
             raise ValueError(f"expected_failures[{name!r}] is {reason!r}: needs the reason")
     checks.whole_number("seed", seed, minimum=0)
@@ -201,22 +208,12 @@ def _is_ruled_out(function: Function, conventions: Conventions) -> bool:
 
 
 def _result(caller: Caller, function: Function, tier: str, outcomes: list[Outcome], found: Finding | None) -> Result:
-    elements = [outcome.worst for outcome in outcomes if outcome.worst is not None]
-    worst = max(elements, key=lambda element: element.ratio, default=None)
-    result = Result(
-        check=function.name,
-        tier=tier,
-        equation=function.equation,
-        status=PASSED,
-        cases=len(outcomes),
-        worst=worst.error if worst else 0.0,
-        allowed=worst.allowed if worst else 0.0,
-        catches=catches(outcomes, caller.precision),
-    )
+    result = as_passed(caller, function, tier, outcomes, outcomes)
     failed = [outcome for outcome in outcomes if outcome.failed]
     if not failed:
-        return _if_sharp(result, caller)
-    return _with_failure(result, caller, function, _smallest(function, failed, found), found)
+        return if_sharp(result, _promised(result, caller))
+    shown = _smallest(function, failed, found)
+    return with_failure(result, caller, function, shown, found.diagnosis if found else None)
 
 
 def _smallest(function: Function, failed: list[Outcome], found: Finding | None) -> Replay:
@@ -232,51 +229,24 @@ def _smallest(function: Function, failed: list[Outcome], found: Finding | None) 
     return min(shown, key=lambda one: size(function, one.case.inputs))
 
 
-def _with_failure(result: Result, caller: Caller, function: Function, shown: Replay, found: Finding | None) -> Result:
-    failed = shown.outcome
-    diagnosis = found.diagnosis if found else Diagnosis("", "")
-    if not diagnosis.name:
-        diagnosis = replace(diagnosis, says=f"matches no catalogued variant; {_what(caller, failed)}")
-    return replace(
-        result,
-        status=FAILED,
-        worst=failed.worst.error if failed.worst else result.worst,
-        allowed=failed.worst.allowed if failed.worst else result.allowed,
-        diagnosis=str(diagnosis),
-        variant=diagnosis.name,
-        notes=diagnosis.notes,
-        is_consequence=diagnosis.is_consequence,
-        where=f"On the case {failed.case.name!r}: {_what(caller, failed)}",
-        reproducer=reproducer(caller, function, failed.case, failed, shown.earlier),
-    )
-
-
-def _what(caller: Caller, failed: Outcome) -> str:
-    return element_shown(caller, failed.case, failed.worst) if failed.worst else str(failed.verdict)
-
-
 def _with_leak(result: Result, caller: Caller, function: Function, found: Finding) -> Result:
     """Fail a check all of whose results were right when they came."""
     if found.overwritten_by is None and found.replays:
-        return _with_failure(result, caller, function, found.replays[0], found)
+        return with_failure(result, caller, function, found.replays[0], found.diagnosis)
     code = overwriting(caller, function, found.replays[0], found.overwritten_by) if found.overwritten_by else ""
     diagnosis = found.diagnosis
     return replace(result, status=FAILED, diagnosis=str(diagnosis), variant=diagnosis.name, reproducer=code)
 
 
-def _if_sharp(result: Result, caller: Caller) -> Result:
-    """Fail a check that would miss a relative error that this project promises to catch.
+def _promised(result: Result, caller: Caller) -> float | None:
+    """The smallest relative error that this project promises to catch, if it promises one.
 
     Several steps with a gain and a smooth f make no promise: norms of outputs near 0 are not sharp. Single ones do.
     """
-    precision, conventions = caller.precision, caller.conventions
-    if precision.limit is None or result.catches <= precision.limit:
-        return result
+    conventions = caller.conventions
     if result.tier == "steps" and conventions.lateral_gain != "none" and conventions.is_smooth:
-        return result
-    return replace(
-        result, status=FAILED, diagnosis=f"not sharp enough: would miss a relative error of {result.catches:.1e}"
-    )
+        return None
+    return caller.precision.limit
 
 
 def _steps(caller: Caller, seed: int, passed: set[str], known: list[Diagnosis], of_one: Finding | None) -> Result:

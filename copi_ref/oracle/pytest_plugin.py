@@ -6,11 +6,13 @@
 Each function that the implementation has becomes a test; one that it lacks is skipped, with the reason.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 import pytest
 
-from copi_ref.arrays.backend import load_backend
+from copi_ref.arrays.backend import BackendError, load_backend
 from copi_ref.oracle.calling.calling import has
 from copi_ref.oracle.calling.named import TargetError, conventions_from_text, find_target
 from copi_ref.oracle.checks import check
@@ -38,25 +40,31 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
     name = config.getoption("--copi-target")
     if name is None:
         return
-    try:
+    with _as_usage("--copi-target", name):
         implementation = find_target(name)
-        settings = {
-            "conventions": conventions_from_text(
-                config.getoption("--copi-conventions"), implementation, config.getoption("--copi-inference")
-            ),
-            "precision": config.getoption("--copi-precision"),
-        }
-        backend = config.getoption("--copi-backend")
-        settings |= {"xp": load_backend(backend)} if backend else {}
-    except (TargetError, ValueError, TypeError) as error:
-        raise pytest.UsageError(str(error)) from error
-    functions = [*(INFERENCE_FUNCTIONS if isinstance(settings["conventions"], InferenceConventions) else FUNCTIONS)]
+    text, backend = config.getoption("--copi-conventions"), config.getoption("--copi-backend")
+    with _as_usage("--copi-conventions", text):
+        conventions = conventions_from_text(text, implementation, config.getoption("--copi-inference"))
+    settings = {"conventions": conventions, "precision": config.getoption("--copi-precision")}
+    if backend:
+        with _as_usage("--copi-backend", backend):
+            settings["xp"] = load_backend(backend)
+    functions = [*(INFERENCE_FUNCTIONS if isinstance(conventions, InferenceConventions) else FUNCTIONS)]
     if not any(has(implementation, function) for function in functions):
         raise pytest.UsageError(f"{name} has none of {', '.join(functions)}: name the module or object that has them")
     items += [
         CopiItem.from_parent(session, name=f"{name}::{function}", function=function, run=(implementation, settings))
         for function in functions
     ]
+
+
+@contextmanager
+def _as_usage(option: str, value: str) -> Iterator[None]:
+    """Say of an error in an option's value which option it is, and nothing else."""
+    try:
+        yield
+    except (BackendError, TargetError, ValueError, TypeError) as error:
+        raise pytest.UsageError(f"{option}={value}: {error}") from error
 
 
 class CopiItem(pytest.Item):
@@ -76,7 +84,7 @@ class CopiItem(pytest.Item):
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Show the report, and no traceback of the oracle's."""
-        if isinstance(excinfo.value, OracleError):
+        if isinstance(excinfo.value, (BackendError, OracleError)):
             return str(excinfo.value)
         return super().repr_failure(excinfo)
 

@@ -184,7 +184,8 @@ def test_expected_failures_on_the_command_line(mine, capsys):
         (["check", "mine:nothing"], "mine:nothing: AttributeError"),
         (["check", "mine.py"], "needs the name of a module, as in an import: mine"),
         (["check", "exits"], "exits: SystemExit: 0"),
-        (["check", "--command", ""], "can't be started"),
+        (["check", "--command", ""], "can't be started: needs a program"),
+        (["explain", "--error-scale", "1e308"], "delta2 (backward) leaves the range of float64"),
         (["check", "mine", "--precision", "bfloat16"], "no bfloat16"),
         (["check", "mine", "--backend", "numpie"], "backend 'numpie' is unknown"),
         (["check", "mine", "--expect-failure", "step"], "needs FUNCTION=REASON"),
@@ -306,12 +307,15 @@ def test_the_plugin_takes_conventions(mine):
             "'rule' is no convention of COPI: choose among samples",
         ),
         (["--copi-target=mine", "--copi-conventions=credit=il"], "credit is 'il'"),
+        (["--copi-target=mine", "--copi-conventions=slope=abc"], "--copi-conventions=slope=abc: slope is 'abc'"),
+        (["--copi-target=mine", "--copi-backend=nosuch"], "--copi-backend=nosuch: backend 'nosuch' is unknown"),
     ],
 )
 def test_the_plugin_refuses_what_it_can_not_check(mine, flags, says):
     done = run_plugin(mine, *flags)
     assert done.returncode == 4
     assert says in done.stdout + done.stderr
+    assert "INTERNALERROR" not in done.stdout + done.stderr
 
 
 def test_the_plugin_takes_an_object_with_properties_that_raise(mine):

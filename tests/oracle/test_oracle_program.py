@@ -7,14 +7,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from copi_ref.cli.main import main
-from copi_ref.oracle import Conventions, check
+from copi_ref.oracle import Conventions, InferenceConventions, check
 from copi_ref.oracle.calling.program import Program, ProgramError
 from copi_ref.oracle.vectors import SHIPPED
 
 SPEAKS = f"{shlex.quote(sys.executable)} {shlex.quote(str(Path(__file__).parent / 'programs' / 'speaks.py'))}"
+SETTLES = SPEAKS.replace("speaks.py", "settles.py")
 EXAMPLE = Path(__file__).parents[2] / "examples" / "cpp"
 
 
@@ -63,6 +65,9 @@ def test_a_program_that_does_not_speak_the_protocol_can_not_be_checked(how, says
         ("unstructured", "needs an object with 'x'"),
         ("nests", "which is no JSON"),
         ("numbers", "answered 5: needs an object with 'W'"),
+        ("texts", "']]: needs a matrix as a list of rows of numbers"),
+        ("says true", "answered [[True"),
+        ("overflows", "needs a matrix as a list of rows of numbers"),
     ],
 )
 def test_a_program_that_misbehaves_gets_a_verdict(how, says):
@@ -106,7 +111,58 @@ def test_a_program_that_dies_later_has_died_and_keeps_no_state():
     with Program(f"{SPEAKS} dies later", Conventions()) as program:
         report = check(program, only=("copi_update",))
     assert report.variant == "verdict"
-    assert report.diagnosis == "copi_update: ended with exit code 1: out of memory, so to speak"
+    assert report.diagnosis == "copi_update: ended with exit code 1 after 3 calls: out of memory, so to speak"
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ("answers twice", "needs an object with id 4 and a result or an error, one line a request; "
+         "that is one more line for request 3"),
+        ("remarks", "answered 'layer 3 done\\n', which is no JSON"),
+    ],
+)  # fmt: skip
+def test_a_second_line_after_a_right_answer_is_no_state(how, says):
+    with Program(f"{SPEAKS} {how}", Conventions()) as program:
+        report = check(program, only=("copi_update",))
+        assert program.has_ended, "whatever comes next may answer anything"
+    assert report.variant == "verdict"
+    assert says in report.diagnosis
+
+
+def test_of_inference_learning_too():
+    with Program(f"{SETTLES} dies", InferenceConventions()) as program:
+        report = check(program, conventions=InferenceConventions(), only=("errors",))
+    assert report.variant == "verdict"
+    assert report.diagnosis == "errors: ended with exit code 7 after 2 calls: no more layers"
+
+
+def test_what_a_terminal_obeys_and_what_is_long_is_left_out():
+    with pytest.raises(ProgramError) as raised:
+        Program(f"{SPEAKS} paints", Conventions())
+    assert str(raised.value).endswith(f"paints': red alert{'!' * 491}…")
+    with pytest.raises(ProgramError) as raised:
+        Program(f"{SPEAKS} lists a million", Conventions())
+    assert len(str(raised.value)) < 800
+
+
+def test_a_line_without_an_end_is_not_read_to_it():
+    with pytest.raises(ProgramError, match="answered a line of more than 5000000 characters, which begins 'xxx"):
+        Program(f"{SPEAKS} does not end its line", Conventions())
+
+
+def test_a_program_that_does_not_read_is_not_waited_for_any_longer():
+    """A pipe holds 64 kB, and a request may have more."""
+    with Program(f"{SPEAKS} does not read", Conventions(), timeout=5) as program:
+        program.timeout = 0.3
+        with pytest.raises(ProgramError, match="no answer within 0.3 s"):
+            program.copi_update(*(np.ones((100, 100)) for _ in range(3)))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere nobody knows of it")
+def test_a_program_that_has_ended_has_ended_whatever_it_started():
+    with pytest.raises(ProgramError, match="ended with exit code 7"):
+        Program(f"{SPEAKS} leaves its stdout to another", Conventions(), timeout=20)
 
 
 def test_a_program_that_remembers_is_started_anew():
@@ -131,9 +187,17 @@ def test_what_a_wrapper_started_ends_with_it():
         Program("bash -c 'sleep 1000; true'", Conventions(), timeout=0.2)
 
 
-@pytest.mark.parametrize("command", ["no-such-program-anywhere", "'unclosed", ""])
-def test_a_program_that_can_not_be_started(command):
-    with pytest.raises(ProgramError, match="can't be started"):
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        ("no-such-program-anywhere", "No such file"),
+        ("'unclosed", "No closing quotation"),
+        ("", "needs a program, and its arguments"),
+        (" ", "needs a program, and its arguments"),
+    ],
+)
+def test_a_program_that_can_not_be_started(command, says):
+    with pytest.raises(ProgramError, match=f"can't be started: .*{says}"):
         Program(command, Conventions())
 
 

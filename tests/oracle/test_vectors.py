@@ -11,7 +11,7 @@ import pytest
 
 from copi_ref.cli.main import main
 from copi_ref.oracle import VARIANTS, vectors
-from copi_ref.oracle.vectors import MANIFEST, SCHEMA, SHIPPED, VectorsError, differences, load
+from copi_ref.oracle.vectors import MANIFEST, SCHEMA, SETS, SHIPPED, VectorsError, differences, load
 from copi_ref.oracle.vectors.generate import MISTAKES_OF_V1
 
 CASES = load()
@@ -272,6 +272,40 @@ def test_a_missing_or_broken_file_is_an_error(copy, name, capsys):
         load(copy)
     assert main(["vectors", "verify", "--dir", str(copy)]) == 1
     assert f"FAILED: {name} can't be read" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_the_schema_belongs_to_what_is_verified(tmp_path, name, capsys):
+    """A bit that flipped, no content, and no file."""
+    flags = ["--inference"] if name == "inference_v1" else []
+    copy = shutil.copytree(SETS[name].folder, tmp_path / "vectors")
+    schema = (copy / SCHEMA).read_bytes()
+    for content in (schema.replace(b"minItems", b"minItemr", 1), b"", None):
+        if content is None:
+            (copy / SCHEMA).unlink()
+        else:
+            (copy / SCHEMA).write_bytes(content)
+        with pytest.raises(VectorsError, match=SCHEMA):
+            load(copy)
+        assert main(["vectors", "verify", *flags, "--dir", str(copy)]) == 1
+        printed = capsys.readouterr().out
+        assert f"FAILED: {SCHEMA}" in printed
+        assert "all verified" not in printed
+
+
+def test_vectors_whose_manifest_says_nothing_of_the_schema_are_read_as_before(copy):
+    manifest = json.loads((copy / MANIFEST).read_text())
+    del manifest["schema"]
+    (copy / MANIFEST).write_text(json.dumps(manifest))
+    (copy / SCHEMA).unlink()
+    assert load(copy) == CASES
+
+
+@pytest.mark.parametrize("name", [MANIFEST, "step.json"])
+def test_a_file_of_brackets_is_refused(copy, name, capsys):
+    (copy / name).write_text("[" * 100_000)
+    assert main(["vectors", "verify", "--dir", str(copy)]) == 1
+    assert f"FAILED: {copy}: a file nests lists or objects too deeply" in capsys.readouterr().out
 
 
 def test_another_format_is_refused(copy):

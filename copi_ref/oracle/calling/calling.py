@@ -1,12 +1,14 @@
 """Calling somebody else's code with its own kind of arrays: a verdict comes of it, and never a traceback."""
 
 import dis
+import inspect
 import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +18,7 @@ from copi_ref.oracle.calling.arguments import as_given
 from copi_ref.oracle.calling.fresh import NO_COPIES, Fresh
 from copi_ref.oracle.calling.program import Program, ProgramError
 from copi_ref.oracle.calling.reading import Reader, VerdictError, text_of
+from copi_ref.oracle.calling.running import running
 from copi_ref.oracle.contract.functions import SAMPLES_FIRST, AnyConventions, AnyFunction
 from copi_ref.oracle.contract.pieces import Inputs, Quantities
 from copi_ref.oracle.rounding import Precision
@@ -26,13 +29,20 @@ _HERE = Path(__file__).parent
 def has(implementation: Any, name: str) -> bool:
     """Whether an implementation has a function of that name."""
     try:
-        found = getattr(implementation, name, None)
-        # PyTorch's modules have a `forward` that stands for none.
-        return callable(found) and getattr(found, "__name__", "") != "_forward_unimplemented"
+        with running(f"looking for {name}"):
+            found = getattr(implementation, name, None)
+            # PyTorch's modules have a `forward` that stands for none.
+            return callable(found) and getattr(found, "__name__", "") != "_forward_unimplemented"
     except KeyboardInterrupt:
         raise
     except BaseException:  # a property of somebody else's, which may do anything
         return False
+
+
+def takes_self(implementation: Any, name: str) -> bool:
+    """Whether an implementation is a class, and a function of it takes an object of the class first."""
+    function = inspect.getattr_static(implementation, name, None) if isinstance(implementation, type) else None
+    return isinstance(function, FunctionType) and function.__code__.co_varnames[:1] == ("self",)
 
 
 class Answer(NamedTuple):
@@ -97,18 +107,22 @@ class Caller:
         self.history.append(Call(function, inputs, strided))
         given = as_given(self.conventions, inputs)
         arguments = [self._there(name, given[name], strided) for name in function.arguments_given(self.conventions)]
+        with running(function.name):
+            returned = self._returned(function, arguments)
+            quantities = self._reader.read(function, returned, inputs)
+            self._check_unchanged(function, given, arguments)
+        return Answer(quantities, returned)
+
+    def _returned(self, function: AnyFunction, arguments: list[Any]) -> Any:
         try:
-            returned = getattr(self.implementation, function.name)(*arguments)
+            return getattr(self.implementation, function.name)(*arguments)
         except ProgramError as error:
             raise VerdictError(str(error)) from error
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:  # SystemExit and pytest's skip among them
-            says = _what_was_raised(error) + self._hint(error)
+            says = _what_was_raised(error) + self._hint(error, function.name)
             raise VerdictError(says, shape_or_raised=True, is_stub=_is_of_a_stub(error)) from error
-        quantities = self._reader.read(function, returned, inputs)
-        self._check_unchanged(function, given, arguments)
-        return Answer(quantities, returned)
 
     def still_says(self, function: AnyFunction, inputs: Inputs, answer: "Answer") -> bool:
         """Whether what was returned earlier is still what it was: memory may have been used again."""
@@ -118,8 +132,11 @@ class Caller:
             return False
         return all(bool(np.array_equal(again[name], value)) for name, value in answer.quantities.items())
 
-    def _hint(self, error: BaseException) -> str:
-        """Say what is forgotten first: which library arrays are of."""
+    def _hint(self, error: BaseException, name: str) -> str:
+        """Say what is forgotten first: to make an object of a class, or which library arrays are of."""
+        if takes_self(self.implementation, name):
+            of = self.implementation.__name__
+            return f"; {of} is a class and {name} takes self: pass an instance, as in mine = {of}(…), or make it static"
         others = [name for name in ("torch", "jax", "cupy") if name in sys.modules]
         if isinstance(error, (TypeError, AttributeError)) and self.xp.__name__.endswith("numpy") and others:
             return f"; its arguments were NumPy arrays: pass xp={others[0]} if it takes others"

@@ -10,6 +10,7 @@ from types import CellType, FunctionType, ModuleType
 from typing import Any, cast
 
 from copi_ref.oracle.calling.program import Program
+from copi_ref.oracle.calling.running import running
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,8 @@ def _loaded_anew(module: Any) -> Any:
 def _attempted(make: Callable[[], Any]) -> Any:
     """What somebody else's code makes, or None: it may do anything when it is copied or imported."""
     try:
-        return make()
+        with running("a copy of it"):
+            return make()
     except KeyboardInterrupt:
         raise
     except BaseException:

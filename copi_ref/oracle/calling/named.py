@@ -8,6 +8,9 @@ from dataclasses import fields
 from typing import Any
 
 from copi_ref.oracle.calling.calling import has
+from copi_ref.oracle.calling.reading import whole_text_of
+from copi_ref.oracle.calling.running import running
+from copi_ref.oracle.contract.asked import of_kind
 from copi_ref.oracle.contract.conventions import Conventions
 from copi_ref.oracle.contract.functions import FUNCTIONS
 from copi_ref.oracle.inference.conventions import InferenceConventions
@@ -24,17 +27,21 @@ def find_target(name: str) -> Any:
     Raises:
         TargetError: it can't be imported, or is not there.
     """
+    of_kind("name", name, str, "a text, as 'pkg.mod:obj'")
     module, _, path = name.partition(":")
     if module.endswith(".py"):
         raise TargetError(f"{name}: needs the name of a module, as in an import: {module.removesuffix('.py')}")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
-        found = importlib.import_module(module)
-        for attribute in path.split(".") if path else ():
-            found = getattr(found, attribute)
-    except (Exception, SystemExit) as error:  # somebody else's module may do anything when it is imported
-        raise TargetError(f"{name}: {type(error).__name__}: {error}") from error
+        with running(f"the import of {module}"):
+            found = importlib.import_module(module)
+            for attribute in path.split(".") if path else ():
+                found = getattr(found, attribute)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # somebody else's module may do anything when it is imported
+        raise TargetError(f"{name}: {type(error).__name__}: {whole_text_of(error)}") from error
     return found
 
 
@@ -90,5 +97,6 @@ def _value(name: str, text: str, default: Any) -> Any:
 
 def conventions_from_text(text: str, implementation: Any = None, inference: bool = False) -> AnyOfBoth:
     """Read ``lateral_rule=left,slope=0.01``; otherwise as `conventions_for`. A list of numbers is written 1:2:0.5."""
+    of_kind("text", text, str, "NAME=VALUE with commas between, as 'lateral_rule=left,slope=0.01'")
     pairs = (entry.partition("=") for entry in filter(None, text.split(",")))
     return conventions_for(implementation, inference, {name.strip(): value.strip() for name, _, value in pairs})

@@ -22,21 +22,30 @@ import signal
 import subprocess
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-
-from copi_ref.arrays.backend import Array, device_of, float_name, from_numpy, namespace, to_numpy
+from copi_ref.arrays import checks
+from copi_ref.arrays.backend import float_name
+from copi_ref.oracle.calling.answers import ProgramError, first_array, plain, read_result
+from copi_ref.oracle.calling.shown import last_lines, shown
+from copi_ref.oracle.contract.asked import conventions_of, of_kind
 from copi_ref.oracle.contract.conventions import Conventions
 from copi_ref.oracle.contract.functions import FUNCTIONS, AnyConventions, AnyFunction
+from copi_ref.oracle.inference.conventions import InferenceConventions
 from copi_ref.oracle.inference.functions import INFERENCE_FUNCTIONS
+from copi_ref_command import how_it_ended
 
+__all__ = ["Program", "ProgramError"]
 
-class ProgramError(RuntimeError):
-    """The program can't be started, died, does not answer, or does not speak the protocol."""
+_LONGEST = 5_000_000
+"""Characters of an answer. The longest of a right program has less than a million."""
+
+_WAITING = 100
+"""Lines that are read ahead of what they answer."""
 
 
 class Program:
@@ -49,27 +58,34 @@ class Program:
 
     Raises:
         ProgramError: it can't be started, or does not say which functions it has.
+        TypeError, ValueError: an argument is none; the message names it.
     """
 
     def __init__(self, command: str, conventions: AnyConventions, timeout: float = 60):
+        conventions_of(conventions, Conventions, InferenceConventions)
         self.command, self.conventions, self.timeout = command, conventions, timeout
         self._table: Mapping[str, AnyFunction] = (
             FUNCTIONS if isinstance(conventions, Conventions) else INFERENCE_FUNCTIONS
         )
+        words = _words(command)
+        checks.positive_number("timeout", timeout)
         try:
             self._process = subprocess.Popen(
-                shlex.split(command, posix=os.name != "nt"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE, text=True, encoding="utf-8", errors="replace",
+                words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                text=True, encoding="utf-8", errors="replace",
                 start_new_session=True,  # so that what a wrapper script starts can be ended with it
             )  # fmt: skip
-        except (OSError, ValueError, IndexError) as error:
+        except (OSError, ValueError) as error:
             raise ProgramError(f"{command!r} can't be started: {error}") from error
-        self._lines: queue.Queue[str | None] = queue.Queue()
-        self._complaints: list[str] = []
-        self._threads = [threading.Thread(target=read, daemon=True) for read in (self._read_answers, self._read_errors)]
-        for thread in self._threads:
+        self._requests: queue.Queue[str | None] = queue.Queue()
+        self._lines: queue.Queue[str | None] = queue.Queue(_WAITING)
+        self._complaints: deque[str] = deque(maxlen=20)
+        follow = (self._write, self._read_answers, self._read_errors)
+        self._threads = [threading.Thread(target=one, daemon=True) for one in follow]
+        for thread in (*self._threads, threading.Thread(target=self._await_its_end, daemon=True)):
             thread.start()
         self._id = 0
+        self._calls = 0  # that were answered
         self._ended = ""  # why there will be no more answers
         try:
             self.functions = self._functions(conventions)
@@ -93,22 +109,23 @@ class Program:
 
     @property
     def has_ended(self) -> bool:
-        """Whether there will be no more answers: it died, or was too late."""
+        """Whether there will be no more answers: it died, was too late, or is out of step."""
         return bool(self._ended)
 
     def close(self) -> None:
         """End the program: close its stdin, wait a moment, then kill it and what it started."""
-        assert self._process.stdin is not None
-        with suppress(OSError):  # it died with something unread
-            self._process.stdin.close()
+        self._requests.put(None)
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=0.1 if self._ended else 2)
         self._kill()
         self._process.wait()
-        for thread, stream in zip(self._threads, (self._process.stdout, self._process.stderr), strict=True):
+        self._rest()
+        streams = (self._process.stdin, self._process.stdout, self._process.stderr)
+        for thread, stream in zip(self._threads, streams, strict=True):
             thread.join(timeout=2)
             if stream is not None and not thread.is_alive():  # else closing would wait for its reader
-                stream.close()
+                with suppress(OSError):  # of a stdin with something that it did not read
+                    stream.close()
 
     def _kill(self) -> None:
         with suppress(OSError):  # all have ended already
@@ -129,65 +146,76 @@ class Program:
         names = self._ask({"function": "functions", "conventions": told})
         if not isinstance(names, list) or not all(isinstance(name, str) and name in self._table for name in names):
             raise ProgramError(
-                f"answered {str(names)[:200]} to 'functions': needs a list of some of {list(self._table)}"
+                f"answered {shown(repr(names))} to 'functions': needs a list of some of {list(self._table)}"
             )
         return tuple(names)
 
     def _call(self, function: AnyFunction, arguments: tuple[Any, ...]) -> Any:
         names = function.arguments_given(self.conventions)
-        like = _first_array(arguments)
+        like = first_array(arguments)
         result = self._ask(
             {
                 "function": function.name,
                 "dtype": float_name(like.dtype),
-                "arguments": {name: _plain(value) for name, value in zip(names, arguments, strict=True)},
+                "arguments": {name: plain(value) for name, value in zip(names, arguments, strict=True)},
             }
         )
-        read = _read_result if self._table is FUNCTIONS else _read_inference
-        return read(function, self.conventions, result, like)
+        self._calls += 1
+        return read_result(function, self.conventions, result, like)
 
     def _ask(self, request: dict[str, Any]) -> Any:
         if self._ended:
             raise ProgramError(self._ended)
-        assert self._process.stdin is not None
+        self._requests.put(json.dumps({"id": self._id, **request}) + "\n")
         self._id += 1
-        try:
-            self._process.stdin.write(json.dumps({"id": self._id - 1, **request}) + "\n")
-            self._process.stdin.flush()
-        except OSError:
-            self._ended = self._why_it_ended()
-            raise ProgramError(self._ended) from None
         answer = self._answer()
         if "error" in answer:
-            raise ProgramError(str(answer["error"]))
+            raise ProgramError(shown(str(answer["error"]), 500))
         return answer["result"]
 
     def _answer(self) -> dict[str, Any]:
-        """Return the next line that is not blank, as an answer to the last request."""
+        """Return the next line that is not blank, as an answer to the last request.
+
+        What is no answer to it ends the conversation: the next line could be the answer to anything.
+        """
+        line = self._line()
+        if line is None:
+            raise self._over(self._why_it_ended())
+        if len(line) > _LONGEST:
+            raise self._over(f"answered a line of more than {_LONGEST} characters, which begins {shown(line, 100)!r}")
+        try:
+            answer = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            if self._ends():  # it did not mean to answer
+                raise self._over(self._why_it_ended(line)) from None
+            raise self._over(f"answered {line[:200]!r}, which is no JSON ({error})") from None
+        last = self._id - 1
+        if not isinstance(answer, dict) or answer.get("id") != last or not {"result", "error"} & answer.keys():
+            again = isinstance(answer, dict) and answer.get("id") in range(last)
+            hint = f"; that is one more line for request {answer['id']}" if again else ""
+            needs = f"needs an object with id {last} and a result or an error, one line a request"
+            raise self._over(f"answered {shown(repr(answer))}: {needs}{hint}")
+        return answer
+
+    def _line(self) -> str | None:
         deadline = time.monotonic() + self.timeout  # of the request: blank lines don't put it off
         try:
             line: str | None = "\n"
             while line is not None and not line.strip():
                 line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
         except queue.Empty:
-            # A late answer would be taken for that of a later request: there is no more talking to it.
-            self._ended = f"no answer within {self.timeout:g} s (is stdout flushed after each line?)"
-            raise ProgramError(self._ended) from None
-        if line is None:
-            self._ended = self._why_it_ended()
-            raise ProgramError(self._ended)
-        try:
-            answer = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            if self._ends():  # it did not mean to answer
-                self._ended = self._why_it_ended(line)
-                raise ProgramError(self._ended) from None
-            raise ProgramError(f"answered {line[:200]!r}, which is no JSON ({error})") from None
-        if not isinstance(answer, dict) or answer.get("id") != self._id - 1 or not {"result", "error"} & answer.keys():
-            raise ProgramError(
-                f"answered {str(answer)[:200]}: needs an object with id {self._id - 1} and a result or an error"
-            )
-        return answer
+            # A late answer would be taken for that of a later request.
+            why = f"no answer within {self.timeout:g} s{self._after()} (is stdout flushed after each line?)"
+            raise self._over(why) from None
+        return line
+
+    def _over(self, why: str) -> ProgramError:
+        """There is no more talking to it."""
+        self._ended = why
+        return ProgramError(why)
+
+    def _after(self) -> str:
+        return f" after {self._calls} call{'s' * (self._calls > 1)}" if self._calls else ""
 
     def _ends(self) -> bool:
         """Whether it has ended, or is about to."""
@@ -200,95 +228,66 @@ class Program:
         try:
             code = self._process.wait(timeout=2)
         except subprocess.TimeoutExpired:
-            return "closed its stdout"
-        for thread in self._threads:
+            return f"closed its stdout{self._after()}"
+        self._kill()  # what it started, which may hold its stdout and go on
+        printed += self._rest()
+        for thread in self._threads[1:]:
             thread.join(timeout=2)
-        while not self._lines.empty():
-            printed += self._lines.get() or ""
-        said = f"ended with exit code {code}{_last_lines(''.join(self._complaints))}"
+        said = f"{how_it_ended(code)}{self._after()}{last_lines(''.join(self._complaints))}"
         if not printed.strip():
             return said
-        return said + ("\n" if "\n" in said else "; ") + f"it printed{_last_lines(printed)}"
+        return said + ("\n" if "\n" in said else "; ") + f"it printed{last_lines(printed)}"
+
+    def _rest(self) -> str:
+        """Return the end of what else it printed, once it has ended: its reader waits for that to be taken."""
+        rest: deque[str] = deque(maxlen=_WAITING)
+        deadline = time.monotonic() + 2 * self._threads[1].is_alive()
+        with suppress(queue.Empty):
+            while (line := self._lines.get(timeout=max(0.0, deadline - time.monotonic()))) is not None:
+                rest.append(line[:_LONGEST])
+        return "".join(rest)
+
+    # --- one thread each ---
+
+    def _write(self) -> None:
+        """A program that does not read must not be waited for beyond the time that it has for an answer."""
+        assert self._process.stdin is not None
+        with suppress(OSError), self._process.stdin as stdin:  # it may die with something unread
+            while (line := self._requests.get()) is not None:
+                stdin.write(line)
+                stdin.flush()
 
     def _read_answers(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
+        while line := self._process.stdout.readline(_LONGEST + 1):
             self._lines.put(line)
+            if len(line) > _LONGEST:
+                break
+        self._lines.put(None)
+
+    def _await_its_end(self) -> None:
+        """Tell that it has ended where its stdout does not: what it started may hold that."""
+        self._process.wait()
+        self._threads[1].join(timeout=0.5)
         self._lines.put(None)
 
     def _read_errors(self) -> None:
         assert self._process.stderr is not None
-        for line in self._process.stderr:
-            self._complaints = [*self._complaints[-20:], line]
+        while line := self._process.stderr.readline(1000):
+            self._complaints.append(line)
 
 
-def _last_lines(text: str) -> str:
-    """Return the last ten lines as they are, but for their length; one alone in the same line."""
-    lines = [line if len(line) <= 200 else f"{line[:200]}…" for line in text.strip("\r\n").splitlines()[-10:]]
-    if len(lines) < 2:
-        return f": {lines[0].strip()}" if lines and lines[0].strip() else ""
-    return ":" + "".join(f"\n    {line}" for line in lines)
+def _words(command: str) -> list[str]:
+    """Return a command's words.
 
-
-def _first_array(arguments: tuple[Any, ...]) -> Array:
-    value = arguments[0]
-    while isinstance(value, list) and hasattr(value[0], "dtype"):
-        value = value[0]
-    return value if hasattr(value, "dtype") else np.asarray(value)
-
-
-def _plain(value: Any) -> Any:
-    """Return arrays as lists of Python floats, which json writes so that they read back the same."""
-    if isinstance(value, list):
-        return [_plain(one) for one in value]
-    if not hasattr(value, "dtype"):
-        return value
-    host = to_numpy(value)
-    return host.tolist() if host.dtype.kind == "i" else host.astype(np.float64).tolist()
-
-
-def _read_result(function: AnyFunction, conventions: AnyConventions, result: Any, like: Array) -> Any:
-    if function.name == "forward":
-        return tuple(_arrays(_entry(result, name), like) for name in ("xay" if conventions.has_R else "ay"))
-    if function.name == "perturbations":
-        return _arrays(result, like)
-    if function.name == "step":
-        letters = "W" + "R" * conventions.has_R + "b" * conventions.biases
-        new = [_arrays(_entry(result, letter), like) for letter in letters]
-        states = {name: _arrays(result[name], like) for name in ("x", "a", "y", "delta") if name in result}
-        return (*new, states)
-    return _array(result, like)
-
-
-def _read_inference(function: AnyFunction, conventions: AnyConventions, result: Any, like: Array) -> Any:
-    """Results of Inference Learning: lists of arrays, as they came, but for objects."""
-    if function.name == "step":
-        told = {name: _arrays(result[name], like) for name in ("start", "states", "errors") if name in result}
-        b = (_arrays(result["b"], like),) if "b" in result else ()
-        return (_arrays(_entry(result, "W"), like), *b, told)
-    if function.name == "weight_update" and isinstance(result, dict):
-        return _arrays(_entry(result, "W"), like), _arrays(_entry(result, "b"), like)
-    if function.name in ("energy", "implicit_layer"):
-        return result if isinstance(result, (int, float)) else _array(result, like)
-    return _arrays(result, like)
-
-
-def _entry(result: Any, name: str) -> Any:
-    if not isinstance(result, dict) or name not in result:
-        raise ProgramError(f"answered {str(result)[:100]}: needs an object with {name!r}")
-    return result[name]
-
-
-def _arrays(value: Any, like: Array) -> list[Array]:
-    if not isinstance(value, list):
-        raise ProgramError(f"answered {str(value)[:100]}: needs a list of matrices, one per layer")
-    return [_array(one, like) for one in value]
-
-
-def _array(value: Any, like: Array) -> Array:
+    Raises:
+        TypeError, ProgramError: it is no text, has none, or a quotation without an end.
+    """
+    of_kind("command", command, str, "a text, as in a shell")
     try:
-        with np.errstate(over="ignore"):
-            host = np.asarray(value, dtype=np.float64)  # null becomes NaN
-            return from_numpy(host, namespace(like), like.dtype, device_of(like))
-    except (TypeError, ValueError):
-        raise ProgramError(f"answered {str(value)[:100]}: needs a matrix as a list of rows of numbers") from None
+        words = shlex.split(command, posix=os.name != "nt")
+    except ValueError as error:
+        raise ProgramError(f"{command!r} can't be started: {error}") from error
+    if not words:
+        raise ProgramError(f"{command!r} can't be started: needs a program, and its arguments")
+    return words

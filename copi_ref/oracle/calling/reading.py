@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from copi_ref.arrays.backend import Array, HostArray, Namespace, device_of, float_name, namespace, to_numpy
+from copi_ref.oracle.calling.shown import shown
 from copi_ref.oracle.contract.functions import AnyConventions, AnyFunction
 from copi_ref.oracle.contract.pieces import Inputs, Quantities
 from copi_ref.oracle.rounding import Precision
@@ -54,7 +55,9 @@ class Reader:
             return {function.result: self._array(function.result, returned, _shape(function, inputs))}
         except VerdictError:
             raise
-        except Exception as error:  # an object that pretends to be an array
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # an object that pretends to be an array
             raise VerdictError(f"returned a {type(returned).__name__} that can't be read: {text_of(error)}") from error
 
     def _forward(self, returned: Any, inputs: Inputs) -> Quantities:
@@ -180,7 +183,14 @@ def _check_dtype(name: str, array: Array, precision: Precision) -> None:
 
 def text_of(error: BaseException) -> str:
     """The first line of what an error says, if it can be had."""
+    return shown((whole_text_of(error).strip().splitlines() or [""])[0])
+
+
+def whole_text_of(error: BaseException) -> str:
+    """All that an error says, if it can be had."""
     try:
-        return (str(error).strip().splitlines() or [""])[0][:200]
-    except Exception:  # somebody else's __str__
+        return str(error)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # somebody else's __str__
         return "(no text)"

@@ -17,11 +17,12 @@ from copi_ref.oracle.inference.right import right_rules
 from copi_ref.oracle.inference.state import kept_between_calls
 from copi_ref.oracle.inference.verdicts import hinted
 from copi_ref.oracle.inputs.drawing import EXACT, ROUNDING
-from copi_ref.oracle.judging.comparison import Observation, Outcome, catches
+from copi_ref.oracle.judging.comparison import Observation, Outcome
+from copi_ref.oracle.judging.replaying import Replay, size
 from copi_ref.oracle.naming.evidence import Evidence
 from copi_ref.oracle.naming.explaining import Diagnosis
-from copi_ref.oracle.report.report import FAILED, NOT_CHECKED, NOT_IMPLEMENTED, PASSED, Result
-from copi_ref.oracle.report.reproducer import element_shown, reproducer
+from copi_ref.oracle.report.report import FAILED, NOT_CHECKED, NOT_IMPLEMENTED, Result
+from copi_ref.oracle.report.results import as_passed, if_sharp, with_failure
 
 
 def check_functions(
@@ -137,42 +138,13 @@ def _name_all(ran: list[_Ran], caller: Caller, conventions: InferenceConventions
 def _result(
     caller: Caller, function: InferenceFunction, tier: str, outcomes: list[Outcome], found: Diagnosis | None
 ) -> Result:
-    elements = [outcome.worst for outcome in outcomes if outcome.worst is not None]
-    worst = max(elements, key=lambda element: element.ratio, default=None)
-    result = Result(
-        check=function.name,
-        tier=tier,
-        equation=function.equation,
-        status=PASSED,
-        cases=len(outcomes),
-        worst=worst.error if worst else 0.0,
-        allowed=worst.allowed if worst else 0.0,
-        catches=catches(_telling(outcomes), caller.precision),
-    )
+    result = as_passed(caller, function, tier, outcomes, _telling(outcomes))
     failed = [outcome for outcome in outcomes if outcome.failed]
     if not failed:
-        limit = limit_of(function, caller.precision)
-        if limit is None or result.catches <= limit:
-            return result
-        says = f"not sharp enough: would miss a relative error of {result.catches:.1e}"
-        return replace(result, status=FAILED, diagnosis=says)
-    first = min((one for one in failed if one.worst), key=_size, default=failed[0])
-    diagnosis = found or Diagnosis("", "")
-    where = element_shown(caller, first.case, first.worst) if first.worst else str(first.verdict)
-    if not diagnosis.name:
-        diagnosis = replace(diagnosis, says=f"matches no catalogued variant; {where}")
-    return replace(
-        result,
-        status=FAILED,
-        worst=first.worst.error if first.worst else result.worst,
-        allowed=first.worst.allowed if first.worst else result.allowed,
-        diagnosis=str(diagnosis),
-        variant=diagnosis.name,
-        notes=diagnosis.notes,
-        is_consequence=diagnosis.is_consequence,
-        where=f"On the case {first.case.name!r}: {where}",
-        reproducer=reproducer(caller, function, first.case, first),
-    )
+        return if_sharp(result, limit_of(function, caller.precision))
+    numbers = [one for one in failed if one.worst]
+    first = min(numbers, key=lambda one: size(function, one.case.inputs), default=failed[0])
+    return with_failure(result, caller, function, Replay((), first), found)
 
 
 def _telling(outcomes: list[Outcome]) -> list[Outcome]:
@@ -187,9 +159,3 @@ def _telling(outcomes: list[Outcome]) -> list[Outcome]:
 def _updates(observation: Observation | None) -> Observation | None:
     updates = {name: one for name, one in observation.expected.items() if name[0] == "Δ"} if observation else {}
     return replace(observation, expected=updates) if observation is not None and updates else observation
-
-
-def _size(outcome: Outcome) -> int:
-    """How many numbers there are in a case."""
-    values = outcome.case.inputs.values()
-    return sum(sum(map(np.size, value)) if isinstance(value, tuple) else int(np.size(value)) for value in values)

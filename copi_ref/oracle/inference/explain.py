@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from copi_ref.oracle.contract.asked import conventions_of
 from copi_ref.oracle.contract.pieces import Inputs
 from copi_ref.oracle.inference.composition import changes, inferred, started, without_target
 from copi_ref.oracle.inference.conventions import THIS_LIBRARY, InferenceConventions
@@ -18,6 +19,7 @@ _STEPS = 2
 
 def example(conventions: InferenceConventions = THIS_LIBRARY) -> Inputs:
     """Return a network of 2, 3 and 2 units, or of as many layers as there are precisions, two samples and a target."""
+    conventions_of(conventions, InferenceConventions)
     sizes = [2, *(3 for _ in range((conventions.depth or 2) - 1)), 2]
     numbers = iter(np.tile([1.0, -1.0, 0.5, 2.0, -0.5, 1.5], 40))
 

@@ -1,7 +1,7 @@
 """Which mistake is it: another convention, a catalogued mistake, a number, or two of these, the simplest first."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
@@ -19,6 +19,7 @@ from copi_ref.oracle.inference.scales import scale_formulas
 from copi_ref.oracle.naming.coarse import coarser
 from copi_ref.oracle.naming.evidence import Evidence
 from copi_ref.oracle.naming.explaining import Candidate, Change, Diagnosis, joined, with_all
+from copi_ref.oracle.naming.rules import first_explaining
 from copi_ref.oracle.rounding import Precision
 
 
@@ -74,35 +75,17 @@ def diagnose(
         next(_measured(evidence, right), None)
         or next(coarser(precision, [one for one in evidence.observations if not says_little(one.case)], 16), None)
         or next(scale_formulas(evidence, right), None)
-        or _first(evidence, right, _members(), at_most=1)
-        or _first(evidence, right, _in_places(_mistakes()), at_most=1)
-        or _first(evidence, right, _conventions(conventions, 2), at_most=1)
+        or first_explaining(evidence, right, _members(), at_most=1)
+        or first_explaining(evidence, right, _in_places(_mistakes()), at_most=1)
+        or first_explaining(evidence, right, _conventions(conventions, 2), at_most=1)
     )
     if found is None and above is not None:
-        other = _first(evidence, above, _mistakes(), at_most=1) or next(_measured(evidence, above), None)
+        other = first_explaining(evidence, above, _mistakes(), at_most=1) or next(_measured(evidence, above), None)
         found = other and Diagnosis(other.name, f"{other}, besides what is above", other.change)
     singles = [*_conventions(conventions, 1), *_mistakes()]
     found = found or _two(evidence, right, singles) or Diagnosis("", "", notes=tuple(_located(evidence)))
     ours = "a fault of copi_ref itself, in trying mistakes; please report it"
     return replace(found, notes=(*found.notes, *(f"{ours}: {fault}" for fault in sorted(evidence.faults))))
-
-
-def _first(
-    evidence: Evidence, base: Rules, candidates: Iterable[Candidate], at_most: int | None = None
-) -> Diagnosis | None:
-    """The first that explains everything, and which others would."""
-    order = evidence.telling_first(base)
-    found: list[Candidate] = []
-    for candidate in candidates:
-        rules = candidate.change(base)
-        if rules is not None and evidence.explained_by(rules, order):
-            found.append(candidate)
-            if len(found) == at_most:
-                break
-    if not found:
-        return None
-    others = ", ".join(one.name for one in found[1:4])
-    return found[0].diagnosis(f" (here the same: {others})" if others else "")
 
 
 def _conventions(conventions: InferenceConventions, depth: int) -> Iterator[Candidate]:

@@ -29,7 +29,9 @@ class InferenceReader(Reader):
             return self._read(function.name, returned, inputs)
         except VerdictError:
             raise
-        except Exception as error:  # an object that pretends to be an array
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # an object that pretends to be an array
             raise VerdictError(f"returned a {type(returned).__name__} that can't be read: {text_of(error)}") from error
 
     def _read(self, name: str, returned: Any, inputs: Inputs) -> Quantities:

@@ -9,7 +9,7 @@ import numpy as np
 
 from copi_ref.oracle.calling.calling import Call, Caller
 from copi_ref.oracle.calling.reading import VerdictError
-from copi_ref.oracle.contract.functions import Function
+from copi_ref.oracle.contract.functions import AnyFunction, Function
 from copi_ref.oracle.contract.pieces import Inputs
 from copi_ref.oracle.inputs.cases import Case
 from copi_ref.oracle.judging.comparison import Outcome, run_case
@@ -64,7 +64,7 @@ def shortest(caller: Caller, function: Function, case: Case, earlier: tuple[Call
     return search.repeated(len(earlier)) or search.thinned(whole)
 
 
-def size(function: Function, inputs: Inputs) -> int:
+def size(function: AnyFunction, inputs: Inputs) -> int:
     """How many numbers there are in the arguments."""
     values = [inputs[name] for name in (*function.arguments, "B", "b") if name in inputs]
     return sum(sum(map(np.size, value)) if isinstance(value, tuple) else np.size(value) for value in values)

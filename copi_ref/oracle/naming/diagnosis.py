@@ -1,6 +1,6 @@
 """Which mistake is it: what explains every number that came, the simplest first."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +18,7 @@ from copi_ref.oracle.naming.factors import FAMILIES, fitted
 from copi_ref.oracle.naming.locating import located
 from copi_ref.oracle.naming.pairs import Tried, alive, looked_at, two_at_once
 from copi_ref.oracle.naming.places import Facts, facts
-from copi_ref.oracle.naming.rules import Partial, in_one_place, in_two_places, same_as
+from copi_ref.oracle.naming.rules import Partial, first_explaining, in_one_place, in_two_places
 from copi_ref.oracle.naming.terms import as_terms
 from copi_ref.oracle.rounding import Precision
 
@@ -46,17 +46,17 @@ def _found(evidence: Evidence, conventions: Conventions, before: Sequence[Diagno
     right = right_pieces(conventions)
     candidates = list(singles(function, conventions))
     above = _before(evidence, right, before)
-    found = (above and _consequence(evidence, above)) or _one(evidence, right, candidates)
+    found = (above and _consequence(evidence, above)) or first_explaining(evidence, right, candidates)
     if found:
         return found
     if evidence.largest > _FITTABLE:
         return Diagnosis("", "", notes=(f"numbers as large as {evidence.largest:.1e} came: what grows without bound?",))
     families = _families(evidence, right)
     found = (
-        _one(evidence, right, with_fitted_kappa(evidence, conventions), at_most=1)
-        or _one(evidence, right, families, at_most=1)
+        first_explaining(evidence, right, with_fitted_kappa(evidence, conventions), at_most=1)
+        or first_explaining(evidence, right, families, at_most=1)
         or next(coarser(precision, observations), None)
-        or _one(evidence, right, several_conventions(evidence, conventions), at_most=1)
+        or first_explaining(evidence, right, several_conventions(evidence, conventions), at_most=1)
         or (above and _besides(evidence, above, candidates))
         or _but_for_tiny_inputs(evidence, right, candidates)
     )
@@ -88,21 +88,6 @@ def _families(evidence: Evidence, base: Pieces) -> list[Candidate]:
     return [one for family in FAMILIES for one in fitted(family, evidence, base, evidence.failing[:_FITTED])]
 
 
-def _one(
-    evidence: Evidence, base: Pieces, candidates: Iterable[Candidate], at_most: int | None = None
-) -> Diagnosis | None:
-    """The first that explains everything, and which others would."""
-    order = evidence.telling_first(base)
-    found: list[Candidate] = []
-    for candidate in candidates:
-        pieces = candidate.change(base)
-        if pieces is not None and evidence.explained_by(pieces, order):
-            found.append(candidate)
-            if len(found) == at_most:
-                break
-    return found[0].diagnosis(same_as(found[1:])) if found else None
-
-
 _TINY = 2.0**-20
 """Inputs below this show a small number that is added somewhere, and others don't."""
 
@@ -113,7 +98,7 @@ def _but_for_tiny_inputs(evidence: Evidence, right: Pieces, candidates: Sequence
     if len(rest) in (0, len(evidence.observations)):
         return None
     without = Evidence(evidence.function, evidence.precision, rest)
-    found = _one(without, right, candidates) if without.wrong else None
+    found = first_explaining(without, right, candidates) if without.wrong else None
     return replace(found, says=f"{found.says}, but not for tiny inputs: an epsilon besides?") if found else None
 
 
@@ -150,8 +135,8 @@ def _besides(evidence: Evidence, before: _Before, candidates: Sequence[Candidate
     base = before.pieces
     mistakes = [candidate for candidate in candidates if not candidate.is_convention]
     found = (
-        _one(evidence, base, mistakes)
-        or _one(evidence, base, _families(evidence, base), at_most=1)
+        first_explaining(evidence, base, mistakes)
+        or first_explaining(evidence, base, _families(evidence, base), at_most=1)
         or in_one_place(evidence, facts(evidence), _giving_all_wrong(evidence, base, mistakes))
     )
     if found is None:

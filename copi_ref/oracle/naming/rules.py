@@ -1,11 +1,11 @@
 """A mistake in some places only, or two in different places: what explains every number that came, cell by cell."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from copi_ref.oracle.naming.evidence import Cell, Evidence, Fit, kind_of
-from copi_ref.oracle.naming.explaining import Candidate, Diagnosis, joined
+from copi_ref.oracle.naming.explaining import AnyPieces, Candidate, Diagnosis, joined
 from copi_ref.oracle.naming.places import EVERYWHERE, PLACES, Facts, Place, covering, separating
 
 
@@ -68,6 +68,21 @@ def in_two_places(evidence: Evidence, known: dict[Cell, Facts], partials: Sequen
     )
     everywhere = its_place is other_place is EVERYWHERE
     return joined(one.candidate, other.candidate, (_where(its_place), _where(other_place)), everywhere)
+
+
+def first_explaining(
+    evidence: Evidence, base: AnyPieces, candidates: Iterable[Candidate], at_most: int | None = None
+) -> Diagnosis | None:
+    """The first of the candidates that explains everything, and which others would."""
+    order = evidence.telling_first(base)
+    found: list[Candidate] = []
+    for candidate in candidates:
+        pieces = candidate.change(base)
+        if pieces is not None and evidence.explained_by(pieces, order):
+            found.append(candidate)
+            if len(found) == at_most:
+                break
+    return found[0].diagnosis(same_as(found[1:])) if found else None
 
 
 def same_as(others: Sequence[Candidate]) -> str:

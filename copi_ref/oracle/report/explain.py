@@ -6,6 +6,7 @@ import numpy as np
 
 from copi_ref.arrays.backend import HostArray
 from copi_ref.oracle.calling.arguments import as_given
+from copi_ref.oracle.contract.asked import conventions_of
 from copi_ref.oracle.contract.conventions import AS_PRINTED, Conventions
 from copi_ref.oracle.contract.functions import SAMPLES_FIRST
 from copi_ref.oracle.contract.pieces import Inputs, right_pieces, whole_step
@@ -14,6 +15,7 @@ from copi_ref.oracle.naming.catalogue.moments import C_off, mean_outer, mean_squ
 
 def example(conventions: Conventions = AS_PRINTED) -> Inputs:
     """Return a network of 2, 3 and 2 units, two samples and their targets: small numbers that can be typed in."""
+    conventions_of(conventions, Conventions)
     symmetric = conventions.assumes_symmetric_R
     inputs: Inputs = {
         "y0": np.array([[1.0, 2.0], [3.0, -1.0]]),

@@ -110,7 +110,7 @@ def test_conventions_as_text():
 
 
 def test_vectors_are_as_computed_now_and_can_be_emitted(tmp_path, capsys):
-    found = differences(SETS["inference_v1"].folder, contents=SETS["inference_v1"].contents)
+    found = differences(SETS["inference_v1"].folder, of=SETS["inference_v1"])
     assert found.ok, found.lines
     assert emit(tmp_path / "new", SETS["inference_v1"]) == sum(map(len, load(SETS["inference_v1"].folder).values()))
     assert main(["vectors", "verify", "--inference", "--dir", str(tmp_path / "new")]) == 0

@@ -44,6 +44,9 @@ def main():
     mistake, loops = (sys.argv[1:] or [""])[0], None
     for line in sys.stdin:
         request = json.loads(line)
+        if mistake == "dies" and request["id"] == 3:
+            print("no more layers", file=sys.stderr)
+            sys.exit(7)
         if request["function"] == "functions":
             chosen = {**request["conventions"]}
             chosen["precisions"] = tuple(chosen["precisions"])

@@ -1,6 +1,7 @@
 """A program that speaks the oracle's protocol: the plain implementation, or what the first argument says."""
 
 import json
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -31,6 +32,10 @@ def answer(request):
             return {"result": [{}]}
         if HOW == "refuses":
             return {"error": "not these conventions"}
+        if HOW == "paints":
+            return {"error": "\x1b[2J\x1b]0;title\x07red \x1b[31malert\x1b[0m\a" + "!" * 3_000_000}
+        if HOW == "lists a million":
+            return {"result": [1] * 1_000_001}
         return {
             "result": ["copi_update", "stepp"]
             if HOW == "misspells"
@@ -49,6 +54,12 @@ def answer(request):
     if HOW == "complains":
         return {"error": "x is too small for me"}
     result = lists(getattr(plain, name)(*arguments.values()))
+    if HOW == "texts":
+        return {"result": [[repr(one) for one in row] for row in result]}
+    if HOW == "says true":
+        return {"result": [[True for _ in row] for row in result]}
+    if HOW == "overflows":
+        return {"result": [[10**400 for _ in row] for row in result]}
     if HOW == "nan":
         result = [[None] * len(row) for row in result] if name == "copi_update" else result
     if HOW == "ragged" and name == "copi_update":
@@ -61,6 +72,18 @@ def answer(request):
         return {"result": dict(zip("WR", result, strict=True))}
     return {"result": result}
 
+
+if HOW == "does not end its line":
+    while True:
+        sys.stdout.write("x" * 1_000_000)
+
+if HOW == "does not read":
+    print('{"id": 0, "result": ["copi_update"]}', flush=True)
+    time.sleep(60)
+
+if HOW == "leaves its stdout to another":
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    sys.exit(7)
 
 if HOW == "says hello and ends":
     print("hello")
@@ -85,3 +108,7 @@ for line in sys.stdin:
         continue
     reply = {"id": request["id"] + (HOW == "miscounts"), **answer(request)}
     print(json.dumps(reply) + "\n" * (HOW == "pauses"), flush=True)
+    if HOW == "answers twice" and request["id"] == 3:
+        print(json.dumps(reply), flush=True)
+    if HOW == "remarks" and request["id"] == 3:
+        print("layer 3 done", flush=True)
