@@ -1,7 +1,5 @@
 """A user's own data: one .npz file with four arrays."""
 
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +7,7 @@ import numpy as np
 from copi_ref.arrays.backend import HostArray
 from copi_ref.data.dataset import Dataset
 from copi_ref.data.errors import DataError, refuse_mistaken
+from copi_ref.files.records import reading
 
 _NAMES = ("x_train", "y_train", "x_test", "y_test")
 
@@ -22,12 +21,8 @@ def load_npz(path: str | Path) -> Dataset:
         DataError: the file is missing or damaged, lacks an array, or holds one that does not fit.
     """
     path = Path(path)
-    try:
+    with reading(path, ".npz", DataError):
         arrays = _read(path)
-    except DataError:
-        raise
-    except (OSError, EOFError, ValueError, RuntimeError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"{path}: can't be read as .npz ({error})") from error
     try:
         dataset = Dataset(**arrays)
     except (TypeError, ValueError) as error:
@@ -42,7 +37,10 @@ def load_npz(path: str | Path) -> Dataset:
 
 def _read(path: Path) -> dict[str, HostArray]:
     with path.open("rb") as stream:  # opened here: NumPy leaves it open when the file is damaged
-        refuse_mistaken(path, stream.peek(64), "gzipped")
+        start = stream.peek(64)
+        refuse_mistaken(path, start, "gzipped")
+        if not start.startswith((b"PK", np.lib.format.MAGIC_PREFIX)):  # NumPy would advise to load it as a pickle
+            raise DataError(f"{path}: can't be read as .npz (it is no archive of arrays, as numpy.savez makes it)")
         file = np.load(stream, allow_pickle=False)
         if not isinstance(file, np.lib.npyio.NpzFile):
             raise DataError(f"{path}: holds a single array: needs an .npz with {', '.join(_NAMES)}")

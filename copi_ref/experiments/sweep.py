@@ -11,14 +11,14 @@ from functools import lru_cache
 from importlib import import_module
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from copi_ref.arrays import checks
 from copi_ref.arrays.backend import BackendName, backend_name, use_backend
 from copi_ref.data.dataset import Dataset
-from copi_ref.experiments.config import Plan, check_count, surroundings
+from copi_ref.experiments.config import Count, Plan, surroundings
 from copi_ref.experiments.presets import WITHOUT_R, PresetName, check_lateral
 from copi_ref.experiments.recorded import run_into
+from copi_ref.files.records import keys_of, parsed, record
 from copi_ref.oracle.calling.named import TargetError
 
 Load = Callable[[str, Path | None, int | None], Dataset]
@@ -39,10 +39,10 @@ class Sweep:
     dataset: str
     preset: PresetName
     methods: list[str]
-    seeds: int | list[int]
-    epochs: int
-    held_out: int | None = None
-    hidden: list[int] | None = None
+    seeds: Count | list[Annotated[int, range(1 << 128)]]
+    epochs: Count
+    held_out: Annotated[int, range(1, 1 << 63)] | None = None
+    hidden: list[Count] | None = None
     eta: float | list[float] | None = None
     eta_w: float | list[float] | None = None
     eta_r: float | list[float] | None = None
@@ -91,9 +91,7 @@ def _several(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-NEEDED = ("dataset", "preset", "methods", "seeds", "epochs")
-OPTIONAL = tuple(key for key in Sweep.__dataclass_fields__ if key not in NEEDED)
-_KEYS = f"required are {', '.join(NEEDED)}; optional {', '.join(OPTIONAL)}"
+NEEDED, OPTIONAL = keys_of(Sweep)
 
 
 def read_sweep(path: Path) -> Sweep:
@@ -103,17 +101,12 @@ def read_sweep(path: Path) -> Sweep:
         SweepError: the file is missing or no TOML, a key is unknown or missing, or a value can't be used.
     """
     try:
-        values = tomllib.loads(path.read_text())
+        values = parsed(tomllib.loads, path.read_bytes())
     except (OSError, ValueError) as error:
         raise SweepError(f"{path}: can't be read as TOML ({error})") from error
-    known = Sweep.__dataclass_fields__
-    if unknown := [key for key in values if key not in known]:
-        raise SweepError(f"{path}: has {', '.join(unknown)}, which is no key: {_KEYS}")
-    if missing := [key for key in NEEDED if key not in values]:
-        raise SweepError(f"{path}: lacks {', '.join(missing)}: {_KEYS}")
     try:
-        _check(values)
-        sweep = Sweep(**values)
+        sweep = record(Sweep, values)
+        _check(sweep)
         for plan in sweep.plans():
             plan.experiment()  # raises what is wrong with a name or a rate
     except (TypeError, ValueError, TargetError) as error:
@@ -121,30 +114,17 @@ def read_sweep(path: Path) -> Sweep:
     return sweep
 
 
-KINDS = {"dataset": str, "preset": str, "methods": list, "hidden": list, "lateral_rule": str, "diagnostics": bool}
-
-
-def _check(values: dict[str, Any]) -> None:
-    """Check what `Plan.experiment` does not look at."""
-    if "eta" in values and (others := [name for name in ("eta_w", "eta_r") if name in values]):
+def _check(sweep: Sweep) -> None:
+    """Check what neither the types of the keys say, nor `Plan.experiment` looks at."""
+    given = {name for name in OPTIONAL if getattr(sweep, name) is not None}
+    if "eta" in given and (others := [name for name in ("eta_w", "eta_r") if name in given]):
         raise ValueError(f"has eta, which is both rates, and {' and '.join(others)}: leave out the one or the other")
-    for name, value in values.items():
-        if value == []:
+    for name in (*NEEDED, *OPTIONAL):
+        if getattr(sweep, name) == []:
             raise ValueError(f"{name} is empty: needs one or more")
-        if not isinstance(value, KINDS.get(name, object)):
-            raise TypeError(f"{name} is {value!r}: needs a {KINDS[name].__name__}")
     for setting in ("eta_r", "lateral_rule"):
-        if setting in values:
-            check_lateral(setting, values["methods"])
-    checks.whole_number("held_out", values.get("held_out", 1), minimum=1)
-    check_count("epochs", values["epochs"])
-    for units in values.get("hidden", ()):
-        check_count("hidden", units)
-    if isinstance(values["seeds"], list):
-        for seed in values["seeds"]:
-            checks.whole_number("seeds", seed, minimum=0)
-    else:
-        check_count("seeds", values["seeds"])
+        if setting in given:
+            check_lateral(setting, sweep.methods)
 
 
 @dataclass(frozen=True, kw_only=True)

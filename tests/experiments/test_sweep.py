@@ -391,7 +391,7 @@ def test_a_sweep_feeds_the_figure_of_learning_rates(own_npz, tmp_path):
         (
             {"etta": 0.1},
             "has etta, which is no key: required are dataset, preset, methods, seeds, epochs; optional held_out, "
-            "hidden, eta, eta_w, eta_r, error_scale, diagnostics",
+            "hidden, eta, eta_w, eta_r, error_scale, lateral_rule, diagnostics",
         ),
         ({"eta": 0.1}, "has eta, which is both rates, and eta_w: leave out the one or the other"),
         ({"methods": ["bp-adam", "il"], "eta_r": 1}, "eta_r is given, but there is no R in bp-adam, il: leave it out"),
@@ -400,7 +400,9 @@ def test_a_sweep_feeds_the_figure_of_learning_rates(own_npz, tmp_path):
         ({"methods": []}, "methods is empty: needs one or more"),
         ({"preset": "papre"}, "preset is 'papre': choose one of"),
         ({"seeds": 0}, "seeds is 0: needs at least 1"),
-        ({"seeds": [-1]}, "seeds is -1: needs at least 0"),
+        ({"seeds": [-1]}, r"seeds\[0\] is -1: needs at least 0"),
+        ({"eta_w": [[0.1]]}, r"eta_w\[0\] is \[0\.1\]: needs a number"),
+        ({"methods": [["copi-bp"]]}, r"methods\[0\] is \['copi-bp'\]: needs a text"),
         ({"epochs": 10**7}, "epochs is 10000000: needs at most 1000000"),
         ({"seeds": 10**12}, "seeds is 1000000000000: needs at most 1000000"),
         (
@@ -410,12 +412,12 @@ def test_a_sweep_feeds_the_figure_of_learning_rates(own_npz, tmp_path):
         ({"epochs": 2.5}, "epochs is 2.5: needs a whole number"),
         ({"epochs": [1, 2]}, r"epochs is \[1, 2\]: needs a whole number"),
         ({"hidden": 5}, "hidden is 5: needs a list"),
-        ({"hidden": [0]}, "hidden is 0: needs at least 1"),
+        ({"hidden": [0]}, r"hidden\[0\] is 0: needs at least 1"),
         ({"eta_w": -1}, "eta_w is -1: needs at least 0"),
-        ({"eta_r": ["x"]}, "eta_r is 'x': needs a number"),
+        ({"eta_r": ["x"]}, r"eta_r\[0\] is 'x': needs a number"),
         ({"error_scale": [1, 2]}, r"error_scale is \[1, 2\]: needs a number"),
         ({"held_out": 0}, "held_out is 0: needs at least 1"),
-        ({"diagnostics": 1}, "diagnostics is 1: needs a bool"),
+        ({"diagnostics": 1}, "diagnostics is 1: needs true or false"),
     ],
 )
 def test_a_file_that_says_what_can_not_be_done(changes, message, tmp_path, capsys):
@@ -446,7 +448,7 @@ def test_the_help_says_which_keys_are_required(capsys):
         run("--help")
     told = " ".join(capsys.readouterr().out.split())
     assert "Required: dataset, preset, methods, seeds, epochs." in told
-    assert "Optional: held_out, hidden, eta, eta_w, eta_r, error_scale, diagnostics." in told
+    assert "Optional: held_out, hidden, eta, eta_w, eta_r, error_scale, lateral_rule, diagnostics." in told
 
 
 def test_what_is_said_before_training_is_said_once(tmp_path, capsys):
