@@ -15,6 +15,7 @@ from copi_ref.cli.train import add_checkpoint_seconds
 from copi_ref.data import load_named
 from copi_ref.data.named import DATA_VARIABLE, named_folder
 from copi_ref.experiments.sweep import (
+    MOST_PER_CORE,
     NEEDED,
     OPTIONAL,
     Job,
@@ -23,6 +24,7 @@ from copi_ref.experiments.sweep import (
     imported,
     jobs_of,
     loaded,
+    processes_for,
     read_sweep,
     run_jobs,
     run_jobs_on_cluster,
@@ -71,7 +73,12 @@ def add_commands(commands: Any) -> None:
 def _sweep(options: argparse.Namespace) -> int:
     load_backend(backend_name())
     sweep = read_sweep(options.config)
+    runs = len(sweep.plans())
+    options.jobs, asked = processes_for(runs, options.jobs), options.jobs
     threads = _threads(options)
+    if options.jobs < asked and not options.scheduler:
+        why = f"{runs} run(s), and at most {MOST_PER_CORE} processes for each of {cores()} core(s)"
+        print(f"copi-ref: note: --jobs {asked} starts {options.jobs} process(es): there are {why}", file=sys.stderr)
     jobs = jobs_of(sweep, options.out, named_folder(options.data_dir), threads, options.checkpoint_seconds)
     # Raises now what would fail in every run; kept only if they run in this process.
     read = partial(loaded, load_named) if options.jobs == 1 and not options.scheduler else load_named

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 from copi_ref.arrays.backend import BackendName, backend_name, use_backend
 from copi_ref.data.dataset import Dataset
 from copi_ref.experiments.config import Count, Plan, surroundings
+from copi_ref.experiments.parent import end_with
 from copi_ref.experiments.presets import WITHOUT_R, PresetName, check_lateral
 from copi_ref.experiments.recorded import run_into
 from copi_ref.files.records import keys_of, parsed, record
@@ -175,8 +176,19 @@ def jobs_of(
     ]  # fmt: skip
 
 
+MOST_PER_CORE = 4
+"""Processes for each core that are of use: runs that wait for the disk let others on, and more only take memory."""
+
+
+def processes_for(jobs: int, asked: int) -> int:
+    """Return how many processes to start for so many runs: as asked, but no more than runs, nor 4 for each core."""
+    return min(asked, jobs, MOST_PER_CORE * cores())
+
+
 def run_jobs(jobs: Sequence[Job], load: Load, processes: int = 1) -> Iterator[Outcome]:
     """Run in so many processes of this machine, and yield each outcome as it comes; 1: in this process.
+
+    Of a number that `processes_for` calls too many there are fewer. They end with this process, if it is killed too.
 
     A run that has ended before is not run again, one that was interrupted goes on. One that fails stops no other. A
     process that dies takes those beside it along: each run that was at work is tried once more, by itself, and has
@@ -186,6 +198,7 @@ def run_jobs(jobs: Sequence[Job], load: Load, processes: int = 1) -> Iterator[Ou
         ImportError: joblib, for several processes, or threadpoolctl, for a limit of threads, is not installed; the
             message says how to.
     """
+    processes = processes_for(len(jobs), processes)
     with _limited(jobs[0].threads):
         if processes == 1:
             yield from (run_job(job, load) for job in jobs)
@@ -226,7 +239,12 @@ def _tasks(jobs: Sequence[Job], load: Load, begun: list[Path]) -> Iterator[Any]:
     """Hand jobs out to joblib, which takes one when a process is free, and write down which it has taken."""
     for job in jobs:
         begun.append(job.folder)
-        yield imported("joblib").delayed(run_job)(job, load)
+        yield imported("joblib").delayed(_run_in_worker)(job, load, os.getpid())
+
+
+def _run_in_worker(job: Job, load: Load, parent: int) -> Outcome:
+    end_with(parent)
+    return run_job(job, load)
 
 
 def _alone(job: Job, load: Load) -> Outcome:
@@ -234,7 +252,7 @@ def _alone(job: Job, load: Load) -> Outcome:
     joblib = imported("joblib")
     try:
         two = joblib.Parallel(n_jobs=2)  # of 1 it would be this process
-        outcome: Outcome = two([joblib.delayed(run_job)(job, load)])[0]
+        outcome: Outcome = two(_tasks([job], load, []))[0]
     except BrokenExecutor:
         died = "its process died, and again when it ran by itself: perhaps for want of memory"
         return Outcome(job.folder, None, f"{job.folder}: {died}")

@@ -138,7 +138,7 @@ def in_small_batches(experiment):
     return small_batches
 
 
-@pytest.mark.parametrize("after", [2, 3, 5])
+@pytest.mark.parametrize("after", [1, 2, 3])
 def test_what_a_diverged_run_leaves_does_not_depend_on_the_clock(after, tmp_path, monkeypatch):
     """Resumed from different batches of the epoch that explodes, and left alone: the same checkpoint."""
     settings = {"epochs": 4, "preset": "paper", "overrides": {"eta_r": 0.0}}
@@ -165,7 +165,7 @@ def explode_in_epoch_1(experiment):
 
 
 def load_within(folder):
-    recipe = replace(Recipe(), batch_size=5)
+    recipe = Recipe(eta_w=0.01, eta_r=0.01)
     like = init_state(recipe, (6, 5, 3), np.random.default_rng(0))
     return load_checkpoint(folder / "within_epoch.npz", like)
 

@@ -4,6 +4,7 @@ import csv
 import logging
 import os
 import signal
+import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -208,6 +209,51 @@ def test_a_run_whose_process_dies_once_is_tried_again(config, tmp_path):
     assert len(noted) <= 2, "only those that were at work"
     assert "a process had died while this run was at work" in outcomes[jobs[0].folder].note
     assert len(results(tmp_path / "out")) == 8
+
+
+WORKER = """
+import sys, time
+from copi_ref.experiments.parent import end_with
+end_with(int(sys.argv[1]))
+print("works", flush=True)
+time.sleep(1000)
+"""
+MAIN = "import os, subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1], str(os.getpid())])"
+
+
+@needs_sigkill
+def test_a_worker_ends_with_its_parent():
+    """The pipe that both write to is at its end when neither lives."""
+    with subprocess.Popen([sys.executable, "-c", MAIN, WORKER], stdout=subprocess.PIPE) as main_process:
+        assert main_process.stdout.readline() == b"works\n"
+        main_process.kill()
+        assert main_process.communicate(timeout=100) == (b"", None)
+
+
+def test_the_workers_of_a_sweep_do(config, tmp_path, monkeypatch):
+    """In this process: what is sent to a worker is called here, and asks to end with it."""
+    ends_with = []
+    monkeypatch.setattr(sweeps, "end_with", ends_with.append)
+    jobs = jobs_of(read_sweep(config), tmp_path / "out")[:2]
+    for function, arguments, _ in sweeps._tasks(jobs, load_npz_of, []):
+        assert function(*arguments).error is None
+    assert ends_with == [os.getpid()] * 2
+
+
+def load_npz_of(dataset, data_dir, held_out):
+    return load_npz(dataset)
+
+
+@pytest.mark.parametrize(("jobs", "asked", "started"), [(1, 1000, 1), (1000, 1000, 12), (5, 3, 3), (7, 9, 7)])
+def test_no_more_processes_than_there_is_to_do(jobs, asked, started, monkeypatch):
+    monkeypatch.setattr(sweeps, "cores", lambda: 3)
+    assert sweeps.processes_for(jobs, asked) == started
+
+
+def test_the_command_says_so(own_npz, tmp_path, capsys):
+    path = written(tmp_path / "sweep.toml", dataset=str(own_npz), methods=["copi-bp"], seeds=1, eta_w=0.01)
+    assert run(path, "--out", tmp_path / "out", "--jobs", 1000) == 0
+    assert "note: --jobs 1000 starts 1 process(es): there are 1 run(s), and at most 4" in capsys.readouterr().err
 
 
 def always_deadly(dataset, data_dir, held_out):
