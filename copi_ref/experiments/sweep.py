@@ -50,6 +50,7 @@ class Sweep:
     error_scale: float | None = None
     lateral_rule: str | None = None
     diagnostics: bool = False
+    classes: Count | None = None
 
     def plans(self) -> list[Plan]:
         """Return all runs: each method with each learning rate that it makes use of, and each seed."""
@@ -266,11 +267,17 @@ def run_jobs_on_cluster(jobs: Sequence[Job], load: Load, scheduler: str) -> Iter
 
     Raises:
         ImportError: distributed is not installed; the message says how to.
-        OSError: no scheduler answers at that address.
+        OSError: no scheduler answers at that address, or it is none.
     """
     distributed = imported("distributed")
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # the outcomes say what it would log
-    with distributed.Client(scheduler) as client:
+    try:
+        client = distributed.Client(scheduler)
+    except ValueError as error:
+        raise OSError(
+            f"{scheduler}: is no address of a scheduler ({error}): needs one such as tcp://host:8786"
+        ) from error
+    with client:
         futures = {client.submit(run_job, job, load, pure=False): job for job in jobs}
         for future in distributed.as_completed(futures):
             yield _outcome_of(future, futures[future])

@@ -479,7 +479,7 @@ def test_a_plain_install_trains_and_says_what_draws_the_figure(own_npz, tmp_path
     assert len(table(out / "copi-bp" / "seed-0" / "metrics.csv")) == 4
     assert [row["method"] for row in table(out / "summary.csv")] == ["copi-bp"]
     assert (
-        'No figure: matplotlib is not installed. After pip install "copi_ref[demo]" the same command with --resume '
+        'No figure: matplotlib is not installed: pip install "copi_ref[demo]". Then the same command with --resume '
         in (done.stdout)
     )
     assert not list(out.glob("*.png"))
