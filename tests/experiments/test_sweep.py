@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 from npz_files import three_clusters
 
@@ -274,6 +275,22 @@ def test_the_command_names_each_run_whose_process_died(own_npz, tmp_path, monkey
         assert f"copi-ref: {out}/copi-bp/eta_w-{rate}/seed-0: its process died" in printed.err
 
 
+def test_an_address_of_no_scheduler(config, tmp_path, capsys):
+    pytest.importorskip("distributed")
+    assert run(config, "--out", tmp_path / "out", "--scheduler", "garbage") == 2
+    assert "copi-ref: garbage: is no address of a scheduler (missing port" in capsys.readouterr().err
+
+
+def test_many_classes_without_a_sample_can_be_meant(tmp_path, capsys):
+    path = tmp_path / "own.npz"
+    x, y = np.ones((60, 2), np.float32), np.arange(60) % 2 * 20
+    np.savez(path, x_train=x, y_train=y, x_test=x, y_test=y)
+    settings = {"dataset": str(path), "methods": ["copi-bp"], "seeds": 1, "eta_w": 0.01}
+    assert run(written(tmp_path / "a.toml", **settings), "--out", tmp_path / "out") == 2
+    assert "say --classes 21 if that is meant" in capsys.readouterr().err
+    assert run(written(tmp_path / "a.toml", **settings, classes=21), "--out", tmp_path / "out") == 0
+
+
 @pytest.fixture
 def cluster(tmp_path, monkeypatch):
     """Two workers, on the first death of which what they were at is given up."""
@@ -437,7 +454,7 @@ def test_a_sweep_feeds_the_figure_of_learning_rates(own_npz, tmp_path):
         (
             {"etta": 0.1},
             "has etta, which is no key: required are dataset, preset, methods, seeds, epochs; optional held_out, "
-            "hidden, eta, eta_w, eta_r, error_scale, lateral_rule, diagnostics",
+            "hidden, eta, eta_w, eta_r, error_scale, lateral_rule, diagnostics, classes",
         ),
         ({"eta": 0.1}, "has eta, which is both rates, and eta_w: leave out the one or the other"),
         ({"methods": ["bp-adam", "il"], "eta_r": 1}, "eta_r is given, but there is no R in bp-adam, il: leave it out"),
@@ -494,7 +511,7 @@ def test_the_help_says_which_keys_are_required(capsys):
         run("--help")
     told = " ".join(capsys.readouterr().out.split())
     assert "Required: dataset, preset, methods, seeds, epochs." in told
-    assert "Optional: held_out, hidden, eta, eta_w, eta_r, error_scale, lateral_rule, diagnostics." in told
+    assert "Optional: held_out, hidden, eta, eta_w, eta_r, error_scale, lateral_rule, diagnostics, classes." in told
 
 
 def test_what_is_said_before_training_is_said_once(tmp_path, capsys):
