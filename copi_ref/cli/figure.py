@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from copi_ref.arrays.backend import HostArray
+from copi_ref.cli.drawing import need_matplotlib
 from copi_ref.cli.options import folder
 from copi_ref.data import load_named
 from copi_ref.data.dataset import Dataset
@@ -44,10 +45,7 @@ def add_commands(commands: Any) -> None:
 
 
 def _figure(options: argparse.Namespace) -> int:
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise ImportError(f'{error.name} is not installed: pip install "copi_ref[demo]"') from error
+    need_matplotlib()
     options.dataset = options.dataset or ("cifar10" if options.name == "2b" else "mnist")
     try:
         FIGURES[options.name](options)

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from copi_ref.cli.drawing import need_matplotlib
 from copi_ref.cli.names import method
 from copi_ref.cli.options import folder
 from copi_ref.experiments.folder import RunError
@@ -25,10 +26,9 @@ def add_commands(commands: Any) -> None:
 
 
 def _report(options: argparse.Namespace) -> int:
-    try:
-        from copi_ref.figures.report import report
-    except ImportError as error:
-        raise ImportError(f'{error.name} is not installed: pip install "copi_ref[demo]"') from error
+    need_matplotlib()
+    from copi_ref.figures.report import report
+
     if options.out.is_dir():
         raise RunError(f"{options.out} is a folder: name a file with --out")
     content = report(options.runs, options.against).encode()

@@ -15,14 +15,17 @@ from copi_ref.cli.train import add_checkpoint_seconds
 from copi_ref.data import load_named
 from copi_ref.data.named import DATA_VARIABLE, named_folder
 from copi_ref.experiments.sweep import (
+    MOST_PER_CORE,
     NEEDED,
     OPTIONAL,
     Job,
+    Load,
     Outcome,
     cores,
     imported,
     jobs_of,
     loaded,
+    processes_for,
     read_sweep,
     run_jobs,
     run_jobs_on_cluster,
@@ -71,17 +74,23 @@ def add_commands(commands: Any) -> None:
 def _sweep(options: argparse.Namespace) -> int:
     load_backend(backend_name())
     sweep = read_sweep(options.config)
+    runs = len(sweep.plans())
+    options.jobs, asked = processes_for(runs, options.jobs), options.jobs
     threads = _threads(options)
+    if options.jobs < asked and not options.scheduler:
+        why = f"{runs} run(s), and at most {MOST_PER_CORE} processes for each of {cores()} core(s)"
+        print(f"copi-ref: note: --jobs {asked} starts {options.jobs} process(es): there are {why}", file=sys.stderr)
     jobs = jobs_of(sweep, options.out, named_folder(options.data_dir), threads, options.checkpoint_seconds)
+    load = load_named if sweep.classes is None else partial(load_named, classes=sweep.classes)
     # Raises now what would fail in every run; kept only if they run in this process.
-    read = partial(loaded, load_named) if options.jobs == 1 and not options.scheduler else load_named
+    read = partial(loaded, load) if options.jobs == 1 and not options.scheduler else load
     dataset = read(jobs[0].source, jobs[0].data_dir, sweep.held_out)
     for text in remarks([job.plan for job in jobs], dataset):
         print(f"copi-ref: {text}", file=sys.stderr)
     taken = "as many threads of BLAS as it takes: threadpoolctl is not installed"
     each = taken if threads is None else f"{threads} thread(s) of BLAS each"
     print(f"{len(jobs)} runs into {options.out}/, with {each}")
-    return _report(jobs, _outcomes(jobs, options), options.out.resolve())
+    return _report(jobs, _outcomes(jobs, load, options), options.out.resolve())
 
 
 def _threads(options: argparse.Namespace) -> int | None:
@@ -98,10 +107,10 @@ def _threads(options: argparse.Namespace) -> int | None:
     return options.threads or (1 if options.scheduler else max(1, cores() // options.jobs))
 
 
-def _outcomes(jobs: Sequence[Job], options: argparse.Namespace) -> Iterator[Outcome]:
+def _outcomes(jobs: Sequence[Job], load: Load, options: argparse.Namespace) -> Iterator[Outcome]:
     if options.scheduler:
-        return run_jobs_on_cluster(jobs, load_named, options.scheduler)
-    return run_jobs(jobs, load_named, options.jobs)
+        return run_jobs_on_cluster(jobs, load, options.scheduler)
+    return run_jobs(jobs, load, options.jobs)
 
 
 def _report(jobs: Sequence[Job], outcomes: Iterator[Outcome], out: Path) -> int:

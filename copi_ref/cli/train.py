@@ -12,6 +12,7 @@ import numpy as np
 
 from copi_ref.arrays.backend import backend_name, load_backend
 from copi_ref.cli.before_training import automatic_eta_r, remarks, remarks_on_scale
+from copi_ref.cli.drawing import need_matplotlib
 from copi_ref.cli.names import lateral_rule, method
 from copi_ref.cli.options import AUTO, count, folder, in_options, number, number_or_auto, sizes
 from copi_ref.cli.table import table
@@ -40,7 +41,7 @@ def add_commands(commands: Any) -> None:
     demo.set_defaults(
         command=_demo, after_interrupt="; the same command again goes on where it was", dataset="digits", preset="demo",
         method=list(PAPER_METHODS), data_dir=None,
-        held_out=None, hidden=None, eta_w=None, eta_r=None, error_scale=None, lateral_rule=None,
+        held_out=None, classes=None, hidden=None, eta_w=None, eta_r=None, error_scale=None, lateral_rule=None,
     )  # fmt: skip
 
     train = commands.add_parser(
@@ -73,6 +74,10 @@ def add_commands(commands: Any) -> None:
     train.add_argument(
         "--held-out", type=count, metavar="N", help="test on the last N training samples, and don't train on them"
     )
+    train.add_argument(
+        "--classes", type=count, metavar="N",
+        help="of an .npz file: there are N classes, though most of them have no sample in it",
+    )  # fmt: skip
     train.add_argument(
         "--out", type=folder, default=Path("copi-ref-train"),
         help="folder for results, one METHOD/seed-N for each run (default %(default)s)",
@@ -127,7 +132,7 @@ def _methods() -> str:
 def _train(options: argparse.Namespace) -> int:
     load_backend(backend_name())
     preset: PresetName = options.preset or ("tmlr" if options.dataset in FILE_NAMES else "demo")
-    dataset = load_named(options.dataset, options.data_dir, options.held_out)
+    dataset = load_named(options.dataset, options.data_dir, options.held_out, options.classes)
     facts = surroundings(dataset)
     if options.eta_r == AUTO:
         options.eta_r = automatic_eta_r(scale_of(dataset.x_train))
@@ -156,16 +161,15 @@ def _train(options: argparse.Namespace) -> int:
 def _draw(runs: Sequence[Run], title: str, idle: int, options: argparse.Namespace) -> list[Path]:
     """Draw the figures, or say how they can be drawn: an hour of training is not to end with an error for them."""
     try:
-        from copi_ref.figures.training import diagnostics_figure, save, training_figure
+        need_matplotlib()
     except ImportError as error:
         if (error.name or "").partition(".")[0] != "matplotlib":
             raise
         again = "the same command" + (" again" if options.command is _demo else " with --resume")
-        print(
-            f'No figure: matplotlib is not installed. After pip install "copi_ref[demo]" {again} draws it, and trains '
-            "nothing again"
-        )
+        print(f"No figure: {error}. Then {again} draws it, and trains nothing again")
         return []
+    from copi_ref.figures.training import diagnostics_figure, save, training_figure
+
     drawn = [options.out / "figure.png"]
     save(training_figure(runs, title, idle), drawn[0])
     if options.diagnostics:

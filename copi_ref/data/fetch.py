@@ -1,7 +1,9 @@
 """Download the published data sets, checked against their known MD5s."""
 
 import os
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,6 +13,12 @@ from copi_ref.data.cifar10 import ARCHIVE
 from copi_ref.data.errors import DataError
 
 _CHUNK = 1 << 16
+
+INCOMPLETE = ".incomplete"
+"""Folder beside the files for what has not come whole: there during a download, and after one that was killed."""
+
+STALE = 600
+"""Seconds without a write after which what is in it is nobody's."""
 
 
 @dataclass(frozen=True)
@@ -84,14 +92,30 @@ def _fetch_file(file: str, md5: str, mirrors: tuple[str, ...], folder: Path) -> 
     pooch = _pooch()
     from requests import RequestException
 
+    if (folder / file).is_file() and pooch.file_hash(str(folder / file), alg="md5") == md5:
+        return folder / file
+    incomplete = folder / INCOMPLETE
+    _remove_stale(incomplete)
     failures = []
     for url in (mirror + file for mirror in mirrors):
         try:
-            return Path(pooch.retrieve(url, f"md5:{md5}", file, folder, downloader=_downloader(pooch)))
+            come = pooch.retrieve(url, f"md5:{md5}", file, incomplete, downloader=_downloader(pooch))
+            os.replace(come, folder / file)
+            return folder / file
         except (RequestException, ValueError) as error:  # not reached, refused, cut off; or another MD5
             failures.append(f"{url}: {error}")
             pooch.get_logger().warning("%s failed: %s", url, error)
+        finally:
+            with suppress(OSError):  # it is not empty: another process downloads into it, or one was killed
+                incomplete.rmdir()
     raise DataError(f"{folder / file}: no mirror gave it: {'; '.join(failures)}")
+
+
+def _remove_stale(folder: Path) -> None:
+    """Remove what downloads have left that were killed; one that goes on writes its file all the time."""
+    for path in folder.glob("*"):
+        if time.time() - path.stat().st_mtime > STALE:
+            path.unlink(missing_ok=True)
 
 
 def _downloader(pooch: Any) -> Callable[[str, str, Any], None]:
@@ -102,7 +126,7 @@ def _downloader(pooch: Any) -> Callable[[str, str, Any], None]:
         with tqdm(total=1, unit="B", unit_scale=True, ncols=79) as bar:
             http = pooch.HTTPDownloader(progressbar=bar, chunk_size=_CHUNK, hooks={"response": _as_it_is})
             http(url, output, owner)
-        os.chmod(output, Path(output).parent.stat().st_mode & 0o666)  # as its folder; a temporary file is private
+        os.chmod(output, Path(output).parents[1].stat().st_mode & 0o666)  # as its folder; a temporary file is private
 
     return download
 

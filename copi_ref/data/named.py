@@ -16,7 +16,9 @@ FILE_NAMES = (*IDX_NAMES, "cifar10")
 """Published sets that are read from files; `copi-ref data fetch` downloads them."""
 
 
-def load_named(name: str, data_dir: str | Path | None = None, held_out: int | None = None) -> Dataset:
+def load_named(
+    name: str, data_dir: str | Path | None = None, held_out: int | None = None, classes: int | None = None
+) -> Dataset:
     """Read a data set by its name.
 
     Args:
@@ -25,14 +27,18 @@ def load_named(name: str, data_dir: str | Path | None = None, held_out: int | No
             ``~`` is the home folder.
         held_out: so many training samples, the last ones, become the test set and are not trained on. None: the
             set's own test samples.
+        classes: of an .npz file, as for `load_npz`.
 
     Raises:
-        DataError: an unknown name, no folder, a file that is missing or damaged, or too many samples held out.
+        DataError: an unknown name, no folder, a file that is missing or damaged, too many samples held out, or
+            `classes` of a set that has its own.
         ImportError: digits without scikit-learn.
     """
+    if classes is not None and not name.endswith(".npz"):
+        raise DataError(f"{name} has its own classes: leave out --classes, which is for .npz files")
     if name == "cifar10":
         return load_cifar10(data_folder(name, data_dir), held_out=held_out)
-    dataset = _load(name, data_dir)
+    dataset = _load(name, data_dir, classes)
     return dataset if held_out is None else hold_out(dataset, held_out)
 
 
@@ -54,14 +60,14 @@ def named_folder(data_dir: str | Path | None) -> Path | None:
     return Path(os.path.expanduser(found)) if found else None
 
 
-def _load(name: str, data_dir: str | Path | None) -> Dataset:
+def _load(name: str, data_dir: str | Path | None, classes: int | None) -> Dataset:
     if name == "digits":
         return load_digits()
     if name in IDX_NAMES:
         return load_mnist(_idx_folder(name, data_folder(name, data_dir)))
     if not name.endswith(".npz"):
         raise DataError(f"{name}: unknown data set: needs digits, {', '.join(FILE_NAMES)}, or a path that ends in .npz")
-    return load_npz(os.path.expanduser(name))
+    return load_npz(os.path.expanduser(name), classes)
 
 
 def _idx_folder(name: str, folder: Path) -> Path:

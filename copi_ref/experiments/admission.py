@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from copi_ref.experiments.config import different_bits, different_settings, first_epochs
-from copi_ref.experiments.folder import CHECKPOINT, CONFIG, METRICS, OUTCOME, RunError, read_config, read_outcome
+from copi_ref.experiments.folder import CHECKPOINT, CONFIG, OUTCOME, WITHIN, RunError, read_config, read_outcome
+from copi_ref.experiments.metrics import METRICS
+
+_RESULTS = (METRICS, CHECKPOINT, WITHIN, OUTCOME)
 
 
 def check(folder: Path, config: Mapping[str, Any], resume: bool) -> None:
@@ -41,7 +44,7 @@ def check(folder: Path, config: Mapping[str, Any], resume: bool) -> None:
 def _goes_on(folder: Path, epochs: int) -> bool:
     """Whether there is something left to train: the run has not ended, or finished and is to be longer."""
     outcome = read_outcome(folder)
-    return outcome is None or ("error" not in outcome and read_config(folder)["epochs"] < epochs)
+    return outcome is None or (outcome.error is None and read_config(folder)["epochs"] < epochs)
 
 
 def open_again(folder: Path, epochs: int) -> None:
@@ -53,6 +56,12 @@ def open_again(folder: Path, epochs: int) -> None:
         (folder / OUTCOME).unlink()
 
 
+def forget_if_nothing_came(folder: Path) -> None:
+    """Let another run have the folder where one ended with an error, such as a want of memory, and left no result."""
+    if not any((folder / name).exists() for name in _RESULTS):
+        (folder / CONFIG).unlink(missing_ok=True)
+
+
 def remove_left_overs(folder: Path) -> None:
     """Remove what a process that was killed while it wrote has left behind; the caller holds the folder's lock."""
     for path in folder.iterdir():
@@ -61,4 +70,4 @@ def remove_left_overs(folder: Path) -> None:
 
 
 def _is_left_over(path: Path) -> bool:
-    return path.name.startswith(tuple(f".{name}." for name in (CONFIG, METRICS, CHECKPOINT, OUTCOME)))
+    return path.name.startswith(tuple(f".{name}." for name in (CONFIG, *_RESULTS)))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -25,6 +25,10 @@ LARGEST = 10**6
 """Epochs, seeds or units of a layer that can be asked for: above it a list of them alone would take minutes."""
 
 
+Count = Annotated[int, range(1, LARGEST + 1)]
+"""Such a number in a file."""
+
+
 def check_count(name: str, value: Any) -> None:
     """Check that a setting can be a number of epochs, seeds or units.
 
@@ -34,6 +38,9 @@ def check_count(name: str, value: Any) -> None:
     """
     checks.whole_number(name, value, minimum=1, maximum=LARGEST)
 
+
+IDENTITY = ("dataset", "held_out", "preset", "method", "seed", "hidden", "overrides", "data")
+"""Keys of a configuration that stay the same as long as a run goes on, in every version of the library."""
 
 OVERRIDES = ("eta_w", "eta_r", "error_scale", "lateral_rule")
 """What of a preset's recipe a run may change."""
@@ -109,7 +116,7 @@ def recipe_of(config: Mapping[str, Any]) -> Recipe:
     # What was not recorded then had no other setting: only what is there can differ.
     now = {key: {name: words[key].get(name) for name in there[key]} for key in words}
     renamed = [] if "rules" in config else _renamed(config, words)
-    if found := _differences(there, now, now="is meant by its name now") + renamed:
+    if found := differences(there, now, now="is meant by its name now") + renamed:
         raise ValueError("; ".join(found))
     return recipe
 
@@ -186,7 +193,7 @@ def different_settings(there: Mapping[str, Any], asked: Mapping[str, Any]) -> li
     """Name the settings, and the data, in which two configurations differ, and how; none: it is the same run."""
     ignored = ("environment", "revision", "resumed_by", *(() if "rules" in there else ("rules",)))
     one, other = ({key: value for key, value in each.items() if key not in ignored} for each in (there, asked))
-    return _differences(one, other) + ([] if "rules" in there else _renamed(there, asked))
+    return differences(one, other) + ([] if "rules" in there else _renamed(there, asked))
 
 
 RENAMED = {
@@ -214,7 +221,7 @@ def different_bits(there: Mapping[str, Any], asked: Mapping[str, Any]) -> list[s
     before, now = there["environment"], asked["environment"]
     names = ["copi_ref", "backend", "numpy", now["backend"], "blas", "blas threads", "gpu", "gpu TF32"]
     one, other = ({name: _once(each.get(name)) for name in names} for each in (before, now))
-    return _differences(one, other)
+    return differences(one, other)
 
 
 def _once(text: str | None) -> str | None:
@@ -222,14 +229,15 @@ def _once(text: str | None) -> str | None:
     return text and ", ".join(sorted(set(text.split(", "))))
 
 
-def _differences(
+def differences(
     there: Mapping[str, Any], asked: Mapping[str, Any], above: str = "", now: str = "was asked for"
 ) -> list[str]:
+    """Name the keys, with those of objects in them, whose values differ, and both values."""
     found: list[str] = []
     for key in dict.fromkeys([*there, *asked]):
         one, other = there.get(key), asked.get(key)
         if isinstance(one, dict) and isinstance(other, dict):
-            found += _differences(one, other, f"{above}{key}.", now)
+            found += differences(one, other, f"{above}{key}.", now)
         elif one != other:
             found.append(f"{above}{key} is {one!r} there, and {other!r} {now}")
     return found

@@ -1,25 +1,26 @@
-"""A run as a folder: ``config.json``, ``metrics.csv``, ``checkpoint.npz`` and, when it has ended, ``outcome.json``."""
+"""A run as a folder: ``config.json``, ``metrics.csv``, ``checkpoint.npz`` and, when it has ended, ``outcome.json``.
 
-import csv
+``checkpoint.npz`` is of the end of an epoch; in the middle of one there can be a ``within_epoch.npz`` beside it.
+"""
+
 import json
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from copi_ref.experiments.config import FORMAT, recipe_of
-from copi_ref.files import csv_bytes, write_atomically
+from copi_ref.experiments.config import FORMAT, IDENTITY, Count, recipe_of
+from copi_ref.experiments.metrics import METRICS, Digest, read_metrics
+from copi_ref.files import write_atomically
+from copi_ref.files.records import RecordError, parsed, record
 from copi_ref.network import Params
 from copi_ref.oracle.calling.named import TargetError
 from copi_ref.recipe import Recipe
 from copi_ref.training.checkpoint import load_params
 
-CONFIG, METRICS, CHECKPOINT, OUTCOME = "config.json", "metrics.csv", "checkpoint.npz", "outcome.json"
-_NEEDED = (
-    "dataset", "held_out", "preset", "method", "seed", "epochs", "hidden", "overrides", "recipe", "data", "environment",
-)  # fmt: skip
+CONFIG, CHECKPOINT, WITHIN, OUTCOME = "config.json", "checkpoint.npz", "within_epoch.npz", "outcome.json"
 
 
 class RunError(ValueError):
@@ -28,6 +29,48 @@ class RunError(ValueError):
 
 class RunFailedError(RunError):
     """A run has left the finite numbers; its folder has the metrics and the checkpoint of before."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Config:
+    """What ``config.json`` holds; those with a default came later, and older runs lack them."""
+
+    format: Literal["copi_ref run"]
+    dataset: str
+    held_out: Count | None
+    preset: str
+    method: str
+    seed: Annotated[int, range(1 << 128)]
+    epochs: Count
+    hidden: list[Count]
+    overrides: dict[str, float | str]
+    recipe: dict[str, bool | int | float | str | list[float]]
+    data: str
+    environment: dict[str, str | None]
+    diagnostics: bool = False
+    ensemble: bool = False
+    rules: dict[str, str] | None = None
+    revision: str | None = None
+    resumed_by: list[str | None] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """What ``outcome.json`` holds: how a run ended.
+
+    Args:
+        status: "finished", or "failed" with an error.
+        error: why.
+        metrics: the `copi_ref.experiments.metrics.Digest` of the rows of ``metrics.csv``; older runs lack it.
+    """
+
+    status: Literal["finished", "failed"]
+    error: str | None = None
+    metrics: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.status == "failed") != (self.error is not None):
+            raise RecordError(f"status is {self.status!r} and error is {self.error!r}: needs an error if it failed")
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,9 +103,9 @@ class FinishedRun:
         """The network at the end, as NumPy arrays; read when it is asked for.
 
         Raises:
-            CheckpointError: the checkpoint is missing or damaged.
+            CheckpointError: the checkpoint is missing, damaged, or of another run.
         """
-        return load_params(self.folder / CHECKPOINT)
+        return load_params(self.folder / CHECKPOINT, identity(self.config))
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -90,11 +133,14 @@ def read_run(folder: str | Path) -> FinishedRun:
     outcome = read_outcome(folder)
     if outcome is None:
         raise RunError(f"{folder}: has not finished: go on with --resume")
-    if "error" in outcome:
-        raise RunFailedError(f"{folder}: {outcome['error']}")
-    metrics = read_metrics(folder)
-    if len(metrics) != config["epochs"]:
-        raise RunError(f"{folder / METRICS}: has {len(metrics)} epochs, but the run had {config['epochs']}")
+    if outcome.error is not None:
+        raise RunFailedError(f"{folder}: {outcome.error}")
+    with named(folder / METRICS):
+        metrics = read_metrics(folder / METRICS)
+        if len(metrics) != config["epochs"]:
+            raise RecordError(f"has {len(metrics)} epochs, but the run had {config['epochs']}")
+        if outcome.metrics not in (None, str(Digest(metrics))):
+            raise RecordError(f"is damaged: its rows are not those that {OUTCOME} was written for")
     return FinishedRun(folder, config, metrics)
 
 
@@ -109,7 +155,8 @@ def find_runs(root: str | Path) -> list[FinishedRun]:
         RunError: there is no such folder, or a run is damaged, or a ``config.json`` can't be read and so not be told
             from a run's.
     """
-    runs = [read_run(folder) for folder in _run_folders(root) if "error" not in (read_outcome(folder) or {"error": ""})]
+    endings = [(folder, read_outcome(folder)) for folder in _run_folders(root)]
+    runs = [read_run(folder) for folder, ending in endings if ending is not None and ending.error is None]
     return sorted(runs, key=lambda run: (run.folder.parent, run.config["seed"]))
 
 
@@ -118,7 +165,8 @@ def find_failed(root: str | Path) -> list[FinishedRun]:
 
     Which folders are runs, and errors, as `find_runs`.
     """
-    ended_badly = [folder for folder in _run_folders(root) if "error" in (read_outcome(folder) or {})]
+    endings = [(folder, read_outcome(folder)) for folder in _run_folders(root)]
+    ended_badly = [folder for folder, ending in endings if ending is not None and ending.error is not None]
     return [FinishedRun(folder, read_config(folder), ()) for folder in ended_badly]
 
 
@@ -140,10 +188,10 @@ def _run_folders(root: str | Path) -> Iterator[Path]:
         except OSError as error:
             raise RunError(f"{path}: can't be read ({error})") from error
         try:
-            content = json.loads(raw)
+            content = parsed(json.loads, raw)
         except ValueError as error:
             # Files beside it are not enough where it is JSON: other programs have a metrics.csv too.
-            beside = (METRICS, CHECKPOINT, OUTCOME, "lock")
+            beside = (METRICS, CHECKPOINT, WITHIN, OUTCOME, "lock")
             if FORMAT.encode() in raw or any((path.parent / name).is_file() for name in beside):
                 raise RunError(f"{path}: can't be read as JSON ({error})") from error
             continue
@@ -160,16 +208,25 @@ def read_config(folder: Path) -> dict[str, Any]:
     if not (folder / CONFIG).is_file():
         raise RunError(f"{folder}: holds no run: has no {CONFIG}")
     config = _json(folder / CONFIG)
-    if config.get("format") != FORMAT:
+    if not isinstance(config, dict) or config.get("format") != FORMAT:
         raise RunError(f"{folder / CONFIG}: is not of a run of copi_ref")
-    if missing := [key for key in _NEEDED if key not in config]:
-        raise RunError(f"{folder / CONFIG}: lacks {', '.join(missing)}")
+    with named(folder / CONFIG):
+        record(_Config, config)
     return config
 
 
-def read_outcome(folder: Path) -> dict[str, Any] | None:
+def read_outcome(folder: Path) -> Ending | None:
     """Return what ``outcome.json`` holds, or None before the run has ended; errors as `read_config`."""
-    return _json(folder / OUTCOME) if (folder / OUTCOME).is_file() else None
+    if not (folder / OUTCOME).is_file():
+        return None
+    content = _json(folder / OUTCOME)
+    with named(folder / OUTCOME):
+        return record(Ending, content)
+
+
+def identity(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a checkpoint says of the run that it is of: settings that stay the same as long as it goes on."""
+    return {name: config[name] for name in IDENTITY}
 
 
 def write_config(folder: Path, config: Mapping[str, Any]) -> None:
@@ -184,71 +241,27 @@ def write_config(folder: Path, config: Mapping[str, Any]) -> None:
 
 
 def write_outcome(folder: Path, error: str | None = None) -> None:
-    """Write how the run ended: finished, or with an error."""
-    _write_json(folder / OUTCOME, {"status": "finished"} if error is None else {"status": "failed", "error": error})
+    """Write how the run ended, finished or with an error, and the digest of its metrics."""
+    ending = {"status": "finished"} if error is None else {"status": "failed", "error": error}
+    with named(folder / METRICS):
+        rows = read_metrics(folder / METRICS) if (folder / METRICS).exists() else ()
+    _write_json(folder / OUTCOME, {**ending, "metrics": str(Digest(rows))})
 
 
-def append_metrics(folder: Path, row: Mapping[str, Any]) -> None:
-    """Add a line to ``metrics.csv``, below the names if it is the first; it is on the disk when this returns."""
-    path = folder / METRICS
-    lines = [] if path.exists() else [list(row)]
-    with path.open("ab") as file:
-        file.write(csv_bytes([*lines, _numbers(row)]))
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def write_metrics(folder: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write ``metrics.csv`` whole."""
-    rows = list(rows)
-    write_atomically(folder / METRICS, csv_bytes([list(rows[0]) if rows else [], *map(_numbers, rows)]))
-
-
-def cut_metrics(folder: Path, epochs: int) -> None:
-    """Leave the lines of so many epochs: what follows, perhaps half a line, is of after the checkpoint.
-
-    Raises:
-        RunError: there are fewer.
-    """
-    path = folder / METRICS
-    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
-    whole = sum(line.endswith(b"\n") for line in lines)
-    if whole < epochs + 1 and epochs:
-        raise RunError(f"{path}: has {max(whole - 1, 0)} epochs, but the checkpoint is of epoch {epochs}")
-    if epochs == 0:
-        path.unlink(missing_ok=True)
-    elif len(lines) > epochs + 1:
-        write_atomically(path, b"".join(lines[: epochs + 1]))
-
-
-def read_metrics(folder: Path) -> tuple[dict[str, float], ...]:
-    """Return the rows of ``metrics.csv``.
-
-    Raises:
-        RunError: it is missing, or a line is damaged.
-    """
-    path = folder / METRICS
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Name the file in which a record is not as declared, in a RunError."""
     try:
-        names, *rows = csv.reader(path.read_text().splitlines())
-        metrics = tuple(dict(zip(names, map(float, row), strict=True)) for row in rows)
-        return tuple({**row, "epoch": int(row["epoch"])} for row in metrics)
-    except (OSError, ValueError, KeyError) as error:
-        raise RunError(f"{path}: can't be read as metrics ({error})") from error
+        yield
+    except RecordError as error:
+        raise RunError(f"{path}: {error}") from error
 
 
-def _numbers(row: Mapping[str, Any]) -> list[Any]:
-    """Return a row's numbers as Python's own, which are written with all digits."""
-    return [value if isinstance(value, int) else float(value) for value in row.values()]
-
-
-def _json(path: Path) -> dict[str, Any]:
+def _json(path: Path) -> Any:
     try:
-        content = json.loads(path.read_text())
+        return parsed(json.loads, path.read_bytes())
     except (OSError, ValueError) as error:
         raise RunError(f"{path}: can't be read as JSON ({error})") from error
-    if not isinstance(content, dict):
-        raise RunError(f"{path}: holds a {type(content).__name__}: needs an object")
-    return content
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

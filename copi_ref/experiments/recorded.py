@@ -11,22 +11,23 @@ import numpy as np
 from copi_ref.algorithm import init_state
 from copi_ref.analysis.diagnostics import layer_diagnostics
 from copi_ref.data.dataset import Dataset
-from copi_ref.experiments.admission import check, open_again, remove_left_overs
+from copi_ref.experiments.admission import check, forget_if_nothing_came, open_again, remove_left_overs
 from copi_ref.experiments.config import Plan
 from copi_ref.experiments.folder import (
     CHECKPOINT,
+    WITHIN,
     FinishedRun,
     RunFailedError,
-    append_metrics,
-    cut_metrics,
-    read_metrics,
+    identity,
+    named,
     read_outcome,
     read_run,
     write_config,
-    write_metrics,
     write_outcome,
 )
 from copi_ref.experiments.lock import locked
+from copi_ref.experiments.metrics import METRICS, Digest, append_metrics, cut_metrics, write_metrics
+from copi_ref.files.records import RecordError
 from copi_ref.state import State, stack
 from copi_ref.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from copi_ref.training.epoch import Begun
@@ -49,9 +50,10 @@ def run_into(
 ) -> FinishedRun:
     """Train as planned, on the chosen backend, and leave everything in a folder.
 
-    After each epoch its metrics go on the disk, and then a checkpoint; within an epoch there is another one after the
-    first batch that ends so many seconds after the last. A process may be killed at any moment: resumed, the run ends
-    with the same bytes of parameters, and the same metrics but for ``seconds``, as one that was left alone.
+    After each epoch its metrics go on the disk, and then a checkpoint; within an epoch there is another one, in a file
+    of its own, after the first batch that ends so many seconds after the last. A process may be killed at any moment:
+    resumed, the run ends with the same bytes in its checkpoint, and the same metrics but for ``seconds``, as one that
+    was left alone. What is left of one that leaves the finite numbers is the checkpoint of the last epoch that did not.
 
     Args:
         folder: of this run alone.
@@ -76,14 +78,25 @@ def run_into(
         open_again(folder, plan.epochs)
         if read_outcome(folder) is None:
             write_config(folder, config)
-            _train(folder, plan, dataset, checkpoint_seconds, callback)
+            try:
+                _train(folder, plan, dataset, identity(config), checkpoint_seconds, callback)
+            except Exception:
+                forget_if_nothing_came(folder)
+                raise
     return read_run(folder)
 
 
-def _train(folder: Path, plan: Plan, dataset: Dataset, checkpoint_seconds: float, callback: Callback | None) -> None:
-    settings, recorder = plan.experiment(), _Recorder(folder, checkpoint_seconds, callback)
-    start = _standing(folder, plan, dataset)
-    cut_metrics(folder, start.state.epoch)
+def _train(
+    folder: Path,
+    plan: Plan,
+    dataset: Dataset,
+    run: Mapping[str, Any],
+    checkpoint_seconds: float,
+    callback: Callback | None,
+) -> None:
+    settings = plan.experiment()
+    start = _standing(folder, plan, dataset, run)
+    recorder = _Recorder(folder, run, Digest(_rows(folder, start)), checkpoint_seconds, callback)
     try:
         fit(
             settings.recipe,
@@ -96,39 +109,60 @@ def _train(folder: Path, plan: Plan, dataset: Dataset, checkpoint_seconds: float
             after_batch=recorder.after_batch,
         )
     except NonFiniteError as error:
+        # Where the last checkpoint within the epoch stood is a matter of the clock: what stays is that of its start.
+        (folder / WITHIN).unlink(missing_ok=True)
         write_outcome(folder, str(error))
         raise RunFailedError(f"{folder}: {error}") from error
     write_outcome(folder)
 
 
-def _standing(folder: Path, plan: Plan, dataset: Dataset) -> Checkpoint:
-    """Return where the run stands: at its checkpoint, or at its beginning."""
+def _standing(folder: Path, plan: Plan, dataset: Dataset, run: Mapping[str, Any]) -> Checkpoint:
+    """Return where the run stands: within an epoch, at the end of one, or at its beginning."""
     settings = plan.experiment()
-    state = init_state(settings.recipe, settings.sizes(dataset), np.random.default_rng(plan.seed))
-    path = folder / CHECKPOINT
-    return load_checkpoint(path, like=state) if path.exists() else Checkpoint(state)
+    first = init_state(settings.recipe, settings.sizes(dataset), np.random.default_rng(plan.seed))
+    path, within = folder / CHECKPOINT, folder / WITHIN
+    last = load_checkpoint(path, first, run) if path.exists() else Checkpoint(first)
+    if within.exists():
+        later = load_checkpoint(within, first, run)
+        if later.state.epoch == last.state.epoch:
+            return later
+        within.unlink()  # of an epoch that has ended: the process was killed before it could be removed
+    return last
+
+
+def _rows(folder: Path, start: Checkpoint) -> tuple[Row, ...]:
+    """Return the rows of the epochs before a checkpoint, and remove the others."""
+    with named(folder / METRICS):
+        rows = cut_metrics(folder, start.state.epoch)
+        if start.run.get("metrics") not in (None, str(Digest(rows))):
+            raise RecordError("is damaged: its rows are not those that the checkpoint was written after")
+    return rows
 
 
 class _Recorder:
     """What `fit` calls: writes metrics and checkpoints."""
 
-    def __init__(self, folder: Path, seconds: float, callback: Callback | None):
-        self.folder, self.seconds, self.callback = folder, seconds, callback
+    def __init__(
+        self, folder: Path, run: Mapping[str, Any], metrics: Digest, seconds: float, callback: Callback | None
+    ):
+        self.folder, self.run, self.metrics, self.seconds, self.callback = folder, run, metrics, seconds, callback
         self.last = monotonic()
 
     def after_batch(self, state: State, begun: Begun) -> None:
-        # A state that is not finite makes the epoch end with an error, and the last good one has to stay.
+        # A state that is not finite makes the epoch end with an error, and could not be gone on with.
         if monotonic() - self.last >= self.seconds and finite_networks(state).all():
-            self._save(state, begun)
+            self.save(WITHIN, state, begun)
 
     def after_epoch(self, state: State, row: Row) -> None:
         append_metrics(self.folder, row)  # first, so that no epoch that a checkpoint has finished lacks its line
-        self._save(state)
+        self.metrics.add(row)
+        self.save(CHECKPOINT, state)
+        (self.folder / WITHIN).unlink(missing_ok=True)
         if self.callback is not None:
             self.callback(state, row)
 
-    def _save(self, state: State, begun: Begun | None = None) -> None:
-        save_checkpoint(self.folder / CHECKPOINT, state, begun)
+    def save(self, name: str, state: State, begun: Begun | None = None) -> None:
+        save_checkpoint(self.folder / name, state, begun, {**self.run, "metrics": str(self.metrics)})
         self.last = monotonic()
 
 
@@ -159,17 +193,18 @@ def run_ensemble_into(
         for folder, plan in zip(folders, plans, strict=True):
             check(folder, plan.config(surroundings), resume)
             stack.enter_context(locked(folder))
-        groups: dict[int, list[tuple[Path, Plan, State]]] = {}
+        groups: dict[int, list[tuple[Path, Plan, tuple[Row, ...], State]]] = {}
         for folder, plan in zip(folders, plans, strict=True):
             remove_left_overs(folder)
             open_again(folder, plan.epochs)
             if read_outcome(folder) is None:
-                state = _standing(folder, plan, dataset).state
-                groups.setdefault(state.epoch, []).append((folder, plan, state))
+                start = _standing(folder, plan, dataset, identity(plan.config(surroundings)))
+                rows = _rows(folder, start)
+                groups.setdefault(start.state.epoch, []).append((folder, plan, rows, start.state))
         for group in groups.values():
             result = _train_together(group[0][1], [state for *_, state in group], dataset, callback)
-            for index, (folder, plan, state) in enumerate(group):
-                _write_member(folder, plan.config(surroundings), state.epoch, result, index)
+            for index, (folder, plan, rows, _) in enumerate(group):
+                _write_member(folder, plan.config(surroundings), rows, result, index)
     return [_outcome(folder) for folder in folders]
 
 
@@ -180,15 +215,17 @@ def _train_together(plan: Plan, states: Sequence[State], dataset: Dataset, callb
     return fit(plan.experiment().recipe, stack(states), dataset, left, callback, diagnostics)
 
 
-def _write_member(folder: Path, config: Mapping[str, Any], epoch: int, result: FitResult, index: int) -> None:
-    """Write what a seed that stood at an epoch has become."""
-    before = read_metrics(folder)[:epoch] if epoch else ()
+def _write_member(
+    folder: Path, config: Mapping[str, Any], before: tuple[Row, ...], result: FitResult, index: int
+) -> None:
+    """Write what a seed has become that had rows of epochs before."""
     error = result.stopped.get(index)
     end: FitResult | NonFiniteError = error or result.member(index)
+    rows = [*before, *end.metrics]
     write_config(folder, config)
     if end.metrics:
-        write_metrics(folder, [*before, *end.metrics])
-    save_checkpoint(folder / CHECKPOINT, end.state)
+        write_metrics(folder, rows)
+    save_checkpoint(folder / CHECKPOINT, end.state, None, {**identity(config), "metrics": str(Digest(rows))})
     write_outcome(folder, str(error) if error else None)
 
 

@@ -11,14 +11,15 @@ from functools import lru_cache
 from importlib import import_module
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from copi_ref.arrays import checks
 from copi_ref.arrays.backend import BackendName, backend_name, use_backend
 from copi_ref.data.dataset import Dataset
-from copi_ref.experiments.config import Plan, check_count, surroundings
+from copi_ref.experiments.config import Count, Plan, surroundings
+from copi_ref.experiments.parent import end_with
 from copi_ref.experiments.presets import WITHOUT_R, PresetName, check_lateral
 from copi_ref.experiments.recorded import run_into
+from copi_ref.files.records import keys_of, parsed, record
 from copi_ref.oracle.calling.named import TargetError
 
 Load = Callable[[str, Path | None, int | None], Dataset]
@@ -39,16 +40,17 @@ class Sweep:
     dataset: str
     preset: PresetName
     methods: list[str]
-    seeds: int | list[int]
-    epochs: int
-    held_out: int | None = None
-    hidden: list[int] | None = None
+    seeds: Count | list[Annotated[int, range(1 << 128)]]
+    epochs: Count
+    held_out: Annotated[int, range(1, 1 << 63)] | None = None
+    hidden: list[Count] | None = None
     eta: float | list[float] | None = None
     eta_w: float | list[float] | None = None
     eta_r: float | list[float] | None = None
     error_scale: float | None = None
     lateral_rule: str | None = None
     diagnostics: bool = False
+    classes: Count | None = None
 
     def plans(self) -> list[Plan]:
         """Return all runs: each method with each learning rate that it makes use of, and each seed."""
@@ -91,9 +93,7 @@ def _several(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-NEEDED = ("dataset", "preset", "methods", "seeds", "epochs")
-OPTIONAL = tuple(key for key in Sweep.__dataclass_fields__ if key not in NEEDED)
-_KEYS = f"required are {', '.join(NEEDED)}; optional {', '.join(OPTIONAL)}"
+NEEDED, OPTIONAL = keys_of(Sweep)
 
 
 def read_sweep(path: Path) -> Sweep:
@@ -103,17 +103,12 @@ def read_sweep(path: Path) -> Sweep:
         SweepError: the file is missing or no TOML, a key is unknown or missing, or a value can't be used.
     """
     try:
-        values = tomllib.loads(path.read_text())
+        values = parsed(tomllib.loads, path.read_bytes())
     except (OSError, ValueError) as error:
         raise SweepError(f"{path}: can't be read as TOML ({error})") from error
-    known = Sweep.__dataclass_fields__
-    if unknown := [key for key in values if key not in known]:
-        raise SweepError(f"{path}: has {', '.join(unknown)}, which is no key: {_KEYS}")
-    if missing := [key for key in NEEDED if key not in values]:
-        raise SweepError(f"{path}: lacks {', '.join(missing)}: {_KEYS}")
     try:
-        _check(values)
-        sweep = Sweep(**values)
+        sweep = record(Sweep, values)
+        _check(sweep)
         for plan in sweep.plans():
             plan.experiment()  # raises what is wrong with a name or a rate
     except (TypeError, ValueError, TargetError) as error:
@@ -121,30 +116,17 @@ def read_sweep(path: Path) -> Sweep:
     return sweep
 
 
-KINDS = {"dataset": str, "preset": str, "methods": list, "hidden": list, "lateral_rule": str, "diagnostics": bool}
-
-
-def _check(values: dict[str, Any]) -> None:
-    """Check what `Plan.experiment` does not look at."""
-    if "eta" in values and (others := [name for name in ("eta_w", "eta_r") if name in values]):
+def _check(sweep: Sweep) -> None:
+    """Check what neither the types of the keys say, nor `Plan.experiment` looks at."""
+    given = {name for name in OPTIONAL if getattr(sweep, name) is not None}
+    if "eta" in given and (others := [name for name in ("eta_w", "eta_r") if name in given]):
         raise ValueError(f"has eta, which is both rates, and {' and '.join(others)}: leave out the one or the other")
-    for name, value in values.items():
-        if value == []:
+    for name in (*NEEDED, *OPTIONAL):
+        if getattr(sweep, name) == []:
             raise ValueError(f"{name} is empty: needs one or more")
-        if not isinstance(value, KINDS.get(name, object)):
-            raise TypeError(f"{name} is {value!r}: needs a {KINDS[name].__name__}")
     for setting in ("eta_r", "lateral_rule"):
-        if setting in values:
-            check_lateral(setting, values["methods"])
-    checks.whole_number("held_out", values.get("held_out", 1), minimum=1)
-    check_count("epochs", values["epochs"])
-    for units in values.get("hidden", ()):
-        check_count("hidden", units)
-    if isinstance(values["seeds"], list):
-        for seed in values["seeds"]:
-            checks.whole_number("seeds", seed, minimum=0)
-    else:
-        check_count("seeds", values["seeds"])
+        if setting in given:
+            check_lateral(setting, sweep.methods)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,8 +177,19 @@ def jobs_of(
     ]  # fmt: skip
 
 
+MOST_PER_CORE = 4
+"""Processes for each core that are of use: runs that wait for the disk let others on, and more only take memory."""
+
+
+def processes_for(jobs: int, asked: int) -> int:
+    """Return how many processes to start for so many runs: as asked, but no more than runs, nor 4 for each core."""
+    return min(asked, jobs, MOST_PER_CORE * cores())
+
+
 def run_jobs(jobs: Sequence[Job], load: Load, processes: int = 1) -> Iterator[Outcome]:
     """Run in so many processes of this machine, and yield each outcome as it comes; 1: in this process.
+
+    Of a number that `processes_for` calls too many there are fewer. They end with this process, if it is killed too.
 
     A run that has ended before is not run again, one that was interrupted goes on. One that fails stops no other. A
     process that dies takes those beside it along: each run that was at work is tried once more, by itself, and has
@@ -206,6 +199,7 @@ def run_jobs(jobs: Sequence[Job], load: Load, processes: int = 1) -> Iterator[Ou
         ImportError: joblib, for several processes, or threadpoolctl, for a limit of threads, is not installed; the
             message says how to.
     """
+    processes = processes_for(len(jobs), processes)
     with _limited(jobs[0].threads):
         if processes == 1:
             yield from (run_job(job, load) for job in jobs)
@@ -246,7 +240,12 @@ def _tasks(jobs: Sequence[Job], load: Load, begun: list[Path]) -> Iterator[Any]:
     """Hand jobs out to joblib, which takes one when a process is free, and write down which it has taken."""
     for job in jobs:
         begun.append(job.folder)
-        yield imported("joblib").delayed(run_job)(job, load)
+        yield imported("joblib").delayed(_run_in_worker)(job, load, os.getpid())
+
+
+def _run_in_worker(job: Job, load: Load, parent: int) -> Outcome:
+    end_with(parent)
+    return run_job(job, load)
 
 
 def _alone(job: Job, load: Load) -> Outcome:
@@ -254,7 +253,7 @@ def _alone(job: Job, load: Load) -> Outcome:
     joblib = imported("joblib")
     try:
         two = joblib.Parallel(n_jobs=2)  # of 1 it would be this process
-        outcome: Outcome = two([joblib.delayed(run_job)(job, load)])[0]
+        outcome: Outcome = two(_tasks([job], load, []))[0]
     except BrokenExecutor:
         died = "its process died, and again when it ran by itself: perhaps for want of memory"
         return Outcome(job.folder, None, f"{job.folder}: {died}")
@@ -268,11 +267,17 @@ def run_jobs_on_cluster(jobs: Sequence[Job], load: Load, scheduler: str) -> Iter
 
     Raises:
         ImportError: distributed is not installed; the message says how to.
-        OSError: no scheduler answers at that address.
+        OSError: no scheduler answers at that address, or it is none.
     """
     distributed = imported("distributed")
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # the outcomes say what it would log
-    with distributed.Client(scheduler) as client:
+    try:
+        client = distributed.Client(scheduler)
+    except ValueError as error:
+        raise OSError(
+            f"{scheduler}: is no address of a scheduler ({error}): needs one such as tcp://host:8786"
+        ) from error
+    with client:
         futures = {client.submit(run_job, job, load, pure=False): job for job in jobs}
         for future in distributed.as_completed(futures):
             yield _outcome_of(future, futures[future])

@@ -41,7 +41,7 @@ def curves_figure(rows: Sequence[Row], panels: Sequence[str], methods: Sequence[
         height = 0.5 + 0.2 * -(-len(methods) // columns) + 2.4 * (len(panels) // columns)
         figure = Figure(figsize=(_WIDTH * columns / 2, height), layout="constrained")
         if title:
-            figure.suptitle(title, fontsize=9)
+            figure.suptitle(title, fontsize=9, parse_math=False)
         grid = figure.subplots(len(panels) // columns, columns, sharex=True, squeeze=False)
         for axes, metric in zip(grid.flat, panels, strict=True):
             _curves(axes, rows, metric, methods, idle)
@@ -67,7 +67,7 @@ def images_figure(rows: dict[str, HostArray], notes: dict[str, str], title: str)
     with matplotlib.rc_context(_RC):
         count = max(len(images) for images in rows.values())
         figure = Figure(figsize=(_WIDTH, 0.5 + 0.75 * len(rows)), layout="constrained")
-        figure.suptitle(title, fontsize=9)
+        figure.suptitle(title, fontsize=9, parse_math=False)
         grid = figure.subplots(len(rows), count, squeeze=False)
         for line, (panels, (name, images)) in enumerate(zip(grid, rows.items(), strict=True)):
             largest = float(np.max(images) if line == 0 else np.percentile(np.abs(images), 99.5)) or 1.0
@@ -91,13 +91,13 @@ def mosaics_figure(layers: dict[str, HostArray], title: str) -> Figure:
         columns = min(4, len(layers))
         lines = -(-len(layers) // columns)
         figure = Figure(figsize=(_WIDTH, 0.4 + lines * (0.25 + _WIDTH / columns)), layout="constrained")
-        figure.suptitle(title, fontsize=9)
+        figure.suptitle(title, fontsize=9, parse_math=False)
         grid = figure.subplots(lines, columns, squeeze=False)
         for axes in grid.flat[len(layers) :]:
             axes.set_axis_off()
         for axes, (name, images) in zip(grid.flat, layers.items(), strict=False):
             _image(axes, mosaic(images), -1, 1)
-            axes.set_title(name)
+            axes.set_title(name, parse_math=False)
         return figure
 
 
@@ -105,7 +105,7 @@ def compression_figure(rows: Sequence[Row], title: str) -> Figure:
     """Draw test accuracy against the number of replaced hidden layers (Fig. 3C): a line a formula, with deviations."""
     with matplotlib.rc_context(_RC):
         figure = Figure(figsize=(_WIDTH / 2 + 0.6, 3.2), layout="constrained")
-        figure.suptitle(title, fontsize=9)
+        figure.suptitle(title, fontsize=9, parse_math=False)
         axes = figure.subplots()
         formulas = list(dict.fromkeys(row["formula"] for row in rows))
         for number, formula in enumerate(formulas):
@@ -136,7 +136,7 @@ def rates_figure(rows: Sequence[Row], methods: Sequence[str], title: str, rate: 
         del panels["peak_test_accuracy"]
     with matplotlib.rc_context(_RC):
         figure = Figure(figsize=(_WIDTH * (0.3 + 0.35 * len(panels)), 3.6), layout="constrained")
-        figure.suptitle(title, fontsize=9)
+        figure.suptitle(title, fontsize=9, parse_math=False)
         grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
         for axes, (column, heading) in zip(grid, panels.items(), strict=True):
             for number, method in enumerate(methods):

@@ -35,7 +35,8 @@ def training_figure(runs: Sequence[Run], title: str, idle: int = 0) -> Figure:
     """
     seeds = len({run.seed for run in runs})
     figure = Figure(figsize=(15, 7.2), layout="constrained")
-    figure.suptitle(f"{title}: {f'mean ± standard deviation over {seeds} seeds' if seeds > 1 else 'one seed'}")
+    over = f"mean ± standard deviation over {seeds} seeds" if seeds > 1 else "one seed"
+    figure.suptitle(f"{title}: {over}", parse_math=False)  # a name may have a $ in it
     grid = figure.add_gridspec(2, 3, width_ratios=(1, 1, 0.8))
     panels = [("train_accuracy", 0, 0), ("test_accuracy", 0, 1), ("train_loss", 1, 0), ("test_loss", 1, 1)]
     for metric, row, column in panels:
@@ -48,9 +49,8 @@ def training_figure(runs: Sequence[Run], title: str, idle: int = 0) -> Figure:
     for row, (when, moment, left) in enumerate(pairs):
         axes = figure.add_subplot(grid[row, 2])
         image = axes.imshow(correlation(moment), cmap="RdBu_r", vmin=-1, vmax=1, interpolation="nearest")
-        axes.set_title(
-            f"input correlations {when} decorrelation\n({shown.method}, relative off-diagonal {left:.3g})", fontsize=10
-        )
+        heading = f"input correlations {when} decorrelation\n({shown.method}, relative off-diagonal {left:.3g})"
+        axes.set_title(heading, fontsize=10, parse_math=False)
         figure.colorbar(image, ax=axes, label=r"$E[x_i x_j]\,/\sqrt{E[x_i^2]\,E[x_j^2]}$")
     _legend_below(figure, figure.axes[0])
     return figure
@@ -187,7 +187,7 @@ def _method_rows(methods: Sequence[str], title: str) -> tuple[Figure, HostArray]
         grid = figure.subplots(len(methods), len(MEASURES), sharex=True, sharey="col")
         for axes, method in zip(grid[:, 0], methods, strict=True):
             axes.set_ylabel(method, fontsize=11, fontweight="bold")
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)
     for axes in grid[-1]:
         whole_epochs(axes)
     return figure, grid.reshape(len(methods), len(MEASURES))

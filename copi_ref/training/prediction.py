@@ -1,7 +1,6 @@
 """What a trained network says of new samples: the scores that its loss sees, and classes."""
 
 from collections.abc import Iterator
-from math import prod
 
 import numpy as np
 
@@ -13,13 +12,15 @@ from copi_ref.recipe import Recipe
 from copi_ref.task import OUTPUTS
 from copi_ref.training.finiteness import finite
 
-ROWS = 5000  # bounds the memory: activities of so many samples at a time, of all members together
+ROWS = 5000
+"""Samples at a time, which bounds the memory. Of an ensemble as many: other pieces would round sums another way."""
 
 
 def scores(recipe: Recipe, params: Params, x: Array) -> Array:
     """Return what the loss compares with the target: y_L, or a_L where the recipe's `output` says so.
 
-    With centring the running means are subtracted, as in evaluation. Memory beside the result is for 5000 samples.
+    With centring the running means are subtracted, as in evaluation. Memory beside the result is for 5000 samples of
+    each network: an ensemble of S takes S times as much.
 
     Args:
         recipe: gives activation and output.
@@ -65,8 +66,7 @@ def _scores(recipe: Recipe, params: Params, x: Array) -> Iterator[Array]:
         raise ValueError(f"centring is {recipe.centring}, but params has no means: needs those it was trained with")
     checks.arrays(x=(x, "NK"))
     W = params.W[0]
-    members = prod(np.broadcast_shapes(tuple(W.shape[:-2]), tuple(x.shape[:-2])))
-    for rows in pieces(x.shape[-2], max(1, ROWS // members)):
+    for rows in pieces(x.shape[-2], ROWS):
         piece = _moved(x[..., rows, :], W)
         checks.arrays(**{"W of layer 1": (W, "MK"), "x": (piece, "NK")})
         yield prediction(recipe, params, piece)

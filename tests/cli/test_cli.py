@@ -1,6 +1,7 @@
 """The command as a user runs it, in a process of its own where that matters."""
 
 import csv
+import errno
 import json
 import os
 import subprocess
@@ -16,7 +17,7 @@ from copi_ref.analysis.diagnostics import MEASURES, layer_diagnostics
 from copi_ref.arrays.backend import to_numpy
 from copi_ref.cli import train as training_commands
 from copi_ref.cli.main import main
-from copi_ref.experiments import runner
+from copi_ref.experiments import recorded, runner
 from copi_ref.experiments.presets import LATERAL, METHODS, PAPER_METHODS, Experiment, experiment
 from copi_ref.files import write_atomically
 
@@ -348,6 +349,44 @@ def test_a_network_too_large_for_memory_is_an_error_message(own_npz, tmp_path, m
     assert "seed-0: needs more memory than there is (Unable to allocate 7 TiB)" in capsys.readouterr().err
 
 
+def test_after_a_want_of_memory_the_folder_takes_a_smaller_network(own_npz, tmp_path, monkeypatch):
+    def too_large(*_, **options):
+        raise MemoryError("Unable to allocate 7 TiB")
+
+    arguments = ("train", own_npz, "--epochs", 4, "--out", tmp_path / "out")
+    with monkeypatch.context() as patch:
+        patch.setattr(recorded, "init_state", too_large)
+        assert run(*arguments, "--hidden", 1000000) == 2
+    assert run(*arguments, "--hidden", 5) == 0
+
+
+def test_a_full_disk_is_named_with_its_file(own_npz, tmp_path, monkeypatch, capsys):
+    def full(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    assert run("train", own_npz, "--out", tmp_path / "out") == 2
+    error = capsys.readouterr().err
+    assert f"copi-ref: [Errno 28] No space left on device: '{tmp_path}/out/copi-bp/seed-0/config.json'" in error
+
+
+def test_names_may_have_the_signs_of_formulas(own_npz, tmp_path):
+    path = own_npz.rename(tmp_path / "b$x_{1$[bold].npz")
+    assert run("train", path, "--epochs", 4, "--diagnostics", "--out", tmp_path / "a[b]$y_{$") == 0
+    assert {file.suffix for file in (tmp_path / "a[b]$y_{$").iterdir() if file.is_file()} == {".png", ".csv"}
+
+
+def test_a_backend_that_matplotlib_does_not_know_costs_no_results(own_npz, tmp_path):
+    """It refuses to be imported, so this is another process."""
+    command = [sys.executable, "-m", "copi_ref", "train", own_npz, "--epochs", "4", "--out", tmp_path / "out"]
+    done = subprocess.run(
+        list(map(str, command)), env={**os.environ, "MPLBACKEND": "nosuch"}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    assert "No figure: matplotlib can't be used: Key backend: 'nosuch' is not" in done.stdout
+    assert "unset MPLBACKEND. Then the same command with --resume draws it" in done.stdout
+
+
 def test_a_terminal_without_the_signs_costs_no_results(own_npz, tmp_path):
     command = [sys.executable, "-m", "copi_ref", "train", str(own_npz), "--out", str(tmp_path / "out")]
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
@@ -479,7 +518,7 @@ def test_a_plain_install_trains_and_says_what_draws_the_figure(own_npz, tmp_path
     assert len(table(out / "copi-bp" / "seed-0" / "metrics.csv")) == 4
     assert [row["method"] for row in table(out / "summary.csv")] == ["copi-bp"]
     assert (
-        'No figure: matplotlib is not installed. After pip install "copi_ref[demo]" the same command with --resume '
+        'No figure: matplotlib is not installed: pip install "copi_ref[demo]". Then the same command with --resume '
         in (done.stdout)
     )
     assert not list(out.glob("*.png"))

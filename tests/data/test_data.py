@@ -189,6 +189,66 @@ def test_an_npz_that_does_not_fit_is_named_with_its_fault(changes, message, tmp_
     assert str(path) in str(caught.value)
 
 
+def labelled(path, y_train, y_test=(0,)):
+    y_train, y_test = np.asarray(y_train), np.asarray(y_test)
+    np.savez(path, x_train=np.ones((len(y_train), 2)), y_train=y_train, x_test=np.ones((len(y_test), 2)), y_test=y_test)
+    return path
+
+
+@pytest.mark.parametrize("y_test", [[0], [1999]])
+def test_one_wrong_label_does_not_make_thousands_of_outputs(y_test, tmp_path):
+    y_train = np.arange(2000) % 10
+    y_train[5] = 3 if y_test == [1999] else 1999
+    path = labelled(tmp_path / "own.npz", y_train, y_test)
+    with pytest.raises(
+        DataError,
+        match=r"own\.npz: has the label 1999, and 1989 of the 2000 classes up to it have no sample \(the label before "
+        r"it is 9\): number the labels from 0, or say --classes 2000 if that is meant",
+    ):
+        load_named(str(path))
+    assert load_named(str(path), classes=2000).classes == 2000
+    with pytest.raises(DataError, match=r"own\.npz: has 1000 classes, as was said, but the largest label is 1999"):
+        load_npz(path, 1000)
+    with pytest.raises(DataError, match="digits has its own classes: leave out --classes"):
+        load_named("digits", classes=10)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [range(1, 11), range(0, 20, 2), [0, 11], [*range(15), *range(30, 45)]],
+    ids=["from 1", "even", "ten", "half"],
+)
+def test_some_classes_may_have_no_sample(labels, tmp_path):
+    """As many as those that have one, and ten in any case."""
+    load_npz(labelled(tmp_path / "own.npz", np.resize(labels, 200)))
+
+
+@pytest.mark.parametrize("labels", [[0, 12], [*range(15), 32]])
+def test_but_no_more(labels, tmp_path):
+    with pytest.raises(DataError, match="have no sample"):
+        load_npz(labelled(tmp_path / "own.npz", np.resize(labels, 200)))
+
+
+def test_an_npz_that_says_2_to_the_70_is_named(tmp_path):
+    header = b"{'descr':'<f4','fortran_order':False,'shape':(1180591620717411303424,),}\n"
+    np.savez(tmp_path / "own.npz", **own())
+    with zipfile.ZipFile(tmp_path / "own.npz") as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    members["x_train.npy"] = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+    with zipfile.ZipFile(tmp_path / "own.npz", "w") as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+    with pytest.raises(DataError, match=r"own\.npz: can't be read as \.npz"):
+        load_npz(tmp_path / "own.npz")
+
+
+def test_a_text_file_is_no_npz_and_nobody_is_told_to_allow_pickles(tmp_path):
+    (tmp_path / "own.npz").write_text("0.1, 0.2\n")
+    with pytest.raises(DataError, match=r"own\.npz: can't be read as \.npz \(it is no archive of arrays") as refused:
+        load_npz(tmp_path / "own.npz")
+    assert "pickle" not in str(refused.value)
+
+
 def test_an_npz_may_have_a_sample_for_each_label_and_large_numbers(tmp_path):
     changes = {"y_train": np.arange(8), "y_test": np.arange(5), "x_train": np.full((8, 3), 1e308)}
     np.savez(tmp_path / "own.npz", **own(**changes))

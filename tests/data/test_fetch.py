@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import os
 import socket
 import sys
 import threading
@@ -144,6 +145,25 @@ def test_an_older_file_stays_until_the_right_one_has_come(mirrors, tmp_path):
         fetch("mnist", tmp_path)
     assert everything_in(tmp_path) == [WHOLE[2]]
     assert (tmp_path / WHOLE[2]).read_bytes() == b"a user's own"
+
+
+def test_what_a_killed_download_left_is_removed_at_the_next(mirrors, tmp_path):
+    """Not what was written to a moment ago, which another process may be downloading, nor anybody's own files."""
+    mirrors("good")
+    for name in (".incomplete/tmp_old", ".incomplete/tmp_new", "tmp_own"):
+        path = tmp_path / "mnist" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
+        if not name.endswith("new"):
+            os.utime(path, (0, 0))
+    fetch("mnist", tmp_path)
+    assert everything_in(tmp_path) == sorted([*WHOLE, "mnist/.incomplete/tmp_new", "mnist/tmp_own"])
+
+
+def test_nothing_else_is_left(mirrors, tmp_path):
+    mirrors("good")
+    fetch("mnist", tmp_path)
+    assert {path.name for path in (tmp_path / "mnist").iterdir()} == {f"{name}.gz" for name in FILES}
 
 
 def test_a_server_that_calls_a_gz_file_an_encoded_page(mirrors, tmp_path):

@@ -9,8 +9,7 @@ import sys
 from pathlib import Path
 
 from copi_ref.data import load_npz
-from copi_ref.experiments import folder as folders
-from copi_ref.experiments import recorded
+from copi_ref.experiments import metrics, recorded
 from copi_ref.experiments.config import Plan, surroundings
 
 EPOCHS = 3
@@ -55,11 +54,11 @@ def die_at(point, count):
 
         def half(folder, row):
             if row["epoch"] + 1 == count:
-                with (folder / folders.METRICS).open("ab") as file:
+                with (folder / metrics.METRICS).open("ab") as file:
                     file.write(b"" if place == "no" else b"1,0.12" if place == "half" else b"1,0.1,1,0.1,1,1\n2,0.")
                     file.flush()
                     die()
-            folders.append_metrics(folder, row)
+            metrics.append_metrics(folder, row)
 
         recorded.append_metrics = half
     elif thing.endswith(".npz") or thing.endswith(".json"):  # renaming it

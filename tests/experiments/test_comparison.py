@@ -6,7 +6,8 @@ import pytest
 
 from copi_ref.cli.main import main
 from copi_ref.experiments.comparison import comparison, paired_difference
-from copi_ref.experiments.folder import FinishedRun, RunError, find_runs, write_config, write_metrics, write_outcome
+from copi_ref.experiments.folder import FinishedRun, RunError, find_runs, write_config, write_outcome
+from copi_ref.experiments.metrics import write_metrics
 
 CONFIG = {
     "format": "copi_ref run", "dataset": "digits", "held_out": None, "preset": "demo", "hidden": [9, 9], "epochs": 3,
@@ -16,9 +17,10 @@ CONFIG = {
 
 def a_run(method, seed, train, test, **changes):
     rows = [
-        {"epoch": epoch, "train_accuracy": one, "test_accuracy": other}
+        {"epoch": epoch, "train_accuracy": one, "train_loss": 0.1, "test_accuracy": other, "test_loss": 0.1,
+         "seconds": 1.5}
         for epoch, (one, other) in enumerate(zip(train, test, strict=True))
-    ]
+    ]  # fmt: skip
     return FinishedRun(f"{method}/seed-{seed}", {**CONFIG, "method": method, "seed": seed, **changes}, tuple(rows))
 
 
@@ -126,10 +128,10 @@ def test_other_programs_files_are_no_runs_and_damaged_runs_are_named(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "config.json").write_text(content)
     assert find_runs(tmp_path) == []
-    write_metrics(tmp_path / "text", [{"epoch": 0}])
+    (tmp_path / "text" / "metrics.csv").touch()
     with pytest.raises(RunError, match=r"text/config.json: can't be read as JSON"):
         find_runs(tmp_path)
     (tmp_path / "text" / "config.json").write_text('{"format": "copi_ref run", "seed": 1}')
-    write_outcome(tmp_path / "text")
+    (tmp_path / "text" / "outcome.json").write_text('{"status": "finished"}')
     with pytest.raises(RunError, match=r"text/config.json: lacks dataset"):
         find_runs(tmp_path)

@@ -195,7 +195,10 @@ def test_every_recipe_can_be_made_again_from_what_is_recorded(preset, method, tm
     assert plan_of(config) == plan
     (tmp_path / "config.json").write_text(json.dumps({**config, "data": "", "environment": {}}))
     (tmp_path / "outcome.json").write_text('{"status": "finished"}')
-    (tmp_path / "metrics.csv").write_text("epoch\n0\n1\n2\n3\n")
+    (tmp_path / "metrics.csv").write_text(
+        "epoch,train_accuracy,train_loss,test_accuracy,test_loss,seconds\n"
+        + "".join(f"{epoch},0.5,0.1,0.5,0.1,1.5\n" for epoch in range(4))
+    )
     assert read_run(tmp_path).recipe == plan.experiment().recipe
     assert read_run(str(tmp_path)).recipe == plan.experiment().recipe
 

@@ -4,12 +4,14 @@ import csv
 import logging
 import os
 import signal
+import subprocess
 import sys
 import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 from npz_files import three_clusters
 
@@ -210,6 +212,51 @@ def test_a_run_whose_process_dies_once_is_tried_again(config, tmp_path):
     assert len(results(tmp_path / "out")) == 8
 
 
+WORKER = """
+import sys, time
+from copi_ref.experiments.parent import end_with
+end_with(int(sys.argv[1]))
+print("works", flush=True)
+time.sleep(1000)
+"""
+MAIN = "import os, subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1], str(os.getpid())])"
+
+
+@needs_sigkill
+def test_a_worker_ends_with_its_parent():
+    """The pipe that both write to is at its end when neither lives."""
+    with subprocess.Popen([sys.executable, "-c", MAIN, WORKER], stdout=subprocess.PIPE) as main_process:
+        assert main_process.stdout.readline() == b"works\n"
+        main_process.kill()
+        assert main_process.communicate(timeout=100) == (b"", None)
+
+
+def test_the_workers_of_a_sweep_do(config, tmp_path, monkeypatch):
+    """In this process: what is sent to a worker is called here, and asks to end with it."""
+    ends_with = []
+    monkeypatch.setattr(sweeps, "end_with", ends_with.append)
+    jobs = jobs_of(read_sweep(config), tmp_path / "out")[:2]
+    for function, arguments, _ in sweeps._tasks(jobs, load_npz_of, []):
+        assert function(*arguments).error is None
+    assert ends_with == [os.getpid()] * 2
+
+
+def load_npz_of(dataset, data_dir, held_out):
+    return load_npz(dataset)
+
+
+@pytest.mark.parametrize(("jobs", "asked", "started"), [(1, 1000, 1), (1000, 1000, 12), (5, 3, 3), (7, 9, 7)])
+def test_no_more_processes_than_there_is_to_do(jobs, asked, started, monkeypatch):
+    monkeypatch.setattr(sweeps, "cores", lambda: 3)
+    assert sweeps.processes_for(jobs, asked) == started
+
+
+def test_the_command_says_so(own_npz, tmp_path, capsys):
+    path = written(tmp_path / "sweep.toml", dataset=str(own_npz), methods=["copi-bp"], seeds=1, eta_w=0.01)
+    assert run(path, "--out", tmp_path / "out", "--jobs", 1000) == 0
+    assert "note: --jobs 1000 starts 1 process(es): there are 1 run(s), and at most 4" in capsys.readouterr().err
+
+
 def always_deadly(dataset, data_dir, held_out):
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -226,6 +273,22 @@ def test_the_command_names_each_run_whose_process_died(own_npz, tmp_path, monkey
     assert "0 of 2 runs finished" in printed.out
     for rate in (0.01, 0.02):
         assert f"copi-ref: {out}/copi-bp/eta_w-{rate}/seed-0: its process died" in printed.err
+
+
+def test_an_address_of_no_scheduler(config, tmp_path, capsys):
+    pytest.importorskip("distributed")
+    assert run(config, "--out", tmp_path / "out", "--scheduler", "garbage") == 2
+    assert "copi-ref: garbage: is no address of a scheduler (missing port" in capsys.readouterr().err
+
+
+def test_many_classes_without_a_sample_can_be_meant(tmp_path, capsys):
+    path = tmp_path / "own.npz"
+    x, y = np.ones((60, 2), np.float32), np.arange(60) % 2 * 20
+    np.savez(path, x_train=x, y_train=y, x_test=x, y_test=y)
+    settings = {"dataset": str(path), "methods": ["copi-bp"], "seeds": 1, "eta_w": 0.01}
+    assert run(written(tmp_path / "a.toml", **settings), "--out", tmp_path / "out") == 2
+    assert "say --classes 21 if that is meant" in capsys.readouterr().err
+    assert run(written(tmp_path / "a.toml", **settings, classes=21), "--out", tmp_path / "out") == 0
 
 
 @pytest.fixture
@@ -391,7 +454,7 @@ def test_a_sweep_feeds_the_figure_of_learning_rates(own_npz, tmp_path):
         (
             {"etta": 0.1},
             "has etta, which is no key: required are dataset, preset, methods, seeds, epochs; optional held_out, "
-            "hidden, eta, eta_w, eta_r, error_scale, diagnostics",
+            "hidden, eta, eta_w, eta_r, error_scale, lateral_rule, diagnostics, classes",
         ),
         ({"eta": 0.1}, "has eta, which is both rates, and eta_w: leave out the one or the other"),
         ({"methods": ["bp-adam", "il"], "eta_r": 1}, "eta_r is given, but there is no R in bp-adam, il: leave it out"),
@@ -400,7 +463,9 @@ def test_a_sweep_feeds_the_figure_of_learning_rates(own_npz, tmp_path):
         ({"methods": []}, "methods is empty: needs one or more"),
         ({"preset": "papre"}, "preset is 'papre': choose one of"),
         ({"seeds": 0}, "seeds is 0: needs at least 1"),
-        ({"seeds": [-1]}, "seeds is -1: needs at least 0"),
+        ({"seeds": [-1]}, r"seeds\[0\] is -1: needs at least 0"),
+        ({"eta_w": [[0.1]]}, r"eta_w\[0\] is \[0\.1\]: needs a number"),
+        ({"methods": [["copi-bp"]]}, r"methods\[0\] is \['copi-bp'\]: needs a text"),
         ({"epochs": 10**7}, "epochs is 10000000: needs at most 1000000"),
         ({"seeds": 10**12}, "seeds is 1000000000000: needs at most 1000000"),
         (
@@ -410,12 +475,12 @@ def test_a_sweep_feeds_the_figure_of_learning_rates(own_npz, tmp_path):
         ({"epochs": 2.5}, "epochs is 2.5: needs a whole number"),
         ({"epochs": [1, 2]}, r"epochs is \[1, 2\]: needs a whole number"),
         ({"hidden": 5}, "hidden is 5: needs a list"),
-        ({"hidden": [0]}, "hidden is 0: needs at least 1"),
+        ({"hidden": [0]}, r"hidden\[0\] is 0: needs at least 1"),
         ({"eta_w": -1}, "eta_w is -1: needs at least 0"),
-        ({"eta_r": ["x"]}, "eta_r is 'x': needs a number"),
+        ({"eta_r": ["x"]}, r"eta_r\[0\] is 'x': needs a number"),
         ({"error_scale": [1, 2]}, r"error_scale is \[1, 2\]: needs a number"),
         ({"held_out": 0}, "held_out is 0: needs at least 1"),
-        ({"diagnostics": 1}, "diagnostics is 1: needs a bool"),
+        ({"diagnostics": 1}, "diagnostics is 1: needs true or false"),
     ],
 )
 def test_a_file_that_says_what_can_not_be_done(changes, message, tmp_path, capsys):
@@ -446,7 +511,7 @@ def test_the_help_says_which_keys_are_required(capsys):
         run("--help")
     told = " ".join(capsys.readouterr().out.split())
     assert "Required: dataset, preset, methods, seeds, epochs." in told
-    assert "Optional: held_out, hidden, eta, eta_w, eta_r, error_scale, diagnostics." in told
+    assert "Optional: held_out, hidden, eta, eta_w, eta_r, error_scale, lateral_rule, diagnostics, classes." in told
 
 
 def test_what_is_said_before_training_is_said_once(tmp_path, capsys):
@@ -472,11 +537,12 @@ def test_the_default_is_to_share_out_the_cores(config, tmp_path, monkeypatch, ca
     from copi_ref.cli import sweep as sweep_commands
 
     seen = []
-    monkeypatch.setattr(sweep_commands, "cores", lambda: 7)
+    for module in (sweeps, sweep_commands):
+        monkeypatch.setattr(module, "cores", lambda: 7)
     monkeypatch.setattr(sweep_commands, "run_jobs", lambda jobs, load, processes: seen.append((jobs, processes)) or ())
     for processes in (1, 3, 9):
         run(config, "--out", tmp_path / "out", "--jobs", processes)
-    assert [(jobs[0].threads, processes) for jobs, processes in seen] == [(7, 1), (2, 3), (1, 9)]
+    assert [(jobs[0].threads, processes) for jobs, processes in seen] == [(7, 1), (2, 3), (1, 8)]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ pytest.importorskip("matplotlib")
 
 from copi_ref.analysis.diagnostics import MEASURES
 from copi_ref.cli.main import main
-from copi_ref.experiments.folder import RunError, write_config, write_metrics, write_outcome
+from copi_ref.experiments.folder import RunError, write_config, write_outcome
+from copi_ref.experiments.metrics import write_metrics
 from copi_ref.figures.report import report
 
 RECIPE = {"eta_w": [0.1, 0.1, 0.2], "lateral_only_epochs": 1, "optimizer": "Plain()"}

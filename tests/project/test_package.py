@@ -137,7 +137,7 @@ def test_the_top_is_the_mathematics():
     assert files == {
         *(f"{name}.py" for name in MATHEMATICS),
         *("network.py", "task.py", "subsampling.py", "recipe.py", "state.py", "algorithm.py"),
-        *("__init__.py", "__main__.py", "files.py", "py.typed"),
+        *("__init__.py", "__main__.py", "py.typed"),
     }
 
 

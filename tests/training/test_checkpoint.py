@@ -12,6 +12,7 @@ import copi_ref as copi
 from copi_ref import state as states
 from copi_ref.arrays.backend import to_numpy
 from copi_ref.training.checkpoint import CheckpointError, load_checkpoint, load_params, save_checkpoint
+from copi_ref.training.epoch import Begun
 
 SIZES = (6, 5, 3)
 SMALL = replace(RECIPE, eta_w=0.01, eta_r=0.01, batch_size=8)
@@ -213,6 +214,126 @@ def test_other_files_are_refused(tmp_path):
     rewritten(path, version=2)
     with pytest.raises(CheckpointError, match="is of version 2 of the format: this reads 1"):
         load_checkpoint(path, like)
+
+
+def changed(header, *keys, to):
+    """The header with one of its values, however deep, changed; `...` removes it."""
+    header = json.loads(json.dumps(header))
+    place = header
+    for key in keys[:-1]:
+        place = place[key]
+    if to is ...:
+        del place[keys[-1]]
+    else:
+        place[keys[-1]] = to
+    return header
+
+
+DEEP = "[" * 100_000
+JUNK = [..., None, [], {}, "3", -1, 1.5, 10**400, [[]], {"dtype": "object", "values": [[1]]}, True]
+PLACES = [
+    ("version",), ("numbers",), ("rng_state",), ("begun",), ("numbers", "epoch"), ("numbers", "step"),
+    ("begun", "rng_state"), ("begun", "batches"), ("begun", "seconds"), ("rng_state", "bit_generator"),
+    ("rng_state", "state"), ("rng_state", "state", "state"), ("rng_state", "has_uint32"), ("rng_state", "uinteger"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("keys", PLACES, ids=".".join)
+def test_a_header_that_is_not_as_declared_is_refused(keys, tmp_path):
+    """Whatever stands in the place of a value: a CheckpointError that names the file, and no other error."""
+    path, like = tmp_path / "checkpoint.npz", fresh(SMALL)
+    save_checkpoint(path, like, Begun(like.rng_state, 2, 0.5))
+    with np.load(path) as file:
+        arrays = dict(file)
+    header = json.loads(str(arrays.pop("header")))
+    for junk in JUNK:
+        fits = (keys == ("begun",) and junk is None) or (
+            keys[-1] == "seconds" and junk in (-1, 1.5) and junk is not True
+        )
+        np.savez(path, header=np.array(json.dumps(changed(header, *keys, to=junk))), **arrays)
+        if fits:
+            load_checkpoint(path, like)
+        else:
+            with pytest.raises(CheckpointError, match=r"checkpoint\.npz: "):
+                load_checkpoint(path, like)
+
+
+@pytest.mark.parametrize("text", [DEEP, '{"format": ' + DEEP, "[1]", "7", "null", '{"format": 1e400}', "NaN", ""])
+def test_a_header_that_is_something_else_is_refused(text, tmp_path):
+    path, like = tmp_path / "checkpoint.npz", fresh(SMALL)
+    np.savez(path, header=np.array(text))
+    for load in (lambda: load_checkpoint(path, like), lambda: load_params(path)):
+        with pytest.raises(CheckpointError, match=r"checkpoint\.npz: "):
+            load()
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys", "to"),
+    [
+        ("MT19937", ("pos",), 10**6),
+        ("MT19937", ("key", "values"), [1]),
+        ("MT19937", ("key", "values"), [2**32] * 624),
+        ("MT19937", ("key", "dtype"), "object"),
+        ("Philox", ("counter", "dtype"), "U1000000000"),
+        ("SFC64", ("state", "values"), [-1] * 4),
+    ],
+)
+def test_a_standing_that_no_generator_has_is_refused(kind, keys, to, tmp_path):
+    """NumPy would take the first, and read beyond its buffer."""
+    path = tmp_path / "checkpoint.npz"
+    state = copi.init_state(SMALL, SIZES, np.random.Generator(getattr(np.random, kind)(5)), np)
+    save_checkpoint(path, state)
+    with np.load(path) as file:
+        header = json.loads(str(file["header"]))
+    rewritten(path, rng_state=changed(header["rng_state"], "state", *keys, to=to))
+    with pytest.raises(CheckpointError, match=r"checkpoint\.npz: "):
+        load_checkpoint(path, state)
+
+
+def test_an_ensemble_is_no_single_network(tmp_path):
+    path = tmp_path / "checkpoint.npz"
+    save_checkpoint(path, fresh(SMALL))
+    with np.load(path) as file:
+        standing = json.loads(str(file["header"]))["rng_state"]
+    rewritten(path, rng_state=[standing, standing])
+    with pytest.raises(CheckpointError, match="rng_state is of an ensemble of 2: needs that of a single network"):
+        load_checkpoint(path, fresh(SMALL))
+
+
+def test_an_array_that_claims_2_to_the_70_numbers_is_refused(tmp_path):
+    path, header = (
+        tmp_path / "checkpoint.npz",
+        b"{'descr':'<f4','fortran_order':False,'shape':(1180591620717411303424,),}\n",
+    )
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("header.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    with pytest.raises(CheckpointError, match=r"checkpoint\.npz: can't be read as a checkpoint"):
+        load_params(path)
+
+
+@pytest.mark.parametrize("lost", ["params.W.0", "params.R.1", "params.W.1"])
+def test_a_network_that_lacks_a_layer_is_none(lost, tmp_path):
+    path = tmp_path / "checkpoint.npz"
+    save_checkpoint(path, fresh(SMALL))
+    with np.load(path) as file:
+        arrays = {name: array for name, array in file.items() if name != lost}
+    np.savez(path, **arrays)
+    with pytest.raises(CheckpointError, match=r"checkpoint\.npz: holds no network: "):
+        load_params(path)
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path):
+    """It says what it is of, where it was written with that; one from before that is taken as it is."""
+    path, like = tmp_path / "checkpoint.npz", fresh(SMALL)
+    run = {"seed": 0, "hidden": (5,), "more": None}
+    save_checkpoint(path, like, run=run)
+    assert load_checkpoint(path, like, run).run == {"seed": 0, "hidden": [5], "more": None}
+    for load in (lambda asked: load_checkpoint(path, like, asked), lambda asked: load_params(path, asked)):
+        load({"seed": 0})
+        with pytest.raises(CheckpointError, match="is of another run: seed is 0 there, not 1"):
+            load({**run, "seed": 1})
+    save_checkpoint(path, like)
+    assert load_checkpoint(path, like, {"seed": 1}).run == {}
 
 
 def test_a_pickle_is_never_loaded(tmp_path):

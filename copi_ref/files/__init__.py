@@ -3,10 +3,22 @@
 import csv
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Name the file in an OSError that does not: a full disk is found by a write, which knows of no name."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None or error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -18,7 +30,8 @@ def write_atomically(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{token_hex(8)}")
     try:
-        with temporary.open("xb") as file:  # made with the user's own permissions, and never over another file
+        # made with the user's own permissions, and never over another file
+        with naming(path), temporary.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())  # renamed before it is on the disk, it could be empty after a power cut
