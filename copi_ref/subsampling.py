@@ -35,7 +35,7 @@ class Subsampled:
     def __post_init__(self) -> None:
         checks.one_number("share", self.share, minimum=0, maximum=1)
         checks.positive_number("share", self.share)
-        if getattr(find_lateral_rule(self.rule), "draws", False):
+        if getattr(find_lateral_rule(self.rule, "rule"), "draws", False):
             raise ValueError(f"rule is {self.rule!r}, which draws: needs one that does not")
 
     def __call__(self, x: Array, R: Array, rng: Generators) -> Array:

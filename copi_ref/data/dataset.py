@@ -8,6 +8,7 @@ import numpy as np
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import HostArray
 from copi_ref.arrays.pieces import second_moment
+from copi_ref.arrays.said import said
 from copi_ref.arrays.shown import shown
 from copi_ref.data.errors import DataError
 
@@ -75,11 +76,28 @@ def split(x: HostArray, y: HostArray, count: int) -> Dataset:
         DataError: `count` is below 1, or leaves nothing to train on.
         ValueError: as `Dataset`.
     """
-    checks.whole_number("count", count, minimum=1)
+    check_count("count", count)
+    for name, array in (("x", x), ("y", y)):
+        if not isinstance(array, np.ndarray) or array.ndim == 0:
+            raise TypeError(f"{name} is {said(array)}: needs a NumPy array, a row a sample")
+    if len(x) < 2:
+        raise DataError(f"x has {len(x)} samples: needs at least 2, one for each part")
     first = len(x) - count
     if first < 1:
         raise DataError(f"{count} samples can't be held out of {len(x)}: needs 1 to {len(x) - 1}")
     return Dataset(x[:first], y[:first], x[first:], y[first:])
+
+
+def check_count(name: str, count: int) -> None:
+    """Check a number of samples that are to be the test set.
+
+    Raises:
+        TypeError: it is no whole number.
+        DataError: it is below 1.
+    """
+    checks.whole_number(name, count, minimum=-checks.LARGEST)
+    if count < 1:
+        raise DataError(f"{name} is {count}: needs at least 1")
 
 
 def hold_out(dataset: Dataset, count: int) -> Dataset:
@@ -89,6 +107,7 @@ def hold_out(dataset: Dataset, count: int) -> Dataset:
     So there are three parts, without a common sample: the training and the test set of ``hold_out(dataset, count)``,
     which serve for training and validation, and the test set of `dataset`, kept for the end.
     """
+    checks.instance("dataset", dataset, Dataset, "load_digits()")
     return split(dataset.x_train, dataset.y_train, count)
 
 
@@ -97,10 +116,11 @@ def _check_part(part: str, x: HostArray, y: HostArray) -> None:
     for name, array in ((x_name, x), (y_name, y)):
         if not isinstance(array, np.ndarray):
             raise TypeError(f"{name} is a {type(array).__name__}: needs a NumPy array")
+        checks.behaved(name, array)
     if not np.issubdtype(x.dtype, np.floating):
         hint = "" if _text_in(x) else "; divide 8-bit pixels by 255"
         raise TypeError(f"{x_name} {_text_in(x) or f'has dtype {x.dtype}'}: needs floats{hint}")
-    if not np.issubdtype(y.dtype, np.integer):
+    if y.dtype.kind not in "iu":
         raise TypeError(f"{y_name} {_text_in(y) or f'has dtype {y.dtype}'}: needs integer labels from 0{_labels_of(y)}")
     if x.ndim != 2 or 0 in x.shape:
         raise ValueError(f"{x_name} has shape {x.shape}: needs (samples, features), at least one of each")

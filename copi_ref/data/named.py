@@ -3,8 +3,10 @@
 import os
 from pathlib import Path
 
+from copi_ref.arrays import checks
+from copi_ref.arrays.said import said
 from copi_ref.data.cifar10 import load_cifar10
-from copi_ref.data.dataset import Dataset, hold_out
+from copi_ref.data.dataset import Dataset, check_count, hold_out
 from copi_ref.data.digits import load_digits
 from copi_ref.data.errors import DataError
 from copi_ref.data.mnist import load_mnist
@@ -27,9 +29,16 @@ def load_named(name: str, data_dir: str | Path | None = None, held_out: int | No
             set's own test samples.
 
     Raises:
+        TypeError: arguments that are none of these.
         DataError: an unknown name, no folder, a file that is missing or damaged, or too many samples held out.
         ImportError: digits without scikit-learn.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"name is {said(name)}: needs text, such as 'digits'")
+    if data_dir is not None and not (isinstance(data_dir, str) and data_dir == ""):
+        checks.path("data_dir", data_dir)
+    if held_out is not None:
+        check_count("held_out", held_out)
     if name == "cifar10":
         return load_cifar10(data_folder(name, data_dir), held_out=held_out)
     dataset = _load(name, data_dir)

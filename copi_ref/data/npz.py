@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from copi_ref.arrays import checks
 from copi_ref.arrays.backend import HostArray
 from copi_ref.data.dataset import Dataset
 from copi_ref.data.errors import DataError, refuse_mistaken
@@ -21,7 +22,7 @@ def load_npz(path: str | Path) -> Dataset:
     Raises:
         DataError: the file is missing or damaged, lacks an array, or holds one that does not fit.
     """
-    path = Path(path)
+    path = checks.path("path", path)
     try:
         arrays = _read(path)
     except DataError:

@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from copi_ref.arrays import checks
 from copi_ref.arrays.backend import HostArray, device_of, float_name, from_numpy, namespace, to_numpy
 from copi_ref.files import write_atomically
 from copi_ref.network import Params
-from copi_ref.state import Place, State, rebuilt
+from copi_ref.state import Place, State, check_state, rebuilt
 from copi_ref.training.epoch import Begun
 
 FORMAT, VERSION = "copi_ref checkpoint", 1
@@ -49,9 +50,14 @@ def save_checkpoint(path: str | Path, state: State, begun: Begun | None = None) 
         begun: what `after_batch` was given beside it.
 
     Raises:
-        TypeError: the state has exact arrays, or entries that are neither arrays nor numbers.
+        TypeError: an argument of another class, or a state with exact arrays, or with entries that are neither arrays
+            nor numbers.
         OSError: the file can't be written.
     """
+    path = checks.path("path", path)
+    check_state(state)
+    if begun is not None:
+        checks.instance("begun", begun, Begun, "after_batch was given it")
     arrays: dict[str, HostArray] = {}
     numbers: dict[str, Any] = {}
 
@@ -76,7 +82,7 @@ def save_checkpoint(path: str | Path, state: State, begun: Begun | None = None) 
         "begun": None if begun is None else begun._asdict(),
     }
     text = json.dumps(header, default=_plain)
-    write_atomically(Path(path), _npz({"header": np.array(text), **arrays}))
+    write_atomically(path, _npz({"header": np.array(text), **arrays}))
 
 
 def load_checkpoint(path: str | Path, like: State) -> Checkpoint:
@@ -89,7 +95,8 @@ def load_checkpoint(path: str | Path, like: State) -> Checkpoint:
     Raises:
         CheckpointError: the file is missing, damaged, of another format, or does not fit `like`.
     """
-    header, arrays = _read(Path(path))
+    check_state(like, "like")
+    header, arrays = _read(checks.path("path", path))
     numbers, unused = header["numbers"], set(arrays) | set(header["numbers"])
 
     def found(place: Place, entries: list[Any]) -> Any:
@@ -124,7 +131,7 @@ def load_params(path: str | Path) -> Params:
     Raises:
         CheckpointError: the file is missing, damaged, or of another format.
     """
-    _, arrays = _read(Path(path))
+    _, arrays = _read(checks.path("path", path))
 
     def layers(name: str) -> tuple[HostArray, ...]:
         count = sum(one.startswith(f"params.{name}.") for one in arrays)
