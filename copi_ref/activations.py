@@ -79,9 +79,10 @@ class Activation:
         return self.f_inverse(y, xp)
 
     def _namespace(self, a: Array, name: str = "a") -> Namespace:
+        xp = checks.floating(name, a)
         if not self.rational:
             checks.not_exact(self.name, a)
-        return checks.floating(name, a)
+        return xp
 
 
 def _one(a: Array) -> Array:

@@ -165,11 +165,7 @@ def check_trace(params: Params, trace: Trace) -> None:
     check_params(params)
     checks.instance("trace", trace, Trace, "forward makes it")
     count = len(params.W)
-    if not (
-        type(trace.x) is type(trace.a) is type(trace.y) is tuple
-        and len(trace.x) == len(trace.a) == len(trace.y) == count
-    ):
-        checks.same_length(trace=(trace.a, count), x=(trace.x, count), y=(trace.y, count))
+    checks.same_length(trace=(trace.a, count), x=(trace.x, count), y=(trace.y, count))
     known = checks.is_plain(params.W[0])
     for layer, arrays in enumerate(zip(params.W, params.R, trace.x, trace.a, trace.y, strict=True), start=1):
         W, R, x, a, y = arrays
@@ -183,10 +179,7 @@ def check_trace(params: Params, trace: Trace) -> None:
 def _is_like(first: Array, arrays: tuple[Array, ...]) -> bool:
     """Whether arrays are of the type and dtype of one that has been checked: quick, for a step that checks often."""
     kind, dtype = type(first), first.dtype
-    for one in arrays:
-        if type(one) is not kind or one.dtype != dtype:
-            return False
-    return True
+    return all(type(one) is kind and one.dtype == dtype for one in arrays)
 
 
 def _fits(W: Array, R: Array, x: Array, a: Array, y: Array) -> bool:

@@ -64,6 +64,8 @@ class Subsampled:
             return xp.take(one, index, axis=-2)
 
         if isinstance(rng, tuple):
-            checks.same_length(rng=(rng, x.shape[0] if x.ndim == 3 else 0))
+            if x.ndim != 3:
+                raise ValueError(f"rng is a tuple, but x has shape {tuple(x.shape)}: needs (S, N, K), or one generator")
+            checks.same_length(rng=(rng, x.shape[0]))
             return xp.stack([of_one(x[at, ...], one) for at, one in enumerate(rng)])
         return of_one(x, rng)

@@ -49,11 +49,12 @@ def layer_diagnostics(recipe: Recipe, state: State, samples: Samples) -> dict[st
         raise ValueError(f"W of the last layer has shape {shape}: layer_diagnostics takes one network")
     if not isinstance(samples, tuple) or len(samples) != 2:
         raise TypeError(f"samples is a {type(samples).__name__}: needs a pair, (inputs, targets)")
-    for place, axes in enumerate(("NK", "NM")):
-        name, array = f"samples[{place}]", samples[place]
-        checks.arrays(**{name: (array, axes)})
+    R, W = params.R[0], params.W[-1]
+    checks.arrays(**{"R of layer 1": (R, "KK"), "samples[0]": (samples[0], "NK")})
+    checks.arrays(**{"W of the last layer": (W, "MK"), "samples[1]": (samples[1], "NM")})
+    for place, array in enumerate(samples):
         if array.ndim != 2:
-            raise ValueError(f"{name} has shape {tuple(array.shape)}: needs (N, {axes[1]})")
+            raise ValueError(f"samples[{place}] has shape {tuple(array.shape)}: needs (N, K)")
     y0, target = (array[: min(ROWS, array.shape[0]), :] for array in samples)
     task = Task(target, recipe.loss, recipe.activation, state.feedback, generator_of(state), recipe.output)
     row: dict[str, float] = {}

@@ -8,7 +8,6 @@ import numpy as np
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import HostArray
 from copi_ref.arrays.pieces import second_moment
-from copi_ref.arrays.said import said
 from copi_ref.arrays.shown import shown
 from copi_ref.data.errors import DataError
 
@@ -38,7 +37,10 @@ class Dataset:
 
     def __post_init__(self) -> None:
         for part in ("train", "test"):
-            _check_part(part, getattr(self, f"x_{part}"), getattr(self, f"y_{part}"))
+            names = f"x_{part}", f"y_{part}"
+            x, y = (getattr(self, name) for name in names)
+            _check_kinds(*names, x, y)
+            _check_numbers(*names, x, y)
         if self.x_train.shape[1] != self.x_test.shape[1]:
             raise ValueError(
                 f"x_test has {self.x_test.shape[1]} features but x_train has {self.x_train.shape[1]}: "
@@ -77,11 +79,7 @@ def split(x: HostArray, y: HostArray, count: int) -> Dataset:
         ValueError: as `Dataset`.
     """
     check_count("count", count)
-    for name, array in (("x", x), ("y", y)):
-        if not isinstance(array, np.ndarray) or array.ndim == 0:
-            raise TypeError(f"{name} is {said(array)}: needs a NumPy array, a row a sample")
-    if len(x) < 2:
-        raise DataError(f"x has {len(x)} samples: needs at least 2, one for each part")
+    _check_kinds("x", "y", x, y)
     first = len(x) - count
     if first < 1:
         raise DataError(f"{count} samples can't be held out of {len(x)}: needs 1 to {len(x) - 1}")
@@ -111,8 +109,8 @@ def hold_out(dataset: Dataset, count: int) -> Dataset:
     return split(dataset.x_train, dataset.y_train, count)
 
 
-def _check_part(part: str, x: HostArray, y: HostArray) -> None:
-    x_name, y_name = f"x_{part}", f"y_{part}"
+def _check_kinds(x_name: str, y_name: str, x: HostArray, y: HostArray) -> None:
+    """Check all that can be seen without a look at the numbers."""
     for name, array in ((x_name, x), (y_name, y)):
         if not isinstance(array, np.ndarray):
             raise TypeError(f"{name} is a {type(array).__name__}: needs a NumPy array")
@@ -126,6 +124,9 @@ def _check_part(part: str, x: HostArray, y: HostArray) -> None:
         raise ValueError(f"{x_name} has shape {x.shape}: needs (samples, features), at least one of each")
     if y.shape != x.shape[:1]:
         raise ValueError(f"{y_name} has shape {y.shape} but {x_name} has {len(x)} samples: needs ({len(x)},)")
+
+
+def _check_numbers(x_name: str, y_name: str, x: HostArray, y: HostArray) -> None:
     if y.min() < 0:
         raise ValueError(f"{y_name} has the label {y.min()}: labels start at 0")
     if not np.isfinite(x).all():
