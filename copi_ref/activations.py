@@ -16,6 +16,9 @@ class Activation:
 
     `rational` says whether they work on exact arrays (NumPy object arrays of Fractions); `f_inverse` is None where f
     has no inverse, and `slope` that of a leaky ReLU below 0.
+
+    Raises:
+        TypeError, ValueError: a field that is none of these; the message names it.
     """
 
     name: str
@@ -24,6 +27,15 @@ class Activation:
     rational: bool = True
     f_inverse: Callable[[Array, Namespace], Array] | None = None
     slope: float | Fraction | None = None
+
+    def __post_init__(self) -> None:
+        checks.name_of(self.name)
+        for name in ("f", "f_prime", "f_inverse"):
+            if name != "f_inverse" or self.f_inverse is not None:
+                checks.function(name, getattr(self, name))
+        checks.true_or_false("rational", self.rational)
+        if self.slope is not None:
+            checks.one_number("slope", self.slope)
 
     def __repr__(self) -> str:
         return next((name for name, known in ACTIVATIONS.items() if known is self), self.name)
@@ -61,15 +73,16 @@ class Activation:
 
         Not checked: that y is in the range of f; outside it the result is infinite or NaN.
         """
-        xp = self._namespace(y)
+        xp = self._namespace(y, "y")
         if self.f_inverse is None:
             raise ValueError(f"activation is {self.name}: needs one with an inverse, such as leaky_relu or tanh")
         return self.f_inverse(y, xp)
 
-    def _namespace(self, a: Array) -> Namespace:
+    def _namespace(self, a: Array, name: str = "a") -> Namespace:
+        xp = checks.floating(name, a)
         if not self.rational:
             checks.not_exact(self.name, a)
-        return checks.floating("a", a)
+        return xp
 
 
 def _one(a: Array) -> Array:
@@ -98,10 +111,10 @@ def leaky_relu_with(slope: float | Fraction) -> Activation:
     a Fraction works in exact mode too.
 
     Raises:
-        TypeError: `slope` is no number.
+        TypeError: `slope` is no number, or an array of them.
         ValueError: `slope` is not finite.
     """
-    checks.number("slope", slope)
+    checks.one_number("slope", slope)
     return _exact_leaky_relu(slope) if isinstance(slope, Fraction) else _leaky_relu(float(slope))
 
 

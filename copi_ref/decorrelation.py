@@ -92,18 +92,18 @@ LateralRule = Callable[..., Array]
 """``(x, R) -> ΔR``, or with an attribute `draws` that is true ``(x, R, rng) -> ΔR``."""
 
 
-def find_lateral_rule(rule: str | LateralRule) -> LateralRule:
-    """Return the lateral rule of that name, or `rule` itself if it is callable.
+def find_lateral_rule(rule: str | LateralRule, argument: str = "lateral_rule") -> LateralRule:
+    """Return the lateral rule of that name, or `rule` itself if it is callable; `argument` is for the message.
 
     Raises:
         TypeError: a class.
         ValueError: an unknown name.
     """
     if isinstance(rule, type):
-        raise TypeError(f"lateral_rule is the class {rule.__name__}: needs an instance, as {rule.__name__}()")
+        raise TypeError(f"{argument} is the class {rule.__name__}: needs an instance, as {rule.__name__}()")
     if callable(rule):
         return rule
-    checks.choice("lateral_rule", rule, LATERAL_RULES)
+    checks.choice(argument, rule, LATERAL_RULES)
     return partial(decorrelation_update, rule=cast(LateralRuleName, rule))
 
 

@@ -48,7 +48,7 @@ def full_update(x: Array, z: Array, W: Array) -> Array:
     non-finite numbers.
     """
     checks.arrays(x=(x, "NK"), z=(z, "NM"), W=(W, "MK"))
-    checks.not_exact("full_update", x)
+    checks.solvable("full_update", "x", x)
     samples, features = x.shape[-2:]
     if samples < features:
         raise ValueError(f"x has {samples} samples of {features} features: E[x xᵀ] has an inverse only with N ≥ K")

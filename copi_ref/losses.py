@@ -14,12 +14,21 @@ class Loss:
     """A loss ℓ(prediction, target) of one sample, and its descent direction −∂ℓ/∂prediction.
 
     `rational` says whether both work on exact arrays (NumPy object arrays of Fractions).
+
+    Raises:
+        TypeError: a field that is none of these; the message names it.
     """
 
     name: str
     value: Callable[[Array, Array, Namespace], Array]
     descent: Callable[[Array, Array, Namespace], Array]
     rational: bool = True
+
+    def __post_init__(self) -> None:
+        checks.name_of(self.name)
+        checks.function("value", self.value)
+        checks.function("descent", self.descent)
+        checks.true_or_false("rational", self.rational)
 
     def __repr__(self) -> str:
         return self.name
@@ -57,6 +66,7 @@ class Loss:
             ValueError: the shapes differ.
         """
         xp = checks.arrays(prediction=(prediction, "NM"), a=(a, "NM"), target=(target, "NM"))
+        checks.instance("activation", activation, Activation, "ACTIVATIONS['relu']")
         self._check_rational(prediction)
         return activation.derivative(a) * self.descent(prediction, target, xp)
 

@@ -9,9 +9,10 @@ import numpy as np
 
 from copi_ref.activations import Activation, leaky_relu
 from copi_ref.arrays import checks
-from copi_ref.arrays.backend import Array, Namespace, default_namespace, from_numpy
+from copi_ref.arrays.backend import Array, Namespace, default_namespace, float_name, from_numpy
 from copi_ref.arrays.moments import mean_sample
 from copi_ref.arrays.products import apply
+from copi_ref.arrays.said import said
 from copi_ref.arrays.shown import shown
 
 
@@ -67,6 +68,7 @@ def init_params(
     """
     check_sizes(sizes)
     checks.generator("rng", rng)
+    dtype = float_name(dtype)
     xp = default_namespace(xp)
     W = tuple(
         from_numpy(xavier_normal(outputs, inputs, rng), xp, dtype) for inputs, outputs in itertools.pairwise(sizes)
@@ -110,6 +112,7 @@ def forward_by_batch_means(params: Params, y0: Array, activation: Activation = l
     means: with it `forward` gives the same trace.
     """
     check_params(params)
+    checks.instance("activation", activation, Activation, "ACTIVATIONS['relu']")
     below, means, traces = y0, [], []
     for layer, (W, R) in enumerate(zip(params.W, params.R, strict=True), start=1):
         xp = _check_layer(layer, below, R, W)
@@ -127,11 +130,69 @@ def check_params(params: Params) -> None:
     """Check that a network has an R for each W.
 
     Raises:
-        TypeError: it is no `Params`.
-        ValueError: it has more or fewer.
+        TypeError: it is no `Params`, or has no tuples.
+        ValueError: it has more or fewer, or none at all.
     """
     checks.instance("params", params, Params, "state.params")
+    checks.layers("W", params.W)
     checks.same_length(R=(params.R, len(params.W)))
+
+
+def check_network(params: Params) -> None:
+    """Check a network with all its arrays, without any samples.
+
+    Raises:
+        TypeError: it is no `Params`, or has arrays of different libraries or dtypes, or not floating.
+        ValueError: numbers of layers or shapes that don't fit; the message names the layer.
+    """
+    check_params(params)
+    for layer, (R, W) in enumerate(zip(params.R, params.W, strict=True), start=1):
+        checks.arrays(**{f"R of layer {layer}": (R, "KK"), f"W of layer {layer}": (W, "MK")})
+    if params.mean is not None:
+        checks.same_length(mean=(params.mean, len(params.W)))
+        for layer, (R, mean) in enumerate(zip(params.R, params.mean, strict=True)):
+            name = f"mean of y{layer}"
+            checks.arrays(**{f"R of layer {layer + 1}": (R, "MK"), name: (checks.as_row(name, mean), "OK")})
+
+
+def check_trace(params: Params, trace: Trace) -> None:
+    """Check that a trace is of a network: types, and shapes layer by layer; none of the numbers are looked at.
+
+    Raises:
+        TypeError: they are no `Params` and `Trace`, or have arrays of different libraries or dtypes, or not floating.
+        ValueError: numbers of layers or shapes that don't fit; the message names the layer.
+    """
+    check_params(params)
+    checks.instance("trace", trace, Trace, "forward makes it")
+    count = len(params.W)
+    checks.same_length(trace=(trace.a, count), x=(trace.x, count), y=(trace.y, count))
+    known = checks.is_plain(params.W[0])
+    for layer, arrays in enumerate(zip(params.W, params.R, trace.x, trace.a, trace.y, strict=True), start=1):
+        W, R, x, a, y = arrays
+        if known and _is_like(params.W[0], arrays) and _fits(W, R, x, a, y):
+            continue
+        named = {"W": (W, "MK"), "R": (R, "KK"), "x": (x, "NK"), "a": (a, "NM"), "y": (y, "NM")}
+        checks.arrays(**{f"{name} of layer {layer}": of for name, of in named.items()})
+        known = True  # what is like this W
+
+
+def _is_like(first: Array, arrays: tuple[Array, ...]) -> bool:
+    """Whether arrays are of the type and dtype of one that has been checked: quick, for a step that checks often."""
+    kind, dtype = type(first), first.dtype
+    return all(type(one) is kind and one.dtype == dtype for one in arrays)
+
+
+def _fits(W: Array, R: Array, x: Array, a: Array, y: Array) -> bool:
+    """Whether shapes fit without any broadcasting but that of one network over the batch."""
+    samples, features = x.shape[:-1], x.shape[-1:]
+    return (
+        len(samples) > 0
+        and a.shape == y.shape
+        and (a.shape[:-1], W.shape[-1:], R.shape[-2:]) == (samples, features, features * 2)
+        and W.shape[-2:-1] == a.shape[-1:]
+        and W.shape[:-2] == R.shape[:-2]
+        and W.shape[:-2] in ((), samples[:-1])
+    )
 
 
 def _check_layer(layer: int, y: Array, R: Array, W: Array) -> Namespace:
@@ -158,7 +219,7 @@ def centred(params: Params, index: int, y: Array) -> Array:
     if params.mean is None:
         return y
     checks.same_length(mean=(params.mean, len(params.W)))
-    mean = params.mean[index][..., None, :]
+    mean = checks.as_row(f"mean of y{index}", params.mean[index])
     checks.arrays(**{f"y{index}": (y, "NK"), f"mean of y{index}": (mean, "OK")})
     return y - mean
 
@@ -186,15 +247,10 @@ def fuse(params: Params) -> Fused:
         TypeError: arrays of different libraries or dtypes, or not floating.
         ValueError: shapes that don't fit; the message names the layer.
     """
-    check_params(params)
-    for layer, (R, W) in enumerate(zip(params.R, params.W, strict=True), start=1):
-        checks.arrays(**{f"R of layer {layer}": (R, "KK"), f"W of layer {layer}": (W, "MK")})
+    check_network(params)
     A = tuple(W @ R for W, R in zip(params.W, params.R, strict=True))
     if params.mean is None:
         return Fused(A)
-    checks.same_length(mean=(params.mean, len(params.W)))
-    for layer, (A_l, mu) in enumerate(zip(A, params.mean, strict=True)):
-        checks.arrays(**{f"R of layer {layer + 1}": (A_l, "MK"), f"mean of y{layer}": (mu[..., None, :], "OK")})
     return Fused(A, tuple(-(A_l @ mu[..., :, None])[..., 0] for A_l, mu in zip(A, params.mean, strict=True)))
 
 
@@ -213,12 +269,19 @@ def fused_forward(fused: Fused, y0: Array, activation: Activation = leaky_relu) 
         TypeError: arrays of different libraries or dtypes, or not floating.
         ValueError: shapes that don't fit; the message names the layer.
     """
+    checks.instance("fused", fused, Fused, "fuse makes it")
+    checks.instance("activation", activation, Activation, "ACTIVATIONS['relu']")
+    checks.layers("A", fused.A)
+    if fused.b is not None:
+        checks.same_length(b=(fused.b, len(fused.A)))
     a, y = y0, y0
     for layer, A in enumerate(fused.A):
         checks.arrays(**{f"y{layer}": (y, "NK"), f"A of layer {layer + 1}": (A, "MK")})
         a = apply(A, y)
         if fused.b is not None:
-            a = a + fused.b[layer][..., None, :]
+            b = checks.as_row(f"b of layer {layer + 1}", fused.b[layer])
+            checks.arrays(**{f"a of layer {layer + 1}": (a, "NM"), f"b of layer {layer + 1}": (b, "OM")})
+            a = a + b
         y = activation(a)
     return a, y
 
@@ -235,9 +298,9 @@ def check_sizes(sizes: Sequence[int]) -> None:
         TypeError: a size is no integer.
         ValueError: fewer than two sizes, or a size below 1.
     """
-    if not isinstance(sizes, Sequence) or isinstance(sizes, str):
-        raise TypeError(f"sizes is {sizes!r}: needs the units of each layer, the input first, as in (784, 10)")
+    if not isinstance(sizes, Sequence) or isinstance(sizes, (str, bytes)):
+        raise TypeError(f"sizes is {said(sizes)}: needs the units of each layer, the input first, as in (784, 10)")
     if len(sizes) < 2:
-        raise ValueError(f"sizes is {tuple(sizes)}: needs at least the input and one layer, as in (784, 10)")
+        raise ValueError(f"sizes is {said(tuple(sizes))}: needs at least the input and one layer, as in (784, 10)")
     for place, size in enumerate(sizes):
         checks.whole_number(f"sizes[{place}]", size, minimum=1)

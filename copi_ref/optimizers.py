@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array
+from copi_ref.arrays.said import said
 from copi_ref.arrays.shown import shown
 
 
@@ -24,17 +25,20 @@ class Optimizer(Protocol):
 
 
 def _check_decay(name: str, beta: float) -> None:
-    checks.number(name, beta, minimum=0)
+    checks.one_number(name, beta, minimum=0)
     if beta >= 1:
         raise ValueError(f"{name} is {beta}: needs less than 1")
 
 
-def _check_memory(optimizer: str, memory: Any, kind: type) -> None:
+def _check_memory(optimizer: str, memory: Any, kind: type[tuple[Any, ...]], update: Array) -> None:
+    checks.floating("update", update)
     if not isinstance(memory, kind):
         raise TypeError(
-            f"memory is {memory!r}: {optimizer} needs a {kind.__name__}, as its init makes it; "
+            f"memory is {said(memory)}: {optimizer} needs a {kind.__name__}, as its init makes it; "
             "a state works with the recipe that init_state made it for"
         )
+    if memory and getattr(memory[0], "shape", None) != update.shape:
+        raise ValueError(f"update has shape {tuple(update.shape)}: needs that of the W which memory was made for")
 
 
 @dataclass(frozen=True)
@@ -42,11 +46,22 @@ class Plain:
     """d = ΔW: what the papers do for COPI."""
 
     def init(self, W: Array) -> tuple[()]:
-        """Return nothing: there is nothing to remember."""
+        """Return nothing: there is nothing to remember.
+
+        Raises:
+            TypeError: W is no floating array.
+        """
+        checks.floating("W", W)
         return ()
 
     def __call__(self, update: Array, memory: tuple[()]) -> tuple[Array, tuple[()]]:
-        """Return ΔW as it is."""
+        """Return ΔW as it is.
+
+        Raises:
+            TypeError: the update is no floating array, or the memory is another optimizer's.
+            ValueError: the update has another shape than the memory.
+        """
+        _check_memory("Plain", memory, tuple, update)
         return update, memory
 
 
@@ -69,16 +84,22 @@ class Momentum:
         _check_decay("beta", self.beta)
 
     def init(self, W: Array) -> MomentumMemory:
-        """Return d = 0, of the shape of W."""
+        """Return d = 0, of the shape of W.
+
+        Raises:
+            TypeError: W is no floating array.
+        """
+        checks.floating("W", W)
         return MomentumMemory(W * 0)
 
     def __call__(self, update: Array, memory: MomentumMemory) -> tuple[Array, MomentumMemory]:
         """Return the new d, both as the step and in the memory.
 
         Raises:
-            TypeError: the update is exact and β a float, or the memory is another optimizer's.
+            TypeError: the update is no floating array, or exact and β a float; or the memory is another optimizer's.
+            ValueError: the update has another shape than the memory.
         """
-        _check_memory("momentum", memory, MomentumMemory)
+        _check_memory("momentum", memory, MomentumMemory, update)
         beta = checks.coefficient("beta", self.beta, update)
         d = beta * memory.d + update
         return d, MomentumMemory(d)
@@ -123,22 +144,28 @@ class Adam:
     def __post_init__(self) -> None:
         _check_decay("beta1", self.beta1)
         _check_decay("beta2", self.beta2)
-        checks.number("epsilon", self.epsilon, minimum=0)
+        checks.one_number("epsilon", self.epsilon, minimum=0)
         checks.choice("bias_correction", self.bias_correction, BIAS_CORRECTIONS)
 
     def init(self, W: Array) -> AdamMemory:
-        """Return m = 0, v = 0, t = 0."""
+        """Return m = 0, v = 0, t = 0.
+
+        Raises:
+            TypeError: W is no floating array.
+        """
+        checks.floating("W", W)
         return AdamMemory(m=W * 0, v=W * 0, t=0)
 
     def __call__(self, update: Array, memory: AdamMemory) -> tuple[Array, AdamMemory]:
         """Return d and the new m, v and t.
 
         Raises:
-            TypeError: the update is exact, or the memory is another optimizer's.
+            TypeError: the update is no floating array, or exact; or the memory is another optimizer's.
+            ValueError: the update has another shape than the memory.
         """
         xp = checks.floating("update", update)
         checks.not_exact("Adam", update)
-        _check_memory("Adam", memory, AdamMemory)
+        _check_memory("Adam", memory, AdamMemory, update)
         beta1, beta2, epsilon = (
             checks.coefficient(name, getattr(self, name), update) for name in ("beta1", "beta2", "epsilon")
         )

@@ -7,6 +7,7 @@ from typing import Any, Generic, Literal, TypeVar
 from copi_ref.activations import ACTIVATIONS, Activation, ActivationName, leaky_relu
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array, FloatName, float_name
+from copi_ref.arrays.said import said
 from copi_ref.arrays.shown import shown
 from copi_ref.credit import CreditName, backpropagation_through_batch_means, find_credit
 from copi_ref.decorrelation import (
@@ -117,15 +118,15 @@ class Recipe:
             if not callable(getattr(self, name)):
                 checks.number(name, getattr(self, name), minimum=0)
         if not isinstance(self.activation, Activation):
-            raise TypeError(f"activation is {self.activation!r}: needs a name in ACTIVATIONS, or an Activation")
+            raise TypeError(f"activation is {said(self.activation)}: needs a name in ACTIVATIONS, or an Activation")
         if not isinstance(self.loss, Loss):
-            raise TypeError(f"loss is {self.loss!r}: needs a name in LOSSES, or a Loss")
+            raise TypeError(f"loss is {said(self.loss)}: needs a name in LOSSES, or a Loss")
         if isinstance(self.optimizer, type):
             name = self.optimizer.__name__
             raise TypeError(f"optimizer is the class {name}: needs an instance, as {name}()")
         if not (callable(self.optimizer) and hasattr(self.optimizer, "init")):
             raise TypeError(
-                f"optimizer is {self.optimizer!r}: needs a name in OPTIMIZERS, or one such as copi_ref.plain"
+                f"optimizer is {said(self.optimizer)}: needs a name in OPTIMIZERS, or one such as copi_ref.plain"
             )
         find_weight_rule(self.weight_rule)
         if callable(self.lateral_rule):

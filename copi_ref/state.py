@@ -77,7 +77,7 @@ def stack(states: Sequence[State]) -> State:
         ValueError: there are none, one is an ensemble already, or they differ in more than their numbers: in their
             shapes, in the kind of their optimizer, in how long they have been trained.
     """
-    if not isinstance(states, Sequence):
+    if not isinstance(states, Sequence) or isinstance(states, (str, bytes)):
         raise TypeError(f"states is a {type(states).__name__}: needs a sequence of them, as [one, other]")
     if not states:
         raise ValueError("states is empty: an ensemble needs at least one")
@@ -106,8 +106,7 @@ def number_of_member(state: State, index: int) -> int:
     check_state(state)
     if state.members is None:
         raise TypeError("state is of a single network: needs an ensemble, as stack makes it")
-    if isinstance(index, bool) or not isinstance(index, (int, np.integer)):
-        raise TypeError(f"index is {index!r}: needs a whole number")
+    checks.whole_number("index", index, minimum=-checks.LARGEST)
     if not -state.members <= index < state.members:
         raise IndexError(f"index is {index}, but the ensemble has {state.members} networks")
     return int(index) % state.members

@@ -35,7 +35,7 @@ class Subsampled:
     def __post_init__(self) -> None:
         checks.one_number("share", self.share, minimum=0, maximum=1)
         checks.positive_number("share", self.share)
-        if getattr(find_lateral_rule(self.rule), "draws", False):
+        if getattr(find_lateral_rule(self.rule, "rule"), "draws", False):
             raise ValueError(f"rule is {self.rule!r}, which draws: needs one that does not")
 
     def __call__(self, x: Array, R: Array, rng: Generators) -> Array:
@@ -64,6 +64,8 @@ class Subsampled:
             return xp.take(one, index, axis=-2)
 
         if isinstance(rng, tuple):
-            checks.same_length(rng=(rng, x.shape[0] if x.ndim == 3 else 0))
+            if x.ndim != 3:
+                raise ValueError(f"rng is a tuple, but x has shape {tuple(x.shape)}: needs (S, N, K), or one generator")
+            checks.same_length(rng=(rng, x.shape[0]))
             return xp.stack([of_one(x[at, ...], one) for at, one in enumerate(rng)])
         return of_one(x, rng)

@@ -11,7 +11,7 @@ from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array
 from copi_ref.arrays.shown import shown
 from copi_ref.losses import Loss, quadratic
-from copi_ref.network import Params, Trace
+from copi_ref.network import Params, Trace, check_params, check_trace
 
 Generators = np.random.Generator | tuple[np.random.Generator, ...]
 """A network's generator, or one for each network of an ensemble."""
@@ -42,6 +42,10 @@ class Task:
     """The target y* (…, N, K_L), the loss and f; feedback weights and a generator, for methods that use them.
 
     `output` says what is compared with the target, and what δ_L is then: a name in `OUTPUTS`.
+
+    Raises:
+        TypeError: `loss` or `activation` is something else.
+        ValueError: an unknown kind of output.
     """
 
     target: Array
@@ -52,6 +56,11 @@ class Task:
     output: OutputName = "activation"
 
     __repr__ = shown
+
+    def __post_init__(self) -> None:
+        checks.instance("loss", self.loss, Loss, "LOSSES['quadratic']")
+        checks.instance("activation", self.activation, Activation, "ACTIVATIONS['relu']")
+        checks.choice("output", self.output, OUTPUTS)
 
 
 CreditMethod = Callable[[Params, Trace, Task], tuple[Array, ...]]
@@ -70,12 +79,24 @@ def output_perturbation(params: Params, trace: Trace, task: Task) -> Array:
         TypeError: the target is no array of the trace's library and dtype, or an argument is of another class.
         ValueError: the target's shape is not the output's, an unknown kind of output, or a trace of another network.
     """
-    checks.instance("params", params, Params, "state.params")
-    checks.instance("trace", trace, Trace, "forward makes it")
-    checks.instance("task", task, Task, "Task(target)")
-    checks.same_length(trace=(trace.a, len(params.W)))
+    check_passed(params, trace, task)
     prediction = checks.choice("output", task.output, OUTPUTS)(trace)
     return task.loss.perturbation(prediction, trace.a[-1], task.target, OUTPUT_SLOPES[task.output](task.activation))
+
+
+def check_passed(params: Params, trace: Trace, task: Task) -> None:
+    """Check what every credit method gets, all but the target; errors as `check_trace`."""
+    check_task(task)
+    check_trace(params, trace)
+
+
+def check_task(task: Task) -> None:
+    """Check that an argument is a task.
+
+    Raises:
+        TypeError: it is not.
+    """
+    checks.instance("task", task, Task, "Task(target)")
 
 
 def check_target(target: Array) -> None:
@@ -109,6 +130,8 @@ def required_feedback(params: Params, task: Task, method: str) -> tuple[Array, .
     Raises:
         ValueError: there are none, or not so many.
     """
+    check_task(task)
+    check_params(params)
     if task.feedback is None:
         raise ValueError(f"feedback is None: {method} needs weights, as init_feedback makes them")
     checks.same_length(feedback=(task.feedback, len(params.W) - 1))

@@ -8,7 +8,7 @@ from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array, namespace
 from copi_ref.arrays.moments import mean_outer
 from copi_ref.arrays.pieces import in_double, mean_over_pieces
-from copi_ref.network import Params, forward
+from copi_ref.network import Params, check_network, forward
 
 
 class Responses(NamedTuple):
@@ -36,9 +36,11 @@ def responses(params: Params, y0: Array, activation: Activation = leaky_relu) ->
         TypeError: samples that don't fit the network.
         ValueError: samples that don't fit the network, or one with fewer than three layers, of which none can go.
     """
+    check_network(params)
+    checks.instance("activation", activation, Activation, "ACTIVATIONS['relu']")
     if len(params.W) < 3:
         raise ValueError(
-            f"the network has {len(params.W)} layers: needs at least 3, the first stays and the output is no hidden one"
+            f"params has {len(params.W)} layers: needs at least 3, the first stays and the output is no hidden one"
         )
 
     def moments(piece: Array) -> tuple[Array, ...]:
@@ -46,7 +48,7 @@ def responses(params: Params, y0: Array, activation: Activation = leaky_relu) ->
         x = in_double(trace.x[1])
         return (mean_outer(x, x), *(mean_outer(in_double(a), x) for a in trace.a[2:]))
 
-    C, *ax = mean_over_pieces(y0, params.W[0], moments)
+    C, *ax = mean_over_pieces(y0, params.W[0], moments, "y0")
     return Responses(C, tuple(ax))
 
 
@@ -73,6 +75,8 @@ def compress(params: Params, responses: Responses, removed: int, formula: Linear
     """
     find = checks.choice("formula", formula, LINEAR_MAPS)
     checks.whole_number("removed", removed, minimum=0)
+    check_network(params)
+    checks.instance("responses", responses, Responses, "responses(params, y0) makes them")
     checks.same_length(responses=(responses.ax, len(params.W) - 2))
     if removed > len(params.W) - 2:
         raise ValueError(

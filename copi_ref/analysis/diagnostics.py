@@ -12,7 +12,7 @@ from copi_ref.credit import backpropagation, backpropagation_through_batch_means
 from copi_ref.kept_diagonal import BatchCentring
 from copi_ref.network import forward, forward_by_batch_means
 from copi_ref.recipe import Recipe
-from copi_ref.state import State, generator_of
+from copi_ref.state import State, check_state, generator_of
 from copi_ref.task import Task
 from copi_ref.training.batches import Samples
 from copi_ref.training.prediction import ROWS
@@ -41,10 +41,20 @@ def layer_diagnostics(recipe: Recipe, state: State, samples: Samples) -> dict[st
 
     Not checked: that activities are finite.
     """
+    checks.instance("recipe", recipe, Recipe)
+    check_state(state)
     params = state.params
     if params.W[-1].ndim != 2:
         shape = tuple(params.W[-1].shape)
         raise ValueError(f"W of the last layer has shape {shape}: layer_diagnostics takes one network")
+    if not isinstance(samples, tuple) or len(samples) != 2:
+        raise TypeError(f"samples is a {type(samples).__name__}: needs a pair, (inputs, targets)")
+    R, W = params.R[0], params.W[-1]
+    checks.arrays(**{"R of layer 1": (R, "KK"), "samples[0]": (samples[0], "NK")})
+    checks.arrays(**{"W of the last layer": (W, "MK"), "samples[1]": (samples[1], "NM")})
+    for place, array in enumerate(samples):
+        if array.ndim != 2:
+            raise ValueError(f"samples[{place}] has shape {tuple(array.shape)}: needs (N, K)")
     y0, target = (array[: min(ROWS, array.shape[0]), :] for array in samples)
     task = Task(target, recipe.loss, recipe.activation, state.feedback, generator_of(state), recipe.output)
     row: dict[str, float] = {}
@@ -121,7 +131,7 @@ def condition_number(x: Array) -> Array:
     Not checked: that x is finite.
     """
     xp = checks.arrays(x=(x, "NK"))
-    checks.not_exact("condition_number", x)
+    checks.solvable("condition_number", "x", x)
     x = _largest_to_one(x, xp)  # so that C neither under- nor overflows
     return condition_of_moment(mean_outer(x, x))
 
@@ -129,7 +139,7 @@ def condition_number(x: Array) -> Array:
 def condition_of_moment(C: Array) -> Array:
     """Return λmax/λmin of a second moment C, (…, K, K); result and errors as `condition_number`."""
     xp = checks.arrays(C=(C, "KK"))
-    checks.not_exact("condition_number", C)
+    checks.solvable("condition_number", "C", C)
     eigenvalues = xp.linalg.eigvalsh(C)  # in ascending order
     smallest, largest = eigenvalues[..., 0], eigenvalues[..., -1]
     # Rounding leaves an eigenvalue that is 0 slightly above or below 0.
@@ -194,7 +204,7 @@ def log_abs_det(R: Array) -> Array:
         ValueError: `R` is not square.
     """
     xp = checks.arrays(R=(R, "KK"))
-    checks.not_exact("log_abs_det", R)
+    checks.solvable("log_abs_det", "R", R)
     return xp.linalg.slogdet(R)[1]
 
 

@@ -26,7 +26,7 @@ def diagonal_map(zx: Array, power: Array) -> Array:
         TypeError: arrays of different libraries or dtypes, or not floating.
         ValueError: shapes that don't fit.
     """
-    row = power[..., None, :]
+    row = checks.as_row("power", power)
     xp = checks.arrays(zx=(zx, "MK"), power=(row, "OK"))
     dead = row == 0
     M = zx / xp.where(dead, row + 1, row)  # masked before the division, as in fixed_point
@@ -51,7 +51,7 @@ def inverse_map(zx: Array, C: Array) -> Array:
         ValueError: shapes that don't fit, or C has no inverse to working precision.
     """
     xp = checks.arrays(zx=(zx, "MK"), C=(C, "KK"))
-    checks.not_exact("inverse_map", zx)
+    checks.solvable("inverse_map", "zx", zx)
     power = xp.linalg.diagonal(C)
     dead = power == 0
     size = xp.sqrt(xp.where(dead, power + 1, power))[..., None, :]
@@ -75,7 +75,7 @@ def pseudo_inverse_map(zx: Array, C: Array) -> Array:
     Arguments, result and errors as `inverse_map`, but C needs no inverse.
     """
     checks.arrays(zx=(zx, "MK"), C=(C, "KK"))
-    checks.not_exact("pseudo_inverse_map", zx)
+    checks.solvable("pseudo_inverse_map", "zx", zx)
     return zx @ power_on_range(C, -1)
 
 

@@ -9,7 +9,7 @@ from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array
 from copi_ref.arrays.moments import mean_outer, mean_square
 from copi_ref.arrays.pieces import in_double, mean_over_pieces
-from copi_ref.network import Params, forward
+from copi_ref.network import Params, check_network, forward
 
 
 def correlation(yx: Array, y_power: Array, x_power: Array) -> Array:
@@ -27,7 +27,7 @@ def correlation(yx: Array, y_power: Array, x_power: Array) -> Array:
         TypeError: arrays of different libraries or dtypes, not floating, or exact (a root is not rational).
         ValueError: shapes that don't fit.
     """
-    rows, columns = y_power[..., :, None], x_power[..., None, :]
+    rows, columns = checks.as_row("y_power", y_power).mT, checks.as_row("x_power", x_power)
     xp = checks.arrays(yx=(yx, "MK"), y_power=(rows, "MO"), x_power=(columns, "OK"))
     checks.not_exact("correlation", yx)
     # Two roots and not one of the product, which underflows first; a dead unit's row of yx is 0 already.
@@ -69,6 +69,8 @@ def receptive_fields(
         TypeError, ValueError: samples that don't fit the network, or an unknown measure.
     """
     find = checks.choice("measure", measure, MEASURES)
+    check_network(params)
+    checks.instance("activation", activation, Activation, "ACTIVATIONS['relu']")
     layers = len(params.W)
 
     def moments(piece: Array) -> tuple[Array, ...]:
@@ -77,5 +79,5 @@ def receptive_fields(
         xp = checks.arrays(x=(x, "NK"))
         return (mean_square(x, xp), *(mean_outer(y, x) for y in ys), *(mean_square(y, xp) for y in ys))
 
-    x_power, *rest = mean_over_pieces(y0, params.W[0], moments)
+    x_power, *rest = mean_over_pieces(y0, params.W[0], moments, "y0")
     return tuple(find(yx, y_power, x_power) for yx, y_power in zip(rest[:layers], rest[layers:], strict=True))

@@ -24,7 +24,9 @@ def power_on_range(C: Array, exponent: float) -> Array:
     Not checked: that C is symmetric (its lower triangle counts) and finite.
     """
     xp = checks.arrays(C=(C, "KK"))
-    checks.not_exact("power_on_range", C)
+    checks.solvable("power_on_range", "C", C)
+    checks.one_number("exponent", exponent)
+    exponent = float(exponent)
     eigenvalues, V = xp.linalg.eigh(C)  # in ascending order
     smallest = C.shape[-1] * float(xp.finfo(C.dtype).eps) * eigenvalues[..., -1:]
     null = eigenvalues <= smallest

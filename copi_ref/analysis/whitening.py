@@ -9,7 +9,7 @@ from copi_ref.analysis.spectrum import power_on_range
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array, Namespace
 from copi_ref.arrays.pieces import second_moment
-from copi_ref.network import Params, centred
+from copi_ref.network import Params, centred, check_params
 
 
 def zca(C: Array) -> Array:
@@ -31,7 +31,7 @@ def zca(C: Array) -> Array:
     Not checked: that C is symmetric and finite.
     """
     checks.arrays(C=(C, "KK"))
-    checks.not_exact("zca", C)
+    checks.solvable("zca", "C", C)
     return power_on_range(C, -0.5)
 
 
@@ -76,13 +76,21 @@ def input_moment(params: Params, y0: Array) -> Array:
     Raises:
         TypeError, ValueError: samples that don't fit the network.
     """
-    return second_moment(y0, params.W[0], lambda piece: centred(params, 0, piece))
+    check_params(params)
+    checks.arrays(**{"R of layer 1": (params.R[0], "KK")})
+    return second_moment(y0, params.R[0], lambda piece: _first_input(params, piece), "y0")
+
+
+def _first_input(params: Params, y0: Array) -> Array:
+    """Return y_0 − μ, checked against the R that it is for."""
+    checks.arrays(**{"R of layer 1": (params.R[0], "KK"), "y0": (y0, "NK")})
+    return centred(params, 0, y0)
 
 
 def _distance(R: Array, C: Array, axes: tuple[int, ...]) -> Array:
     """Return the distance with one best scale for all entries of R C^½ that lie along `axes`."""
     xp = checks.arrays(R=(R, "KK"), C=(C, "KK"))
-    checks.not_exact("distance_from_zca", R)
+    checks.solvable("distance_from_zca", "R", R)
     ours, white = R @ power_on_range(C, 0.5), power_on_range(C, 0)
     power = xp.sum(ours * ours, axis=axes, keepdims=True)
     scale = xp.sum(ours * white, axis=axes, keepdims=True) / xp.where(power == 0, power + 1, power)

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from copi_ref.arrays.array import Array as Array
+from copi_ref.arrays.said import said
 
 HostArray: TypeAlias = NDArray[Any]
 """A NumPy array in the host's memory."""
@@ -67,8 +68,11 @@ def use_backend(name: BackendName) -> Iterator[None]:
     """Make new arrays with the backend `name` inside a ``with`` block, in this thread or task only.
 
     Raises:
+        TypeError: `name` is no text.
         BackendError: the backend is unknown or can't be used here.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"name is a {type(name).__name__}: needs that of a backend, one of {', '.join(_MODULES)}")
     load_backend(name)
     token = _chosen.set(name)
     try:
@@ -119,8 +123,8 @@ def default_namespace(xp: Namespace | None = None) -> Namespace:
     """
     if xp is None:
         return load_backend(backend_name())
-    if not hasattr(xp, "asarray"):
-        raise TypeError(f"xp is {xp!r}: needs an array module such as numpy or cupy; names go to use_backend")
+    if not (hasattr(xp, "asarray") and hasattr(xp, "__name__")):
+        raise TypeError(f"xp is {said(xp)}: needs an array module such as numpy or cupy; names go to use_backend")
     return array_api_compat.array_namespace(_probe(xp.__name__, xp))
 
 
@@ -263,11 +267,28 @@ def float_name(dtype: Any) -> str:
     Raises:
         TypeError: it is not one of float16, bfloat16, float32, float64.
     """
-    name = dtype if isinstance(dtype, str) else getattr(dtype, "name", None)
-    name = name or getattr(dtype, "__name__", None) or str(dtype).rpartition(".")[2]
+    name = dtype_name(dtype)
     if name not in _FLOAT_DTYPES:
-        raise TypeError(f"dtype is {dtype!r}: need one of {', '.join(_FLOAT_DTYPES)}")
-    return str(name)
+        raise TypeError(f"dtype is {said(dtype)}: need one of {', '.join(_FLOAT_DTYPES)}")
+    return name
+
+
+def host_float(dtype: Any) -> np.dtype[Any]:
+    """Return NumPy's floating dtype for one given as a name or as any library's dtype.
+
+    Raises:
+        TypeError: it is not one of float16, float32, float64.
+    """
+    name = float_name(dtype)
+    if name == "bfloat16":
+        raise TypeError("dtype is bfloat16, which NumPy has not: need one of float16, float32, float64")
+    return np.dtype(name)
+
+
+def dtype_name(dtype: Any) -> str:
+    """Return the plain name of any library's dtype, or the text of what is none."""
+    name = dtype if isinstance(dtype, str) else getattr(dtype, "name", None)
+    return str(name or getattr(dtype, "__name__", None) or said(dtype).rpartition(".")[2])
 
 
 def environment() -> dict[str, str]:

@@ -31,18 +31,21 @@ def copied(host: HostArray, like: Array) -> Array:
     return from_numpy(host, namespace(like), like.dtype, device_of(like))
 
 
-def mean_over_pieces(x: Array, like: Array, of: Callable[[Array], tuple[Array, ...]]) -> tuple[Array, ...]:
+def mean_over_pieces(
+    x: Array, like: Array, of: Callable[[Array], tuple[Array, ...]], name: str = "x"
+) -> tuple[Array, ...]:
     """Return Σ (n_i/N) of(piece_i): means over all samples from those over pieces of at most 1024.
 
     Args:
         x: (…, N, K), samples in the library of `like`, or NumPy's, which are moved there piece by piece.
         like: an array that lies where the samples are needed, and has their dtype.
         of: gives means over a piece's samples, such as E[x xᵀ].
+        name: that of `x` in messages.
 
     Raises:
         TypeError, ValueError: `x` is no array of samples.
     """
-    checks.arrays(x=(x, "NK"))
+    checks.arrays(**{name: (x, "NK")})
     samples, totals = x.shape[-2], None
     for rows in pieces(samples, ROWS):
         weight = Fraction(rows.stop - rows.start, samples)
@@ -53,7 +56,9 @@ def mean_over_pieces(x: Array, like: Array, of: Callable[[Array], tuple[Array, .
     return totals
 
 
-def second_moment(y: Array, like: Array | None = None, less: Callable[[Array], Array] = lambda y: y) -> Array:
+def second_moment(
+    y: Array, like: Array | None = None, less: Callable[[Array], Array] = lambda y: y, name: str = "y"
+) -> Array:
     """Return E[y yᵀ] of samples, (…, K, K), in float64; arguments and errors as `mean_over_pieces`.
 
     `less` takes from each piece what is not to be in it, such as a mean.
@@ -63,7 +68,7 @@ def second_moment(y: Array, like: Array | None = None, less: Callable[[Array], A
         double = in_double(less(piece))
         return (mean_outer(double, double),)
 
-    return mean_over_pieces(y, y if like is None else like, of_piece)[0]
+    return mean_over_pieces(y, y if like is None else like, of_piece, name)[0]
 
 
 def in_double(array: Array) -> Array:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 from copi_ref.arrays import checks
-from copi_ref.arrays.backend import Array, Namespace, default_namespace, from_numpy
+from copi_ref.arrays.backend import Array, Namespace, default_namespace, float_name, from_numpy
 from copi_ref.credit.alonso import AlonsoInferenceLearning, AlonsoProx
 from copi_ref.credit.backpropagation import backpropagation, backpropagation_through_batch_means
 from copi_ref.credit.difference_target_propagation import (
@@ -126,7 +126,7 @@ def init_feedback(
     """
     check_sizes(sizes)
     checks.generator("rng", rng)
-    shapes = _feedback_shapes(find_credit(method), tuple(sizes))
+    shapes, dtype = _feedback_shapes(find_credit(method, "method"), tuple(sizes)), float_name(dtype)
     if shapes is None:
         return None
     xp = default_namespace(xp)
@@ -145,13 +145,13 @@ def _feedback_shapes(method: CreditMethod, sizes: tuple[int, ...]) -> list[tuple
     return None
 
 
-def find_credit(method: CreditName | CreditMethod) -> CreditMethod:
-    """Return the credit method of that name, or `method` itself if it is callable.
+def find_credit(method: CreditName | CreditMethod, argument: str = "credit") -> CreditMethod:
+    """Return the credit method of that name, or `method` itself if it is callable; `argument` is for the message.
 
     Raises:
         TypeError: a class and not an instance of it.
         ValueError: an unknown name.
     """
     if isinstance(method, type):
-        raise TypeError(f"credit is the class {method.__name__}: needs an instance, as {method.__name__}()")
-    return method if callable(method) else checks.choice("credit", method, CREDIT)
+        raise TypeError(f"{argument} is the class {method.__name__}: needs an instance, as {method.__name__}()")
+    return method if callable(method) else checks.choice(argument, method, CREDIT)

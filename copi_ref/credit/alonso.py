@@ -19,7 +19,7 @@ from copi_ref.inference_learning import (
 from copi_ref.inference_learning.inference import check_inference
 from copi_ref.inference_learning.weights import input_of
 from copi_ref.network import Params, Trace
-from copi_ref.task import Task
+from copi_ref.task import Task, check_passed
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class AlonsoInferenceLearning:
     share: float = 1
 
     def __post_init__(self) -> None:
-        check_inference(self.steps, self.gamma_bot)
-        check_inference(self.steps, self.gamma_top)
+        check_inference(self.steps, self.gamma_bot, "gamma_bot")
+        check_inference(self.steps, self.gamma_top, "gamma_top")
         checks.one_number("share", self.share, minimum=0, maximum=1)
 
     def __call__(self, params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
@@ -76,7 +76,7 @@ class AlonsoInferenceLearning:
 
     def _states(self, params: Params, trace: Trace, task: Task) -> tuple[States, Array]:
         """Return the states that inference ends with, and t."""
-        checks.same_length(trace=(trace.a, len(params.W)))
+        check_passed(params, trace, task)
         target = mixed_target(trace.a[-1], task.target, self.share)
         y0, start, f = input_of(trace), _outputs(trace), task.activation
         states = infer_by_two_rates(
@@ -124,8 +124,8 @@ class AlonsoProx:
 
     def __post_init__(self) -> None:
         checks.positive_number("alpha", self.alpha)
-        check_inference(self.steps, self.gamma_bot)
-        check_inference(self.steps, self.gamma_top)
+        check_inference(self.steps, self.gamma_bot, "gamma_bot")
+        check_inference(self.steps, self.gamma_top, "gamma_top")
         Form(input_activation=self.input_activation)
 
     def __call__(self, params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
@@ -150,6 +150,7 @@ class AlonsoProx:
 
     def _states(self, params: Params, trace: Trace, task: Task) -> tuple[Settled, States, Array]:
         """Return its forward pass, the states that inference ends with, and t."""
+        check_passed(params, trace, task)
         y0, f, form = input_of(trace), task.activation, self._form()
         start = predictions(params, y0, forward_states(params, y0, f, form), f, form)
         target = mixed_target(start.states[-1], task.target, proximal_share(start.trace.x[-1], self.alpha))

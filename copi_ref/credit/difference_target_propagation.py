@@ -10,7 +10,7 @@ from copi_ref.arrays.products import apply
 from copi_ref.credit.inverse_model import LearnsInverse
 from copi_ref.credit.noise import check_generators, normal_noise
 from copi_ref.network import Params, Trace, decorrelated
-from copi_ref.task import Task, output_perturbation, required_feedback
+from copi_ref.task import Task, check_passed, output_perturbation, required_feedback
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,9 @@ class DifferenceTargetPropagation:
         Raises:
             TypeError, ValueError: the target or the feedback weights are missing or don't fit the trace.
         """
-        f, top = task.activation, len(params.W) - 1
         feedback = required_feedback(params, task, "difference target propagation")
         deltas = [output_perturbation(params, trace, task)]
-        target = None
+        f, top, target = task.activation, len(params.W) - 1, None
         for layer in reversed(range(top)):
             y, B = trace.y[layer], feedback[layer]
             checks.arrays(y_above=(trace.y[layer + 1], "NM"), y=(y, "NK"), B=(B, "KM"))
@@ -73,6 +72,7 @@ class DifferenceTargetPropagation:
             TypeError, ValueError: arrays that don't fit together; with noise exact arrays, or ``task.rng`` is no
                 Generator.
         """
+        check_passed(params, trace, task)
         f, feedback = task.activation, required_feedback(params, task, "an inverse model")
         if not self.eta_b:
             return feedback

@@ -58,8 +58,8 @@ class GaitProp:
             TypeError, ValueError: the target doesn't fit the trace, given feedback weights don't fit the network, or f
                 has no inverse.
         """
-        gamma = checks.coefficient("gamma", self.gamma, trace.a[-1])
         pulls = [output_perturbation(params, trace, task)]  # D_l (t_l − y_l)
+        gamma = checks.coefficient("gamma", self.gamma, trace.a[-1])
         inverses = INVERSES[self.inverse](params, task)
         for layer in reversed(range(len(trace.a) - 1)):
             f, B, y = task.activation, inverses[layer], centred(params, layer + 1, trace.y[layer])
@@ -89,8 +89,8 @@ class RenormalizedGaitProp:
 
     def __call__(self, params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
         """Return one δ_l (…, N, K_l) per layer, the lowest first; errors as `GaitProp`."""
-        gamma = checks.coefficient("gamma", self.gamma, trace.a[-1])
         deltas = [output_perturbation(params, trace, task)]
+        gamma = checks.coefficient("gamma", self.gamma, trace.a[-1])
         inverses = INVERSES[self.inverse](params, task)
         for layer in reversed(range(len(trace.a) - 1)):
             f, B = task.activation, inverses[layer]
@@ -112,7 +112,7 @@ def _states_above(B: Array, layer: int, trace: Trace, f: Activation, increment: 
 
 
 def _pseudo_inverses(params: Params, task: Task) -> tuple[Array, ...]:
-    checks.not_exact("a pseudo-inverse", params.W[-1])
+    checks.solvable("a pseudo-inverse", "W of the last layer", params.W[-1])
     return tuple(_pseudo_inverse(W @ R) for W, R in zip(params.W[1:], params.R[1:], strict=True))
 
 

@@ -21,7 +21,7 @@ from copi_ref.inference_learning import (
 from copi_ref.inference_learning.inference import check_inference
 from copi_ref.inference_learning.weights import input_of
 from copi_ref.network import Params, Trace
-from copi_ref.task import Task
+from copi_ref.task import Task, check_passed
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class InferenceLearning:
 
     def _states(self, params: Params, trace: Trace, task: Task) -> tuple[States, States]:
         """Return the states of the forward pass, and those that inference ends with."""
-        checks.same_length(trace=(trace.a, len(params.W)))
+        check_passed(params, trace, task)
         form, f = self._form(task), task.activation
         psi = form.functions(f, len(params.W))[1][-1]
         hidden, top = (trace.a, trace.a) if self.order == WEIGHTS_LAST else (trace.y, trace.y)
@@ -141,4 +141,5 @@ class ProximalInferenceLearning:
         return settled.trace, weight_errors(settled)
 
     def _states(self, params: Params, trace: Trace, task: Task) -> States:
+        check_passed(params, trace, task)
         return infer_prox(params, input_of(trace), trace.a, task, self.alpha, self.steps, self.gamma)

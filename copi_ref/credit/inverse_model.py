@@ -9,7 +9,7 @@ from copi_ref.arrays.backend import Array
 from copi_ref.arrays.moments import mean_outer, mean_square, narrow, unit_size, wide
 from copi_ref.arrays.products import apply
 from copi_ref.network import Params, Trace
-from copi_ref.task import Task, required_feedback
+from copi_ref.task import Task, check_passed, required_feedback
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class LearnsInverse:
 
     def learn_feedback(self, params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
         """Return the inverse model after one step, see `learn_inverse`."""
+        check_passed(params, trace, task)
         return learn_inverse(required_feedback(params, task, "an inverse model"), trace, self.eta_b)
 
 

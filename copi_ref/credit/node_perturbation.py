@@ -7,7 +7,7 @@ from copi_ref.arrays.backend import Array
 from copi_ref.arrays.products import apply
 from copi_ref.credit.noise import check_generators, normal_noise
 from copi_ref.network import Params, Trace, decorrelated
-from copi_ref.task import OUTPUTS, Task, output_function
+from copi_ref.task import OUTPUTS, Task, check_passed, output_function
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class NodePerturbation:
             ValueError: the target doesn't fit the trace, or ``output="pre-activation"``, whose δ_L is the gradient
                 of no loss.
         """
-        checks.same_length(trace=(trace.a, len(params.W)))
+        check_passed(params, trace, task)
         check_generators(task.rng)
         checks.not_exact("node perturbation", trace.a[-1])
         output_function(task, "node perturbation")

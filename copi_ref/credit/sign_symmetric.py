@@ -5,7 +5,7 @@ from copi_ref.arrays.backend import Array, namespace
 from copi_ref.arrays.signs import signs
 from copi_ref.credit.feedback_alignment import through
 from copi_ref.network import Params, Trace
-from copi_ref.task import Task, required_feedback
+from copi_ref.task import Task, check_passed, required_feedback
 
 
 def sign_symmetric_feedback(params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
@@ -21,6 +21,7 @@ def sign_symmetric_feedback(params: Params, trace: Trace, task: Task) -> tuple[A
     Raises:
         TypeError, ValueError: the target does not fit the trace.
     """
+    check_passed(params, trace, task)
     return through(tuple(signs(W.mT) for W in params.W[1:]), params, trace, task)
 
 
@@ -37,6 +38,7 @@ def sign_symmetric_feedback_with_magnitudes(params: Params, trace: Trace, task: 
     Raises:
         TypeError, ValueError: the target or the feedback weights are missing or don't fit the trace.
     """
+    check_passed(params, trace, task)
     feedback = required_feedback(params, task, "sign-symmetric feedback")
     return through(tuple(map(with_signs_of, feedback, params.W[1:])), params, trace, task)
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from copi_ref.arrays.backend import HostArray
-from copi_ref.data.dataset import Dataset, split
+from copi_ref.arrays import checks
+from copi_ref.arrays.backend import HostArray, host_float
+from copi_ref.data.dataset import Dataset, check_count, split
 from copi_ref.data.errors import GZIP, DataError, refuse_mistaken
 
 FOLDER = "cifar-10-batches-bin"
@@ -30,7 +31,7 @@ def load_cifar10(path: str | Path, dtype: Any = np.float32, held_out: int | None
         path: the folder ``cifar-10-batches-bin``, a folder that holds it or the archive ``cifar-10-binary.tar.gz``,
             or that archive itself, which is read as it is and not unpacked to disk. Where a folder holds both the
             archive is read: the folder may have been cut off while it was unpacked.
-        dtype: NumPy dtype of the samples.
+        dtype: float16, float32 or float64, of the samples.
         held_out: so many training images, the last ones, are the test set and are not trained on; the test batch is
             not read. None: the test set is the test batch.
 
@@ -38,13 +39,19 @@ def load_cifar10(path: str | Path, dtype: Any = np.float32, held_out: int | None
         50,000 training and 10,000 test samples of 3072 features; with `held_out`, 50,000 − held_out and held_out.
 
     Raises:
+        TypeError: `dtype` is not floating, `held_out` no whole number, or `path` no path.
         DataError: a file is missing, damaged, has a label above 9 or not exactly 10,000 records, or `held_out`
             leaves nothing to train on.
     """
+    path, dtype = checks.path("path", path), host_float(dtype)
+    if held_out is not None:
+        check_count("held_out", held_out)
+        if held_out >= (total := len(_TRAIN) * _RECORDS):  # said before half a gigabyte is read
+            raise DataError(f"held_out is {held_out}: {held_out} samples can't be held out of {total}")
     names = (*_TRAIN, _TEST) if held_out is None else _TRAIN
     x = np.empty((len(names) * _RECORDS, _RECORD - 1), dtype)
     y = np.empty(len(x), np.int64)
-    for name, records in _batches(_find(Path(path)), names):
+    for name, records in _batches(_find(path), names):
         start = _RECORDS * names.index(name)  # an archive has its files in any order
         rows = slice(start, start + _RECORDS)
         y[rows], x[rows] = records[:, 0], records[:, 1:]

@@ -37,7 +37,10 @@ class Dataset:
 
     def __post_init__(self) -> None:
         for part in ("train", "test"):
-            _check_part(part, getattr(self, f"x_{part}"), getattr(self, f"y_{part}"))
+            names = f"x_{part}", f"y_{part}"
+            x, y = (getattr(self, name) for name in names)
+            _check_kinds(*names, x, y)
+            _check_numbers(*names, x, y)
         if self.x_train.shape[1] != self.x_test.shape[1]:
             raise ValueError(
                 f"x_test has {self.x_test.shape[1]} features but x_train has {self.x_train.shape[1]}: "
@@ -75,11 +78,24 @@ def split(x: HostArray, y: HostArray, count: int) -> Dataset:
         DataError: `count` is below 1, or leaves nothing to train on.
         ValueError: as `Dataset`.
     """
-    checks.whole_number("count", count, minimum=1)
+    check_count("count", count)
+    _check_kinds("x", "y", x, y)
     first = len(x) - count
     if first < 1:
         raise DataError(f"{count} samples can't be held out of {len(x)}: needs 1 to {len(x) - 1}")
     return Dataset(x[:first], y[:first], x[first:], y[first:])
+
+
+def check_count(name: str, count: int) -> None:
+    """Check a number of samples that are to be the test set.
+
+    Raises:
+        TypeError: it is no whole number.
+        DataError: it is below 1.
+    """
+    checks.whole_number(name, count, minimum=-checks.LARGEST)
+    if count < 1:
+        raise DataError(f"{name} is {count}: needs at least 1")
 
 
 def hold_out(dataset: Dataset, count: int) -> Dataset:
@@ -89,23 +105,28 @@ def hold_out(dataset: Dataset, count: int) -> Dataset:
     So there are three parts, without a common sample: the training and the test set of ``hold_out(dataset, count)``,
     which serve for training and validation, and the test set of `dataset`, kept for the end.
     """
+    checks.instance("dataset", dataset, Dataset, "load_digits()")
     return split(dataset.x_train, dataset.y_train, count)
 
 
-def _check_part(part: str, x: HostArray, y: HostArray) -> None:
-    x_name, y_name = f"x_{part}", f"y_{part}"
+def _check_kinds(x_name: str, y_name: str, x: HostArray, y: HostArray) -> None:
+    """Check all that can be seen without a look at the numbers."""
     for name, array in ((x_name, x), (y_name, y)):
         if not isinstance(array, np.ndarray):
             raise TypeError(f"{name} is a {type(array).__name__}: needs a NumPy array")
+        checks.behaved(name, array)
     if not np.issubdtype(x.dtype, np.floating):
         hint = "" if _text_in(x) else "; divide 8-bit pixels by 255"
         raise TypeError(f"{x_name} {_text_in(x) or f'has dtype {x.dtype}'}: needs floats{hint}")
-    if not np.issubdtype(y.dtype, np.integer):
+    if y.dtype.kind not in "iu":
         raise TypeError(f"{y_name} {_text_in(y) or f'has dtype {y.dtype}'}: needs integer labels from 0{_labels_of(y)}")
     if x.ndim != 2 or 0 in x.shape:
         raise ValueError(f"{x_name} has shape {x.shape}: needs (samples, features), at least one of each")
     if y.shape != x.shape[:1]:
         raise ValueError(f"{y_name} has shape {y.shape} but {x_name} has {len(x)} samples: needs ({len(x)},)")
+
+
+def _check_numbers(x_name: str, y_name: str, x: HostArray, y: HostArray) -> None:
     if y.min() < 0:
         raise ValueError(f"{y_name} has the label {y.min()}: labels start at 0")
     if not np.isfinite(x).all():

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from copi_ref.arrays.backend import HostArray
+from copi_ref.arrays import checks
+from copi_ref.arrays.backend import HostArray, host_float
 from copi_ref.data.dataset import Dataset
 from copi_ref.data.errors import GZIP, DataError, refuse_mistaken
 
@@ -23,15 +24,16 @@ def load_mnist(folder: str | Path, dtype: Any = np.float32) -> Dataset:
         folder: holds ``train-images-idx3-ubyte``, ``train-labels-idx1-ubyte`` and the same with ``t10k``, each
             with or without ``.gz``. Where a file is there in both forms the ``.gz`` is read, as it was published: the
             other may be old, or cut off while it was unpacked.
-        dtype: NumPy dtype of the samples.
+        dtype: float16, float32 or float64, of the samples.
 
     Returns:
         60,000 training and 10,000 test samples of 784 features (or as many as the files hold).
 
     Raises:
+        TypeError: `dtype` is not floating, or `folder` no path.
         DataError: a file is missing, truncated, of another format, or its size, count or labels disagree.
     """
-    folder = Path(folder)
+    folder, dtype = checks.path("folder", folder), host_float(dtype)
     x_train, y_train = _load_part(folder, "train", dtype)
     x_test, y_test = _load_part(folder, "t10k", dtype)
     if x_train.shape[1] != x_test.shape[1]:
@@ -53,7 +55,8 @@ def read_idx(path: str | Path, magic: int) -> HostArray:
         DataError: missing, truncated, longer than its header says, damaged gzip, gzipped twice, a web page, or another
             magic number.
     """
-    path = Path(path)
+    path = checks.path("path", path)
+    checks.choice("magic", magic, {_IMAGES_MAGIC: None, _LABELS_MAGIC: None})
     try:
         with path.open("rb") as raw:
             gzipped = raw.read(2) == GZIP  # by content: people rename files

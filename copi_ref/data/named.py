@@ -3,8 +3,10 @@
 import os
 from pathlib import Path
 
+from copi_ref.arrays import checks
+from copi_ref.arrays.said import said
 from copi_ref.data.cifar10 import load_cifar10
-from copi_ref.data.dataset import Dataset, hold_out
+from copi_ref.data.dataset import Dataset, check_count, hold_out
 from copi_ref.data.digits import load_digits
 from copi_ref.data.errors import DataError
 from copi_ref.data.mnist import load_mnist
@@ -30,10 +32,17 @@ def load_named(
         classes: of an .npz file, as for `load_npz`.
 
     Raises:
+        TypeError: arguments that are none of these.
         DataError: an unknown name, no folder, a file that is missing or damaged, too many samples held out, or
             `classes` of a set that has its own.
         ImportError: digits without scikit-learn.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"name is {said(name)}: needs text, such as 'digits'")
+    if data_dir is not None and not (isinstance(data_dir, str) and data_dir == ""):
+        checks.path("data_dir", data_dir)
+    if held_out is not None:
+        check_count("held_out", held_out)
     if classes is not None and not name.endswith(".npz"):
         raise DataError(f"{name} has its own classes: leave out --classes, which is for .npz files")
     if name == "cifar10":

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from copi_ref.arrays import checks
 from copi_ref.arrays.backend import HostArray
 from copi_ref.data.dataset import Dataset
 from copi_ref.data.errors import DataError, refuse_mistaken
@@ -31,7 +32,7 @@ def load_npz(path: str | Path, classes: int | None = None) -> Dataset:
         DataError: the file is missing or damaged, lacks an array, or holds one that does not fit; or there are other
             classes.
     """
-    path = Path(path)
+    path = checks.path("path", path)
     with reading(path, ".npz", DataError):
         arrays = _read(path)
     try:

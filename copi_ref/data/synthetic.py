@@ -17,12 +17,15 @@ def correlated_gaussian(covariance: HostArray, samples: int, rng: np.random.Gene
         rng: the generator that is drawn from.
 
     Raises:
-        TypeError: `rng` is no Generator or `samples` no whole number.
+        TypeError: `covariance` is no floating array, `rng` no Generator or `samples` no whole number.
         ValueError: `covariance` is not square, symmetric and positive semi-definite, or `samples` is below 1.
     """
     checks.generator("rng", rng)
     checks.whole_number("samples", samples, minimum=1)
-    covariance = np.asarray(covariance, dtype=np.float64)
+    if not isinstance(covariance, np.ndarray):
+        raise TypeError(f"covariance is a {type(covariance).__name__}: needs a NumPy array")
+    checks.floating("covariance", covariance)
+    covariance = covariance.astype(np.float64)
     if covariance.ndim != 2 or covariance.shape[0] != covariance.shape[1] or not covariance.size:
         raise ValueError(f"covariance has shape {covariance.shape}: needs (K, K)")
     size = np.abs(covariance).max()

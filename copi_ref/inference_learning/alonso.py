@@ -10,7 +10,16 @@ from copi_ref.arrays.moments import mean_sample
 from copi_ref.inference_learning.energy import pulls_from_above
 from copi_ref.inference_learning.forms import WEIGHTS_LAST, Form, OrderName
 from copi_ref.inference_learning.inference import check_inference
-from copi_ref.inference_learning.states import Settled, States, checked, first_layer, predicted, squared_length
+from copi_ref.inference_learning.states import (
+    Settled,
+    States,
+    check_activation,
+    check_settled,
+    checked,
+    first_layer,
+    predicted,
+    squared_length,
+)
 from copi_ref.inference_learning.weights import Weights
 from copi_ref.losses import softmax
 from copi_ref.network import Params
@@ -50,8 +59,10 @@ def infer_by_two_rates(
     Raises:
         TypeError, ValueError: arrays that don't fit the network, exact ones, or settings that are none.
     """
-    check_inference(steps, gamma_top)
-    check_inference(steps, gamma_bot)
+    check_activation(activation)
+    for name, gamma in (("gamma_top", gamma_top), ("gamma_bot", gamma_bot)):
+        check_inference(steps, gamma, name)
+        checks.one_number(name, gamma)
     weights, form = checked(params, y0, states, form)
     own, above = (checks.coefficient("gamma", gamma, states[-1]) for gamma in (gamma_top, gamma_bot))
     first = first_layer(weights, y0, activation, form)
@@ -72,6 +83,7 @@ def with_softmax_error(settled: Settled, target: Array, factor: Any = 1) -> Sett
     Raises:
         TypeError, ValueError: the target doesn't fit, or is exact (softmax is not rational).
     """
+    check_settled(settled)
     prediction = settled.trace.y[-1]
     checks.arrays(prediction=(prediction, "NM"), target=(target, "NM"))
     error = checks.coefficient("factor", factor, prediction) * (target - softmax(prediction))
@@ -98,7 +110,11 @@ def proximal_share(x: Array, alpha: Any) -> Array:
     """Return n = ν α / (1 + ν α), ν = E‖x_L‖² over the batch: (…, N, K) gives (…, 1, 1).
 
     With it t = (softmax(p_L) + ν α y*) / (1 + ν α).
+
+    Raises:
+        TypeError, ValueError: x is no array of samples, or α no number.
     """
-    nu = mean_sample(squared_length(x, checks.floating("x", x)), checks.floating("x", x))[..., None, :]
+    xp = checks.arrays(x=(x, "NK"))
+    nu = mean_sample(squared_length(x, xp), xp)[..., None, :]
     nu_alpha = nu * checks.coefficient("alpha", alpha, x)
     return nu_alpha / (1 + nu_alpha)

@@ -56,13 +56,18 @@ class Form:
 
     def __post_init__(self) -> None:
         checks.choice("order", self.order, ORDERS)
-        if not isinstance(self.input_activation, bool):
-            raise TypeError(f"input_activation is {self.input_activation!r}: needs True or False")
+        checks.true_or_false("input_activation", self.input_activation)
         checks.choice("output_activation", self.output_activation, OUTPUT_ACTIVATIONS)
         checks.choice("biases", self.biases, BIASES)
 
     def functions(self, f: Activation, layers: int) -> tuple[tuple[Activation, ...], tuple[Activation, ...]]:
-        """Return φ of the input of each layer, and ψ of each layer, the lowest first."""
+        """Return φ of the input of each layer, and ψ of each layer, the lowest first.
+
+        Raises:
+            TypeError, ValueError: f is no `Activation`, or `layers` no whole number of at least 1.
+        """
+        checks.instance("f", f, Activation, "ACTIVATIONS['relu']")
+        checks.whole_number("layers", layers, minimum=1)
         phi, psi = ORDERS[self.order](f)
         first = phi if self.input_activation else identity
         last = OUTPUT_ACTIVATIONS[self.output_activation](psi)

@@ -7,12 +7,13 @@ from typing import Any, Literal, TypeVar
 from copi_ref.activations import Activation
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array
-from copi_ref.inference_learning.energy import PLAIN, Energy, il_bias_update, il_gradient, il_update
-from copi_ref.inference_learning.forms import WEIGHTS_LAST, Form, OrderName, find_form
+from copi_ref.inference_learning.energy import PLAIN, Energy, energy_gradient, il_bias_update, il_update
+from copi_ref.inference_learning.forms import WEIGHTS_LAST, Form, OrderName
 from copi_ref.inference_learning.output import pull_gradient
 from copi_ref.inference_learning.states import (
     Settled,
     States,
+    check_activation,
     checked,
     first_layer,
     held_predictions,
@@ -21,7 +22,7 @@ from copi_ref.inference_learning.states import (
 )
 from copi_ref.inference_learning.weights import Weights
 from copi_ref.network import Params
-from copi_ref.task import Task
+from copi_ref.task import Task, check_task
 
 Gamma = float | Any | Sequence[Any]
 """γ, or one γ a layer."""
@@ -82,6 +83,10 @@ def infer(
     Not checked: that γ is small enough for the energy to fall.
     """
     check_inference(steps, gamma)
+    check_activation(activation)
+    checks.instance("energy", energy, Energy, "Energy()")
+    if task is not None:
+        check_task(task)
     weights, form = checked(params, y0, states, form)
     first = first_layer(weights, y0, activation, form)
 
@@ -94,7 +99,7 @@ def infer(
     rates = per_layer(gamma, states)
     for _ in range(steps):
         for group in groups:
-            gradients = list(il_gradient(weights, settle(start, states, predict), energy))
+            gradients = list(energy_gradient(weights, settle(start, states, predict), energy))
             if task is not None:
                 gradients[-1] = gradients[-1] + pull_gradient(task, states, start.psi[-1])
             moved = list(states)
@@ -172,10 +177,12 @@ def incremental_il(
         TypeError, ValueError: as `infer`, or η no number of at least 0.
     """
     check_inference(steps, gamma)
+    check_activation(activation)
+    checks.instance("energy", energy, Energy, "Energy()")
     checks.number("eta", eta, minimum=0)
+    _, form = checked(params, y0, states, form)
     rate = checks.coefficient("eta", eta, states[-1])
     one_step = checks.choice("order", order, INCREMENTAL_ORDERS)
-    form = find_form(form)
 
     def move(network: Network, states: States) -> States:
         return infer(network, y0, states, activation, 1, gamma, form, energy=energy, task=task)
@@ -207,15 +214,15 @@ def per_layer(gamma: Gamma, states: States) -> list[Any]:
     return [checks.coefficient("gamma", one, h) for one, h in zip(each, states, strict=True)]
 
 
-def check_inference(steps: int, gamma: Gamma) -> None:
-    """Check T and γ of an inference.
+def check_inference(steps: int, gamma: Gamma, name: str = "gamma") -> None:
+    """Check T and γ of an inference; `name` is that of γ.
 
     Raises:
         TypeError, ValueError: T is no whole number, or γ no number (or sequence of numbers), of at least 0.
     """
     checks.whole_number("steps", steps, minimum=0)
-    if isinstance(gamma, Sequence) and not isinstance(gamma, str):
+    if isinstance(gamma, Sequence) and not isinstance(gamma, (str, bytes)):
         for layer, one in enumerate(gamma, start=1):
-            checks.one_number(f"gamma of layer {layer}", one, minimum=0)
+            checks.one_number(f"{name} of layer {layer}", one, minimum=0)
     else:
-        checks.one_number("gamma", gamma, minimum=0)
+        checks.one_number(name, gamma, minimum=0)

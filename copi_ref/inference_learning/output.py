@@ -7,7 +7,7 @@ from copi_ref.activations import Activation, identity
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array
 from copi_ref.inference_learning.states import States
-from copi_ref.task import OUTPUT_SLOPES, Task, output_function
+from copi_ref.task import OUTPUT_SLOPES, Task, check_task, output_function
 
 OutputStateName = Literal["nudged", "clamped", "pulled"]
 
@@ -18,6 +18,7 @@ def clamped(prediction: Array, task: Task, psi: Activation) -> Array:
     Raises:
         TypeError, ValueError: the target doesn't fit; or it is one for y_L = f(a_L), and h_L is a_L.
     """
+    _check(task, psi)
     checks.arrays(prediction=(prediction, "NM"), target=(task.target, "NM"))
     if psi is identity and task.output == "activation" and task.activation is not identity:
         raise ValueError("output is 'activation', but h_L is a_L and no target of y_L fits it: needs 'linear'")
@@ -31,6 +32,8 @@ def nudged(prediction: Array, task: Task, psi: Activation) -> Array:
     Raises:
         TypeError, ValueError: the target doesn't fit, or is not one for what h_L is.
     """
+    _check(task, psi)
+    checks.arrays(prediction=(prediction, "NM"), target=(task.target, "NM"))
     _check_output(task, psi)
     o, slope = identity, identity
     if psi is identity:  # h_L is a_L
@@ -44,6 +47,7 @@ def pulled(prediction: Array, task: Task, psi: Activation) -> Array:
     Raises:
         TypeError, ValueError: the target doesn't fit, or is not one for what h_L is; or δ_L is the gradient of no loss.
     """
+    _check(task, psi)
     checks.arrays(prediction=(prediction, "NM"), target=(task.target, "NM"))
     output_of_state(task, psi)
     return prediction
@@ -60,12 +64,15 @@ OUTPUT_STATES: dict[str, Callable[[Array, Task, Activation], Array]] = {
 def pull_energy(task: Task, states: States, psi: Activation) -> Array:
     """Return ℓ(o(h_L)) of each sample, (…, N); errors as `pulled`."""
     o: Any = output_of_state(task, psi)
+    _check_states(states, task)
     return task.loss(o(states[-1]), task.target)
 
 
 def pull_gradient(task: Task, states: States, psi: Activation) -> Array:
     """Return ∂ℓ(o(h_L))/∂h_L, (…, N, K_L); errors as `pulled`."""
-    o, h_L = output_of_state(task, psi), states[-1]
+    o = output_of_state(task, psi)
+    _check_states(states, task)
+    h_L = states[-1]
     return -task.loss.perturbation(o(h_L), h_L, task.target, o)
 
 
@@ -75,9 +82,20 @@ def output_of_state(task: Task, psi: Activation) -> Activation:
     Raises:
         ValueError: the task compares a_L with the target, and h_L is y_L; or δ_L is the gradient of no loss.
     """
+    _check(task, psi)
     o = output_function(task, "an energy")
     _check_output(task, psi)
     return o if psi is identity else identity
+
+
+def _check(task: Task, psi: Activation) -> None:
+    check_task(task)
+    checks.instance("psi", psi, Activation, "ACTIVATIONS['relu']")
+
+
+def _check_states(states: States, task: Task) -> None:
+    checks.layers("states", states)
+    checks.arrays(**{"states of the last layer": (states[-1], "NM"), "target": (task.target, "NM")})
 
 
 def _check_output(task: Task, psi: Activation) -> None:

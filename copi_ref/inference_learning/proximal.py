@@ -8,11 +8,20 @@ from copi_ref.arrays.products import apply
 from copi_ref.inference_learning.forms import Form
 from copi_ref.inference_learning.inference import check_inference
 from copi_ref.inference_learning.output import pull_energy, pull_gradient
-from copi_ref.inference_learning.states import Settled, States, checked, first_layer, predicted, squared_length
-from copi_ref.inference_learning.weights import Weights, as_weights, back_through_R
+from copi_ref.inference_learning.states import (
+    Settled,
+    States,
+    check_settled,
+    checked,
+    first_layer,
+    network_of,
+    predicted,
+    squared_length,
+)
+from copi_ref.inference_learning.weights import Weights, back_through_R
 from copi_ref.learning_rules import nlms_update
 from copi_ref.network import Params
-from copi_ref.task import Task
+from copi_ref.task import Task, check_task
 
 
 def prox_energy(settled: Settled, task: Task, alpha: Any) -> Array:
@@ -25,6 +34,8 @@ def prox_energy(settled: Settled, task: Task, alpha: Any) -> Array:
     Raises:
         TypeError, ValueError: the target doesn't fit, or ``output="pre-activation"``, whose δ_L is no gradient.
     """
+    check_settled(settled)
+    check_task(task)
     xp = checks.floating("states", settled.states[-1])
     alpha = checks.coefficient("alpha", alpha, settled.states[-1])
     pairs = zip(settled.errors, settled.powers, strict=True)
@@ -42,9 +53,15 @@ def prox_gradient(params: Params | Weights, settled: Settled, task: Task, alpha:
     Raises:
         TypeError, ValueError: as `prox_energy`.
     """
+    check_settled(settled)
+    check_task(task)
+    return prox_energy_gradient(network_of(params, settled), settled, task, alpha)
+
+
+def prox_energy_gradient(weights: Weights, settled: Settled, task: Task, alpha: Any) -> States:
+    """Return what `prox_gradient` does, which inference repeats; the network is not checked."""
     xp = checks.floating("states", settled.states[-1])
-    alpha = checks.coefficient("alpha", alpha, settled.states[-1])
-    weights, errors = as_weights(params), settled.errors
+    alpha, errors = checks.coefficient("alpha", alpha, settled.states[-1]), settled.errors
     powers = tuple(_divisor(power, xp) for power in settled.powers)
     gradients = [errors[-1] / (alpha * powers[-1]) + pull_gradient(task, settled.states, settled.psi[-1])]
     for layer in reversed(range(len(weights.W) - 1)):
@@ -61,7 +78,11 @@ def il_prox_update(settled: Settled) -> tuple[Array, ...]:
     """Return proximal IL's ΔW_l = E[e_l x_lᵀ/‖x_l‖²] of every layer, (…, K_l, K_{l−1}).
 
     It makes the states the network's own: for one sample, (W_l + ΔW_l) x_l = h_l.
+
+    Raises:
+        TypeError: `settled` is no `Settled`.
     """
+    check_settled(settled)
     return tuple(nlms_update(x, e) for x, e in zip(settled.trace.x, settled.errors, strict=True))
 
 
@@ -91,9 +112,11 @@ def infer_prox(
 
     Not checked: that the energy falls.
     """
+    check_task(task)
     weights, form = checked(params, y0, states, Form())
     xp = checks.floating("states", states[-1])
     check_inference(steps, gamma)
+    checks.one_number("gamma", gamma)  # one for all layers: their own rates are found
     checks.positive_number("alpha", alpha)
     alpha = checks.coefficient("alpha", alpha, states[-1])
     gamma = checks.coefficient("gamma", gamma, states[-1])
@@ -102,7 +125,7 @@ def infer_prox(
     first = first_layer(weights, y0, task.activation, form)
     for _ in range(steps):
         settled = predicted(weights, first, y0, states, task.activation, form)
-        gradients = prox_gradient(weights, settled, task, alpha)
+        gradients = prox_energy_gradient(weights, settled, task, alpha)
         c = [1 / (alpha * _divisor(power, xp)) for power in settled.powers]
         above = [c_above * s for c_above, s in zip(c[1:], stiffness, strict=True)]
         curvatures = [own + more for own, more in zip(c, [*above, 2], strict=True)]

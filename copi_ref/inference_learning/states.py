@@ -74,6 +74,7 @@ def predictions(
         TypeError, ValueError: arrays that don't fit the network, an unknown form, or biases that the form has no place
             for.
     """
+    check_activation(activation)
     weights, form = checked(params, y0, states, form)
     return predicted(weights, first_layer(weights, y0, activation, form), y0, states, activation, form)
 
@@ -85,6 +86,7 @@ def forward_states(
 
     Arguments and errors as `predictions`.
     """
+    check_activation(activation)
     weights, form = _with_form(params, form)
     phi, psi = form.functions(activation, len(weights.W))
     states: list[Array] = []
@@ -101,15 +103,55 @@ def held_predictions(settled: Settled, states: States) -> Settled:
     """Return the errors of other states from predictions that stay as they are: "fixed predictions".
 
     x_l, a_l, p_l and φ′(h_l) are those of `settled`, and so are the inputs that the weights then learn from.
+
+    Raises:
+        TypeError, ValueError: states that don't fit the predictions.
     """
+    check_settled(settled)
+    checks.same_length(states=(states, len(settled.errors)))
+    for layer, (h, p) in enumerate(zip(states, settled.trace.y, strict=True), start=1):
+        checks.arrays(**{f"p of layer {layer}": (p, "NM"), f"states of layer {layer}": (h, "NM")})
     errors = tuple(h - p for h, p in zip(states, settled.trace.y, strict=True))
     return replace(settled, states=states, errors=errors)
 
 
 def weight_errors(settled: Settled) -> States:
-    """Return ψ′(a_l) ∘ e_l of every layer, what its weights learn from: e_l itself with weights after activation."""
+    """Return ψ′(a_l) ∘ e_l of every layer, what its weights learn from: e_l itself with weights after activation.
+
+    Raises:
+        TypeError: `settled` is no `Settled`.
+    """
+    check_settled(settled)
     layers = zip(settled.psi, settled.trace.a, settled.errors, strict=True)
     return tuple(psi.derivative(a) * e for psi, a, e in layers)
+
+
+def check_settled(settled: Settled) -> None:
+    """Check that an argument is what `predictions` returns.
+
+    Raises:
+        TypeError: it is not.
+    """
+    checks.instance("settled", settled, Settled, "predictions makes it")
+
+
+def network_of(params: Params | Weights, settled: Settled) -> Weights:
+    """Return the network as weights, checked against predictions that it made; errors as `predictions`."""
+    weights = as_weights(params)
+    check_lengths(weights)
+    checks.same_length(W=(weights.W, len(settled.trace.x)))
+    for layer, x in enumerate(settled.trace.x, start=1):
+        check_layer(weights, layer, **{f"x of layer {layer}": x})
+    return weights
+
+
+def check_activation(activation: Activation) -> None:
+    """Check that an argument is an activation.
+
+    Raises:
+        TypeError: it is not.
+    """
+    checks.instance("activation", activation, Activation, "ACTIVATIONS['relu']")
 
 
 # --- the parts that inference repeats ---------------------------------------------------------------------------------

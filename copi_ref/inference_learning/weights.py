@@ -32,7 +32,13 @@ class Weights:
 
 
 def as_weights(params: Params | Weights) -> Weights:
-    """Return `params` as weights."""
+    """Return `params` as weights.
+
+    Raises:
+        TypeError: it is neither.
+    """
+    if not isinstance(params, (Params, Weights)):
+        checks.instance("params", params, Weights, "Weights(W), or Params, as init_params makes them")
     return Weights(params.W, params.R, params.mean) if isinstance(params, Params) else params
 
 
@@ -54,6 +60,7 @@ def check_weights(weights: Weights, y0: Array, states: tuple[Array, ...]) -> Non
 
 def check_lengths(weights: Weights) -> None:
     """Check that there is an R, a mean and a bias for each W, where there are any; errors as `check_weights`."""
+    checks.layers("W", weights.W)
     parts = {"R": weights.R, "mean": weights.mean, "b": weights.b}
     checks.same_length(**{name: (part, len(weights.W)) for name, part in parts.items() if part is not None})
 
@@ -64,9 +71,11 @@ def check_layer(weights: Weights, layer: int, **below: Array) -> None:
     if weights.R is not None:
         named[f"R of layer {layer}"] = (weights.R[layer - 1], "KK")
     if weights.mean is not None:
-        named[f"mean of y{layer - 1}"] = (weights.mean[layer - 1][..., None, :], "OK")
+        name = f"mean of y{layer - 1}"
+        named[name] = (checks.as_row(name, weights.mean[layer - 1]), "OK")
     if weights.b is not None:
-        named[f"b of layer {layer}"] = (weights.b[layer - 1][..., None, :], "OM")
+        name = f"b of layer {layer}"
+        named[name] = (checks.as_row(name, weights.b[layer - 1]), "OM")
     checks.arrays(**named)
 
 
@@ -97,8 +106,10 @@ def input_of(trace: Trace) -> Array:
     """Return the y0 of a trace.
 
     Raises:
+        TypeError: it is no `Trace`.
         ValueError: it has none.
     """
+    checks.instance("trace", trace, Trace, "forward makes it")
     if trace.y0 is None:
         raise ValueError("y0 of the trace is None: Inference Learning needs the input, as forward leaves it there")
     return trace.y0

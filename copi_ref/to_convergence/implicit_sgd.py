@@ -11,8 +11,8 @@ from copi_ref.arrays.moments import narrow, wide
 from copi_ref.arrays.products import apply
 from copi_ref.credit import backpropagation
 from copi_ref.learning_rules import sgd_update
-from copi_ref.network import Params, forward
-from copi_ref.task import OUTPUTS, Task, output_function
+from copi_ref.network import Params, check_params, forward
+from copi_ref.task import OUTPUTS, Task, check_task, output_function
 from copi_ref.to_convergence.inference import host_params
 from copi_ref.to_convergence.minimise import NotConvergedError, minimise_arrays, on_host
 
@@ -43,6 +43,7 @@ def implicit_sgd_layer(x: Array, W: Array, target: Array, alpha: Any) -> Array:
     """
     xp = checks.arrays(x=(x, "NK"), W=(W, "MK"), target=(target, "NM"))
     checks.not_exact("implicit_sgd_layer", x)
+    checks.solvable("implicit_sgd_layer", "x", wide(x))
     checks.positive_number("alpha", alpha)
     alpha = checks.coefficient("alpha", alpha, x)
     error = target - apply(W, x)
@@ -76,8 +77,12 @@ def implicit_sgd_step(params: Params, y0: Array, task: Task, alpha: float, toler
             ``output="pre-activation"``, whose δ_L is the gradient of no loss.
         NotConvergedError: no such weights were found; `point` holds the network at the best ones.
     """
+    check_params(params)
+    check_task(task)
     checks.positive_number("alpha", alpha)
-    checks.arrays(y0=(y0, "NK"))
+    checks.one_number("tolerance", tolerance, minimum=0)
+    tolerance = float(tolerance)
+    _check_all(params, y0, task)
     checks.not_exact("implicit_sgd_step", y0)
     output_function(task, "an implicit step")
     predict = OUTPUTS[task.output]
@@ -102,3 +107,9 @@ def implicit_sgd_step(params: Params, y0: Array, task: Task, alpha: float, toler
         return replace(params, W=minimise_arrays(value_and_gradient, params.W, tolerance))
     except NotConvergedError as error:
         raise NotConvergedError(str(error), replace(params, W=error.point), error.residual) from None
+
+
+def _check_all(params: Params, y0: Array, task: Task) -> None:
+    """Check all arrays by a forward pass: what is searched with is on the host, in float64, whatever they are."""
+    trace = forward(params, y0, task.activation)
+    checks.arrays(prediction=(trace.y[-1], "NM"), target=(task.target, "NM"))

@@ -21,9 +21,9 @@ from copi_ref.inference_learning import (
 )
 from copi_ref.inference_learning.energy import PLAIN
 from copi_ref.inference_learning.output import output_of_state
-from copi_ref.inference_learning.states import checked
+from copi_ref.inference_learning.states import check_activation, checked
 from copi_ref.network import Params
-from copi_ref.task import Task
+from copi_ref.task import Task, check_task
 from copi_ref.to_convergence.minimise import NotConvergedError, on_host
 from copi_ref.to_convergence.samples import Pieces, Problem, sample_by_sample
 
@@ -56,8 +56,12 @@ def infer_to_convergence(
         TypeError, ValueError: arrays that don't fit the network, exact arrays, or an unknown form.
         NotConvergedError: no such states were found for some of the samples; `point` holds the best ones of all.
     """
-    checks.not_exact("inference to convergence", states[-1])
+    check_activation(activation)
+    checks.instance("energy", energy, Energy, "Energy()")
+    checks.one_number("tolerance", tolerance, minimum=0)
+    tolerance = float(tolerance)
     weights, form = checked(params, y0, states, form)
+    checks.not_exact("inference to convergence", states[-1])
 
     def of_sample(weights: Weights, y0: HostArray, start: Pieces) -> tuple[Problem, Pieces]:
         def energy_and_gradient(settled: Settled, f: Activation) -> tuple[Any, States]:
@@ -87,9 +91,13 @@ def infer_prox_to_convergence(
             ``output="pre-activation"``, whose δ_L is the gradient of no loss.
         NotConvergedError: no such states were found for some of the samples; `point` holds the best ones of all.
     """
-    checks.not_exact("inference to convergence", states[-1])
+    check_task(task)
     checks.positive_number("alpha", alpha)
+    checks.one_number("tolerance", tolerance, minimum=0)
+    tolerance = float(tolerance)
     weights, form = checked(params, y0, states, Form())
+    checks.not_exact("inference to convergence", states[-1])
+    checks.arrays(**{"states of the last layer": (states[-1], "NM"), "target": (task.target, "NM")})
     output_of_state(task, form.functions(task.activation, len(weights.W))[1][-1])  # "pre-activation" is refused
 
     def of_sample(weights: Weights, y0: HostArray, start: Pieces, target: HostArray) -> tuple[Problem, Pieces]:

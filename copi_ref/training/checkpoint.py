@@ -20,7 +20,7 @@ from copi_ref.arrays.backend import HostArray, device_of, float_name, from_numpy
 from copi_ref.files import write_atomically
 from copi_ref.files.records import RecordError, parsed, reading, record
 from copi_ref.network import Params
-from copi_ref.state import Place, State, rebuilt
+from copi_ref.state import Place, State, check_state, rebuilt
 from copi_ref.training.epoch import Begun
 from copi_ref.training.generators import plain, standing
 
@@ -76,9 +76,14 @@ def save_checkpoint(
         run: what is to be known of the run, in JSON's types.
 
     Raises:
-        TypeError: the state has exact arrays, or entries that are neither arrays nor numbers.
+        TypeError: an argument of another class, or a state with exact arrays, or with entries that are neither arrays
+            nor numbers.
         OSError: the file can't be written.
     """
+    path = checks.path("path", path)
+    check_state(state)
+    if begun is not None:
+        checks.instance("begun", begun, Begun, "after_batch was given it")
     arrays: dict[str, HostArray] = {}
     numbers: dict[str, Any] = {}
 
@@ -104,7 +109,7 @@ def save_checkpoint(
         **({} if run is None else {"run": run}),
     }
     text = json.dumps(header, default=plain)
-    write_atomically(Path(path), _npz({"header": np.array(text), **arrays}))
+    write_atomically(path, _npz({"header": np.array(text), **arrays}))
 
 
 def load_checkpoint(path: str | Path, like: State, run: Mapping[str, Any] | None = None) -> Checkpoint:
@@ -118,7 +123,8 @@ def load_checkpoint(path: str | Path, like: State, run: Mapping[str, Any] | None
     Raises:
         CheckpointError: the file is missing, damaged, of another format or another run, or does not fit `like`.
     """
-    path = Path(path)
+    check_state(like, "like")
+    path = checks.path("path", path)
     header, arrays = _read(path, run)
     try:
         state = _state(header.numbers, arrays, like)
@@ -182,7 +188,7 @@ def load_params(path: str | Path, run: Mapping[str, Any] | None = None) -> Param
     Raises:
         CheckpointError: the file is missing, damaged, of another format or another run, or holds no network.
     """
-    path = Path(path)
+    path = checks.path("path", path)
     _, arrays = _read(path, run)
 
     def layers(name: str) -> tuple[HostArray, ...]:

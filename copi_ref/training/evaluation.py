@@ -7,7 +7,7 @@ import numpy as np
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array, HostArray, namespace, to_numpy
 from copi_ref.arrays.pieces import pieces, there
-from copi_ref.network import Params
+from copi_ref.network import Params, check_params
 from copi_ref.recipe import Recipe
 from copi_ref.task import check_target
 from copi_ref.training.prediction import ROWS, prediction
@@ -28,19 +28,30 @@ def evaluate(recipe: Recipe, params: Params, x: Array, target: Array) -> Evaluat
     Args:
         recipe: gives activation, output and loss.
         params: a network, or an ensemble of S.
-        x: (N, K_0), inputs, in the library and dtype of `params`; or NumPy's, which are moved there piece by piece.
-        target: (N, K_L), targets, likewise; the largest entry of a row is the right class.
+        x: (N, K_0), inputs, in the library and dtype of `params`; or NumPy's of that dtype, moved there in pieces.
+        target: (N, K_L), one-hot rows, likewise; the largest entry of a row is the right class.
 
     Raises:
         TypeError, ValueError: arrays that don't fit the network, or a network with more than one ensemble axis.
     """
     checks.instance("recipe", recipe, Recipe)
-    checks.instance("params", params, Params, "state.params")
+    check_params(params)
+    checks.floating("W of the last layer", params.W[-1])
     check_target(target)
     W = params.W[-1]
     if W.ndim > 3:
         raise ValueError(f"W of the last layer has shape {tuple(W.shape)}: evaluate takes one network, or (S, M, K)")
+    for name, arrays in (("W", params.W), ("R", params.R)):
+        for layer, array in enumerate(arrays, start=1):
+            if getattr(array, "ndim", 0) > W.ndim:
+                shape = tuple(array.shape)
+                raise ValueError(
+                    f"{name} of layer {layer} has shape {shape}, of an ensemble: the last layer's W is none"
+                )
     checks.arrays(x=(x, "NK"), target=(target, "NM"))
+    for name, array in (("x", x), ("target", target)):
+        if array.ndim != 2:
+            raise ValueError(f"{name} has shape {tuple(array.shape)}: needs (N, K), the same samples for all networks")
     networks = [params] if W.ndim == 2 else [_network(params, index) for index in range(W.shape[0])]
     counts, losses = [], []
     for rows in pieces(x.shape[0], ROWS):

@@ -129,8 +129,11 @@ def fit(
     checks.instance("dataset", dataset, Dataset, "Dataset(x_train, y_train, x_test, y_test)")
     checks.whole_number("epochs", epochs, minimum=0)
     for name, function in (("callback", callback), ("diagnostics", diagnostics), ("after_batch", after_batch)):
-        if not (function is None or callable(function)):
-            raise TypeError(f"{name} is {function!r}: needs a function")
+        if function is not None:
+            checks.function(name, function)
+    if begun is not None:
+        checks.instance("begun", begun, Begun, "after_batch was given it")
+    checks.true_or_false("progress", progress)
     if progress:
         with Progress(sys.stderr, state.epoch + epochs, state.epoch) as shown:
             beside = shown.beside(callback)

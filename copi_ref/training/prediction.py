@@ -7,7 +7,7 @@ import numpy as np
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array, is_host, namespace
 from copi_ref.arrays.pieces import copied, pieces
-from copi_ref.network import Params, forward
+from copi_ref.network import Params, check_params, forward
 from copi_ref.recipe import Recipe
 from copi_ref.task import OUTPUTS
 from copi_ref.training.finiteness import finite
@@ -61,11 +61,12 @@ def prediction(recipe: Recipe, params: Params, x: Array) -> Array:
 def _scores(recipe: Recipe, params: Params, x: Array) -> Iterator[Array]:
     """Yield the scores piece by piece."""
     checks.instance("recipe", recipe, Recipe)
-    checks.instance("params", params, Params, "state.params")
+    check_params(params)
     if recipe.centring and params.mean is None:
         raise ValueError(f"centring is {recipe.centring}, but params has no means: needs those it was trained with")
     checks.arrays(x=(x, "NK"))
     W = params.W[0]
+    checks.arrays(**{"W of layer 1": (W, "MK")})
     for rows in pieces(x.shape[-2], ROWS):
         piece = _moved(x[..., rows, :], W)
         checks.arrays(**{"W of layer 1": (W, "MK"), "x": (piece, "NK")})

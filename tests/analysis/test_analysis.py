@@ -292,7 +292,7 @@ def test_what_can_not_be_compressed_says_why(rng):
         compress(params, moments, 1, "qr")
     with pytest.raises(ValueError, match="responses has 1 entries: needs 2 for this network"):
         compress(params, moments._replace(ax=moments.ax[:1]), 1)
-    with pytest.raises(ValueError, match="the network has 2 layers: needs at least 3"):
+    with pytest.raises(ValueError, match="params has 2 layers: needs at least 3"):
         responses(copi.Params(W[:2], R[:2]), y0)
 
 

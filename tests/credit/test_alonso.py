@@ -137,7 +137,7 @@ def test_the_methods_make_these_updates(method, rng):
     ("make", "error", "message"),
     [
         (lambda: copi.AlonsoInferenceLearning(share=2), ValueError, "share is 2: needs at most 1"),
-        (lambda: copi.AlonsoInferenceLearning(gamma_top=-1), ValueError, "gamma is -1: needs at least 0"),
+        (lambda: copi.AlonsoInferenceLearning(gamma_top=-1), ValueError, "gamma_top is -1: needs at least 0"),
         (lambda: copi.AlonsoProx(alpha=0), ValueError, "alpha is 0: needs a number above 0"),
         (lambda: copi.AlonsoProx(steps=1.5), TypeError, "steps is 1.5: needs a whole number"),
         (lambda: copi.AlonsoProx(input_activation=1), TypeError, "input_activation is 1: needs True or False"),

@@ -61,7 +61,7 @@ x, z, W, R = np.ones((7, 5)), np.ones((7, 3)), np.ones((3, 5)), np.eye(5)
         (lambda: copi.feedback_alignment(*_two_layers(), copi.Task(np.ones((7, 2)), feedback=(np.ones((2, 3)),))),
          ValueError, r"B has shape \(2, 3\) but a has 3 features: B must be \(…, 3, 2\)"),
         (lambda: copi.init_feedback("hebb", (5, 3), np.random.default_rng(0)), ValueError,
-         "credit is 'hebb': choose one of 'bp', 'fa', 'dfa'"),
+         "method is 'hebb': choose one of 'bp', 'fa', 'dfa'"),
     ],
 )  # fmt: skip
 def test_message(call, error, message):

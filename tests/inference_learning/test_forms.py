@@ -321,7 +321,7 @@ def test_inference_refuses(change, error, message, rng):
         (lambda: copi.Form(order="both"), ValueError, "order is 'both': choose one of"),
         (lambda: copi.Form(input_activation="yes"), TypeError, "input_activation is 'yes': needs True or False"),
         (lambda: copi.Form(biases="b"), ValueError, "biases is 'b': choose one of 'none', 'inside', 'outside'"),
-        (lambda: copi.Energy(precisions=(1, 0)), ValueError, "precision of layer 2 is 0: needs a number above 0"),
+        (lambda: copi.Energy(precisions=(1, 0)), ValueError, r"precisions\[1\] is 0: needs a number above 0"),
         (lambda: copi.Energy(decay=-1), ValueError, "decay is -1: needs at least 0"),
         (lambda: copi.InferenceLearning(output_state="free"), ValueError, "output_state is 'free': choose one of"),
     ],

@@ -78,8 +78,8 @@ def test_training_is_the_same_when_it_is_repeated_and_when_it_goes_on(rng):
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [
-        (lambda: copi.Subsampled("middle"), ValueError, "lateral_rule is 'middle': choose one of 'symmetric'"),
-        (lambda: copi.Subsampled(copi.Whitening), TypeError, "lateral_rule is the class Whitening: needs an instance"),
+        (lambda: copi.Subsampled("middle"), ValueError, "rule is 'middle': choose one of 'symmetric'"),
+        (lambda: copi.Subsampled(copi.Whitening), TypeError, "rule is the class Whitening: needs an instance"),
         (lambda: copi.Subsampled("left", 0), ValueError, "share is 0: needs"),
         (lambda: copi.Subsampled("left", 1.5), ValueError, "share is 1.5: needs at most 1"),
         (lambda: copi.Subsampled()(np.ones((4, 3)), np.eye(3), 7), TypeError, "rng is 7: needs"),
