@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import urllib.error
 import urllib.request
 
 import pytest
@@ -49,11 +48,10 @@ def test_without_a_browser_it_says_what_to_do(monkeypatch, capsys):
     assert "there is no browser: copi-ref explore --no-browser" in capsys.readouterr().err
 
 
+@pytest.mark.needs("marimo")
 def test_a_port_that_is_taken_is_an_error(capsys):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        if not all(map(explore.find_spec, ("marimo", "sklearn", "matplotlib"))):
-            pytest.skip("needs the extra")
         assert main(["explore", "--no-browser", "--port", str(port)]) == 2
     assert "in use" in capsys.readouterr().err
 
