@@ -32,11 +32,19 @@ def remarks_on_scale(plans: Sequence[Plan], dataset: Dataset) -> Iterator[str]:
         return
     eta_r, scale = max(_highest_eta_r(plan) for plan in plans), scale_of(dataset.x_train)
     if 0 < scale.safe_eta_r < eta_r:  # 0: all samples are 0, and no rate is too high
-        what = "the samples are too large" if scale.is_large else "the rate of R is high"
+        scaling, auto = (
+            f"the samples by {scale.factor(eta_r):.2g}",
+            f"--eta-r auto, which is {automatic_eta_r(scale):g}",
+        )
+        advice = f"the rate of R is high, and training may diverge: pass {auto}, or multiply {scaling}"
+        if scale.is_large:  # then W's rate is too high as well, and no rate makes up for it: W would hardly learn
+            advice = (
+                f"the samples are too large, and training may diverge: multiply {scaling}; or pass {auto}, and lower "
+                "--eta-w, with which W learns slowly"
+            )
         yield (
-            f"warning: {what}, and training may diverge: E‖x‖² is {scale.power:.3g}, and --eta-r {eta_r:.3g} is above "
-            f"2/(3 E‖x‖²) = {scale.safe_eta_r:.3g}, {PROVED}. Multiply the samples by {scale.factor(eta_r):.2g}, or "
-            f"pass --eta-r auto, which is {automatic_eta_r(scale):g}, and lower --eta-w"
+            f"warning: {advice}. (E‖x‖² is {scale.power:.3g}, and --eta-r {eta_r:.3g} is above 2/(3 E‖x‖²) = "
+            f"{scale.safe_eta_r:.3g}, {PROVED})"
         )
 
 

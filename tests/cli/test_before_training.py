@@ -56,17 +56,29 @@ def test_epochs_in_which_W_never_learns_are_a_warning(train):
 
 
 @pytest.mark.parametrize(
-    ("labels", "said"),
+    ("labels", "options", "said"),
     [
-        (lambda y: y + 1, "has the label 0 (1 of 4 classes): labels count from 0, and the network has an output for"),
-        (lambda y: np.where(y == 2, 30, y), "has the label 2, 3, 4, …, 29 (28 of 31 classes): labels count from 0"),
+        (lambda y: y + 1, (), "has the label 0 (1 of 4 classes): labels count from 0, and the network has an output"),
+        (
+            lambda y: np.where(y == 2, 30, y),
+            ("--classes", 31),
+            "has the label 2, 3, 4, …, 29 (28 of 31 classes): labels count from 0",
+        ),
     ],
 )
-def test_classes_without_a_sample_are_a_warning(labels, said, train):
+def test_classes_without_a_sample_are_a_warning(labels, options, said, train):
     changes = {name: labels(train.arrays[name]) for name in ("y_train", "y_test")}
-    status, err = train(**changes)
+    status, err = train(*options, **changes)
     assert status == 0
     assert f"copi-ref: warning: no training sample {said}" in err
+
+
+def test_more_classes_without_a_sample_than_with_one_are_refused_unless_they_are_asked_for(train):
+    status, err = train(
+        **{name: np.where(train.arrays[name] == 2, 30, train.arrays[name]) for name in ("y_train", "y_test")}
+    )
+    assert status == 2
+    assert "--classes 31" in err
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
@@ -82,11 +94,10 @@ def test_samples_too_large_are_a_warning_whose_advice_works(train):
     status, said = train(factor=100)
     assert status == 1
     before, after = said.splitlines()
-    assert "warning: the samples are too large, and training may diverge: E‖x‖² is 6e+04" in before
+    assert "warning: the samples are too large, and training may diverge: multiply the samples by 0.017" in before
+    assert "(E‖x‖² is 6e+04, and" in before
     assert "--eta-r 0.02 is above 2/(3 E‖x‖²) = 1.11e-05, proved safe for the rule left in layer 1" in before
-    assert "not for layers above. Multiply the samples by 0.0167, or pass --eta-r auto" in before.replace(
-        "0.017", "0.0167"
-    )
+    assert "; or pass --eta-r auto, which is 1.11e-05, and lower --eta-w, with which W learns slowly. (E" in before
     assert "the samples are too large: multiply them by 0.017, or lower --eta-r and --eta-w" in after
     assert train("--out", train.out / "again", factor=100 * 0.017) == (0, "")
 
@@ -94,7 +105,8 @@ def test_samples_too_large_are_a_warning_whose_advice_works(train):
 def test_rates_too_high_are_told_from_samples_too_large(train):
     status, said = train("--eta-r", 1e5)
     assert status == 1
-    assert "copi-ref: warning: the rate of R is high, and training may diverge: E‖x‖² is 6, and --eta-r 1e+05" in said
+    assert "copi-ref: warning: the rate of R is high, and training may diverge: pass --eta-r auto" in said
+    assert "(E‖x‖² is 6, and --eta-r 1e+05 is above" in said
     assert ": the rate is too high: lower --eta-r, and --eta-w likewise (--eta-r 1e+05 is above" in said
     assert "eta_" not in said.replace(str(train.out), ""), "the command's words are its options"
 
