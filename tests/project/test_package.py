@@ -146,8 +146,7 @@ def test_only_backend_knows_array_libraries_and_only_figures_matplotlib(path):
     place = path.relative_to(PACKAGE)
     if place != Path("arrays/backend.py"):
         assert not tops & {"cupy", "torch", "jax", "array_api_compat", "array_api_strict"}
-    # The command only asks whether it is installed.
-    if place.parts[0] != "figures" and place != Path("cli/figure.py"):
+    if place.parts[0] != "figures":
         assert "matplotlib" not in tops
 
 
