@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from copi_ref.arrays.backend import HostArray
-from copi_ref.cli.drawing import need_matplotlib
 from copi_ref.cli.options import folder
 from copi_ref.data import load_named
 from copi_ref.data.dataset import Dataset
@@ -20,6 +19,7 @@ from copi_ref.experiments.config import fingerprint
 from copi_ref.experiments.folder import FinishedRun, find_failed, find_runs
 from copi_ref.experiments.presets import PAPER_METHODS
 from copi_ref.experiments.tables import as_csv, as_table, as_text
+from copi_ref.figures.available import need_matplotlib
 from copi_ref.files import write_atomically
 
 IL_METHODS = ("bp-plain", "il-plain", "il-proximal-plain")

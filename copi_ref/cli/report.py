@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from copi_ref.cli.drawing import need_matplotlib
 from copi_ref.cli.names import method
 from copi_ref.cli.options import folder
 from copi_ref.experiments.folder import RunError
+from copi_ref.figures.available import need_matplotlib
 from copi_ref.files import write_atomically
 
 

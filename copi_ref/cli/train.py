@@ -12,7 +12,6 @@ import numpy as np
 
 from copi_ref.arrays.backend import backend_name, load_backend
 from copi_ref.cli.before_training import automatic_eta_r, remarks, remarks_on_scale
-from copi_ref.cli.drawing import need_matplotlib
 from copi_ref.cli.names import lateral_rule, method
 from copi_ref.cli.options import AUTO, count, folder, in_options, number, number_or_auto, sizes
 from copi_ref.cli.table import table
@@ -25,6 +24,7 @@ from copi_ref.experiments.presets import LATERAL, METHODS, PAPER_METHODS, PRESET
 from copi_ref.experiments.recorded import run_ensemble_into, run_into
 from copi_ref.experiments.results import write_summary
 from copi_ref.experiments.runner import Run, run_of, summarize
+from copi_ref.figures.available import need_matplotlib
 from copi_ref.training.progress import Progress
 from copi_ref.training.scale import PROVED, scale_of
 

@@ -56,7 +56,7 @@ class _Header:
 
     format: str
     version: int
-    numbers: dict[str, bool | int | float | str | None]
+    numbers: dict[str, Any]  # of the kinds that the state in question has
     rng_state: dict[str, Any] | list[dict[str, Any]]
     begun: _Begun | None
     run: dict[str, Any] = field(default_factory=dict)
@@ -167,7 +167,7 @@ def _number(numbers: dict[str, Any], name: str, like: Any) -> Any:
         raise RecordError(f"has no {name}: needs the state of another recipe")
     value: Any = numbers[name]
     if _kind(value) is not _kind(like):
-        raise RecordError(f"{name} is {value!r:.70}, but the network needs a {type(like).__name__}")
+        raise RecordError(f"{name} is {value!r:.70}, but the network needs one of type {type(like).__name__}")
     if name in ("epoch", "step") and not 0 <= value < 1 << 63:
         raise RecordError(f"{name} is {value}: needs at least 0 and at most {(1 << 63) - 1}")
     return value

@@ -147,8 +147,7 @@ def test_who_knows_array_libraries_matplotlib_and_marimo(path):
     place = path.relative_to(PACKAGE)
     if place != Path("arrays/backend.py"):
         assert not tops & {"cupy", "torch", "jax", "array_api_compat", "array_api_strict"}
-    # The command only asks whether it is installed.
-    if place.parts[0] not in ("figures", "lectures") and place != Path("cli/figure.py"):
+    if place.parts[0] not in ("figures", "lectures"):
         assert "matplotlib" not in tops
     if place.parts[0] != "lectures":  # the command starts marimo as a program of its own
         assert "marimo" not in tops
