@@ -1,4 +1,4 @@
-"""`copi-ref check` of a module, in the process that `copi_ref_command` started for it: what it tells the first one."""
+"""`copi-ref check` of a module, in the process that was started for it: what it tells the first one."""
 
 import io
 import json

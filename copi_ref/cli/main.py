@@ -1,7 +1,6 @@
 """The command `copi-ref`: argparse only, so that it works on a plain install; what needs more says so."""
 
 import argparse
-import io
 import sys
 from collections.abc import Sequence
 
@@ -13,7 +12,7 @@ from copi_ref.experiments.folder import RunError
 from copi_ref.experiments.sweep import SweepError
 from copi_ref.oracle.calling.named import TargetError
 from copi_ref.training.checkpoint import CheckpointError
-from copi_ref_command import nobody_reads
+from copi_ref_command.judging import nobody_reads, replace_unknown_signs
 
 REPORTED = (BackendError, CheckpointError, DataError, ImportError, OSError, RunError, SweepError, TargetError)
 """Errors that say what is wrong with what was asked: a message, no traceback."""
@@ -21,9 +20,7 @@ REPORTED = (BackendError, CheckpointError, DataError, ImportError, OSError, RunE
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return 0, 1 if a run left the finite numbers or a check failed, or 2 for what can't be done."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without ± or → must not cost an hour's results
+    replace_unknown_signs()
     options = _parser().parse_args(arguments)
     try:
         return int(options.command(options))

@@ -23,7 +23,7 @@ from copi_ref.oracle.inference.functions import INFERENCE_FUNCTIONS
 from copi_ref.oracle.report.explain import as_text, explain
 from copi_ref.oracle.report.report import Report
 from copi_ref.oracle.rounding import PRECISIONS
-from copi_ref_command import TIMEOUT, say
+from copi_ref_command.judging import TIMEOUT, say
 
 
 def add_commands(commands: Any) -> None:

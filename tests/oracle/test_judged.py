@@ -88,7 +88,7 @@ def test_the_exit_status_does_not_depend_on_who_reads(tmp_path):
 
 
 @posix
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_a_check_that_is_ended_leaves_nothing_behind(tmp_path, number):
     """The module's process notices when the one that the user knows of has gone; nobody prints a traceback."""
     there = "import os, pathlib, time\npathlib.Path('there').write_text(str(os.getpid()))\ntime.sleep(1000)\n"
@@ -127,6 +127,13 @@ def test_an_interrupt_while_the_package_is_imported_is_silent(tmp_path):
         started.send_signal(signal.SIGINT)
         assert started.wait(timeout=10) == -signal.SIGINT
         assert not started.stderr.read()
+
+
+def test_a_terminal_without_some_signs_gets_the_report(check, monkeypatch):
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    status, out, _ = check("def copi_update(x, z, W): return 2 * W\n")
+    assert status == 1
+    assert "?W[0, 0] is" in out
 
 
 def test_wrong_options_and_help_are_told_as_ever(check):

@@ -114,6 +114,17 @@ def test_a_program_that_dies_later_has_died_and_keeps_no_state():
     assert report.diagnosis == "copi_update: ended with exit code 1 after 3 calls: out of memory, so to speak"
 
 
+def test_a_wrong_program_that_dies_is_wrong_and_has_died():
+    """And what is wrong once is no chance: nobody can ask it again."""
+    died = "ended with exit code 1 after 3 calls: out of memory, so to speak"
+    with Program(f"{SPEAKS} dies later, doubles", Conventions()) as program:
+        report = check(program, only=("copi_update",))
+    assert report.variant == "weight-factor(2)"
+    assert f"    besides, {died}" in report.summary().splitlines()
+    with Program(f"{SPEAKS} dies later, errs once", Conventions()) as program:
+        assert check(program, only=("copi_update",)).diagnosis == f"copi_update: {died}"
+
+
 @pytest.mark.parametrize(
     ("how", "says"),
     [

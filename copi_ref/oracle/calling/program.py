@@ -37,7 +37,7 @@ from copi_ref.oracle.contract.conventions import Conventions
 from copi_ref.oracle.contract.functions import FUNCTIONS, AnyConventions, AnyFunction
 from copi_ref.oracle.inference.conventions import InferenceConventions
 from copi_ref.oracle.inference.functions import INFERENCE_FUNCTIONS
-from copi_ref_command import how_it_ended
+from copi_ref_command.judging import how_it_ended
 
 __all__ = ["Program", "ProgramError"]
 

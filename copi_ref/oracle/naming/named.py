@@ -33,8 +33,12 @@ def named(
         failed[0].verdict.shape_or_raised or not any(one.observation for one in failed)
     ):
         return Finding(Diagnosis("verdict", _with_hint(caller, function, failed[0])))
-    failed = [one for one in failed if one.observation] or failed  # infinity comes of what shows elsewhere
     observations = [outcome.observation for outcome in outcomes if outcome.observation is not None]
+    verdicts = [str(one.verdict) for one in failed if one.verdict is not None]
+    if caller.has_ended and verdicts:  # there is no asking it once more, whether it is chance
+        catalogued = diagnose(function, caller.conventions, caller.precision, observations, known)
+        return Finding(_of_what_ended(catalogued, verdicts[-1]))
+    failed = [one for one in failed if one.observation] or failed  # infinity comes of what shows elsewhere
     if unsteady := not_steady(caller, function, failed[0]):
         kept = named_in_copies(caller, function, outcomes, unsteady, known)
         kept = kept or without_copies(caller, function, outcomes, before, known)
@@ -46,6 +50,11 @@ def named(
     if not catalogued.name:
         kept = kept or by_chance(caller, function, failed[0])
     return kept or Finding(_if_symmetric(caller, function, catalogued))
+
+
+def _of_what_ended(found: Diagnosis, how: str) -> Diagnosis:
+    """Say how a program ended, besides what was wrong before if that has a name."""
+    return replace(found, notes=(*found.notes, f"besides, {how}")) if found.name else Diagnosis("verdict", how)
 
 
 def _is_made_up(found: Diagnosis) -> bool:

@@ -42,7 +42,7 @@ def answer(request):
             else ["copi_update", "forward", "perturbations", "step"]
         }
     CALLS.append(request)
-    if HOW == "dies later" and len(CALLS) == 4:
+    if HOW.startswith("dies later") and len(CALLS) == 4:
         sys.exit("out of memory, so to speak")
     arguments = {key: arrays(value, request["dtype"]) for key, value in request["arguments"].items()}
     if HOW == "dies":
@@ -64,6 +64,10 @@ def answer(request):
         result = [[None] * len(row) for row in result] if name == "copi_update" else result
     if HOW == "ragged" and name == "copi_update":
         result[0] = result[0][:-1]
+    if HOW == "dies later, doubles":
+        result = [[2 * one for one in row] for row in result]
+    if HOW == "dies later, errs once" and len(CALLS) == 2:
+        result = [[one + 1 / (2 + one**2) for one in row] for row in result]
     if HOW == "remembers" and name == "copi_update" and len(CALLS) > 1:
         result = [[2 * one for one in row] for row in result]
     if name == "forward":

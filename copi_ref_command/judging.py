@@ -1,10 +1,10 @@
-"""The command `copi-ref`, up to where the package is imported, which takes most of a second.
+"""`copi-ref check` of a module, which is judged in a process of its own.
 
-From its first moment Ctrl-C ends it without a traceback. And `check` judges a module in a process of its own: code that
-ends the process, or never returns, can't pass for code that is right. Without a report the exit status is 2.
+Code that ends the process, or never returns, can't pass for code that is right: without a report the exit status is 2.
 """
 
 import argparse
+import io
 import json
 import os
 import queue
@@ -13,7 +13,6 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
-from typing import Any
 
 TIMEOUT = 60
 """Seconds that `check` waits for what it calls, unless it is told otherwise."""
@@ -29,56 +28,7 @@ copi_ref_command.judge()
 """
 
 
-def main() -> int:
-    """Run the command with the arguments of the process, and return its exit status."""
-    before = _end_at_ctrl_c()
-    if sys.argv[1:2] == ["check"] and (limit := _limit(sys.argv[2:])) is not None:
-        return _judged(sys.argv[1:], limit)
-    from copi_ref.cli.main import main as command
-
-    signal.signal(signal.SIGINT, before)
-    return command()
-
-
-def judge() -> None:
-    """Check a module, in the process that `main` started for it."""
-    _end_at_ctrl_c()
-    from copi_ref.cli.judged import main as judged
-
-    judged()
-
-
-def _end_at_ctrl_c() -> Any:
-    """Let the process end at once, as there is nothing to tidy up; return how SIGINT was handled before."""
-    before = signal.getsignal(signal.SIGINT)
-    if before is signal.default_int_handler:  # and not ignored, as in the background of a script
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-    return before
-
-
-def say(text: str, end: str = "\n") -> None:
-    """Print; a reader that has seen enough, as `head` does, is no error."""
-    try:
-        print(text, end=end, flush=True)
-    except BrokenPipeError:
-        nobody_reads()
-
-
-def nobody_reads() -> None:
-    """Let what is still in the buffer of stdout go nowhere, when the process ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def how_it_ended(code: int) -> str:
-    """Say how a process ended, given its exit code or, below 0, the signal that ended it."""
-    if code >= 0:
-        return f"ended with exit code {code}"
-    with suppress(ValueError):
-        return f"was ended by {signal.Signals(-code).name}"
-    return f"was ended by signal {-code}"
-
-
-def _limit(arguments: list[str]) -> float | None:
+def time_limit(arguments: list[str]) -> float | None:
     """Return the seconds to wait for a call of a module; None where a program is checked, or the arguments are wrong.
 
     A program has a process of its own already, and wrong arguments are told by the parser of all of them.
@@ -93,8 +43,9 @@ def _limit(arguments: list[str]) -> float | None:
     return None if found.command is not None else found.timeout
 
 
-def _judged(arguments: list[str], limit: float) -> int:
+def judged(arguments: list[str], limit: float) -> int:
     """Judge in another process: print its report and return its exit status, or say why there is none and return 2."""
+    replace_unknown_signs()
     program = _JUDGE.format(path=sys.path, name=sys.argv[0])
     child = subprocess.Popen([sys.executable, "-c", program, *arguments], stdout=subprocess.PIPE)
     told: queue.Queue[bytes | None] = queue.Queue()
@@ -143,3 +94,32 @@ def _report(child: "subprocess.Popen[bytes]", message: dict[str, object]) -> int
 def _not_checked(why: str) -> int:
     print(f"copi-ref: {why}", file=sys.stderr)
     return 2
+
+
+def say(text: str, end: str = "\n") -> None:
+    """Print; a reader that has seen enough, as `head` does, is no error."""
+    try:
+        print(text, end=end, flush=True)
+    except BrokenPipeError:
+        nobody_reads()
+
+
+def replace_unknown_signs() -> None:
+    """Print what a terminal has no sign for, as ± or →, as a question mark: that must not cost an hour's results."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def nobody_reads() -> None:
+    """Let what is still in the buffer of stdout go nowhere, when the process ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def how_it_ended(code: int) -> str:
+    """Say how a process ended, given its exit code or, below 0, the signal that ended it."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    with suppress(ValueError):
+        return f"was ended by {signal.Signals(-code).name}"
+    return f"was ended by signal {-code}"
