@@ -81,8 +81,10 @@ def _await(child: "subprocess.Popen[bytes]", hearing: threading.Thread, told: "q
 
 
 def _report(child: "subprocess.Popen[bytes]", message: dict[str, object]) -> int:
-    if message["printed"]:
+    try:
         say(str(message["printed"]), end="")
+    except OSError as error:
+        return _not_checked(f"the report can't be written: {error}")
     with suppress(subprocess.TimeoutExpired):
         child.wait(timeout=_SETTLES)
     child.kill()
@@ -97,11 +99,17 @@ def _not_checked(why: str) -> int:
 
 
 def say(text: str, end: str = "\n") -> None:
-    """Print; a reader that has seen enough, as `head` does, is no error."""
+    """Print; a reader that has seen enough, as `head` does, is no error.
+
+    Raises:
+        OSError: it can't be written, as on a full disk.
+    """
     try:
         print(text, end=end, flush=True)
-    except BrokenPipeError:
+    except OSError as error:
         nobody_reads()
+        if not isinstance(error, BrokenPipeError):
+            raise
 
 
 def replace_unknown_signs() -> None:

@@ -18,8 +18,9 @@ _SECONDS = 0.5
 
 def main() -> None:
     """Run the command; tell on stdout, a JSON object a line, what of somebody else's code runs, and what came of it."""
+    _open_what_is_closed()
     tells = os.dup(1)
-    os.dup2(_where_prints_go(), 1)  # what C code prints is no part of a report either
+    os.dup2(2, 1)  # what C code prints is no part of a report either
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
 
     def tell(message: dict[str, Any]) -> None:
@@ -34,12 +35,11 @@ def main() -> None:
     tell({"status": status, "printed": printed.getvalue()})
 
 
-def _where_prints_go() -> int:
-    try:
-        os.fstat(2)
-    except OSError:  # closed
-        return os.open(os.devnull, os.O_WRONLY)
-    return 2
+def _open_what_is_closed() -> None:
+    """Else the first thing to be opened would be stdout or stderr, and get what is printed there."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(number)
 
 
 def _end_with(parent: int) -> None:

@@ -4,6 +4,7 @@
 """
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -85,6 +86,20 @@ def test_the_exit_status_does_not_depend_on_who_reads(tmp_path):
             done.stdout.close()
             assert done.wait(timeout=60) == status
             assert not done.stderr.read()
+
+
+@posix
+def test_a_closed_stderr_and_a_full_disk(tmp_path):
+    """What would be printed on the one is no part of the report; on the other there is none."""
+    (tmp_path / "mine.py").write_text("import os\nos.write(2, b'no JSON')\n" + RIGHT)
+    command = shlex.join([*CHECK, "mine", "--only", "copi_update"])
+    done = subprocess.run(f"{command} 2>&-", shell=True, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert done.stdout.startswith("copi_ref: OK\n")
+    if os.path.exists("/dev/full"):
+        done = subprocess.run(f"{command} >/dev/full", shell=True, cwd=tmp_path, capture_output=True, check=False)
+        assert done.returncode == 2
+        assert done.stderr.endswith(b"copi-ref: the report can't be written: [Errno 28] No space left on device\n")
 
 
 @posix

@@ -146,6 +146,11 @@ def test_of_inference_learning_too():
         report = check(program, conventions=InferenceConventions(), only=("errors",))
     assert report.variant == "verdict"
     assert report.diagnosis == "errors: ended with exit code 7 after 2 calls: no more layers"
+    with Program(f"{SETTLES} dies of repetition", InferenceConventions()) as program:
+        report = check(program, conventions=InferenceConventions(), only=("errors",))
+    assert report.diagnosis.startswith(
+        "errors: right at first; the same arguments, given again: ended with exit code 7"
+    )
 
 
 def test_what_a_terminal_obeys_and_what_is_long_is_left_out():

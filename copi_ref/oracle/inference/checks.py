@@ -21,6 +21,7 @@ from copi_ref.oracle.judging.comparison import Observation, Outcome
 from copi_ref.oracle.judging.replaying import Replay, size
 from copi_ref.oracle.naming.evidence import Evidence
 from copi_ref.oracle.naming.explaining import Diagnosis
+from copi_ref.oracle.naming.named import of_what_ended
 from copi_ref.oracle.report.report import FAILED, NOT_CHECKED, NOT_IMPLEMENTED, Result
 from copi_ref.oracle.report.results import as_passed, if_sharp, with_failure
 
@@ -131,6 +132,9 @@ def _name_all(ran: list[_Ran], caller: Caller, conventions: InferenceConventions
     for one, name in zip(unnamed, names, strict=True):
         assert one.evidence is not None
         one.found = name or diagnose(one.evidence, conventions, caller.precision, known)
+        verdicts = [str(outcome.verdict) for outcome in one.outcomes if outcome.verdict is not None]
+        if caller.has_ended and verdicts:
+            one.found = of_what_ended(one.found, verdicts[-1])
         if not one.found.is_consequence and one.found not in known:
             known.append(one.found)
 

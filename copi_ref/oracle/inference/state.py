@@ -26,6 +26,8 @@ def kept_between_calls(
     failed = [outcome for outcome in outcomes if outcome.failed]
     shown = failed[0] if failed else first
     again = run_case(caller, conventions, function, shown.case)
+    if not shown.failed and again is not None and again.verdict is not None:
+        return Diagnosis("verdict", f"right at first; the same arguments, given again: {again.verdict}")
     if again is not None and again.answer and shown.answer and not _same(caller, shown, again):
         third = run_case(caller, conventions, function, shown.case)
         if (

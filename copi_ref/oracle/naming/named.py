@@ -37,7 +37,7 @@ def named(
     verdicts = [str(one.verdict) for one in failed if one.verdict is not None]
     if caller.has_ended and verdicts:  # there is no asking it once more, whether it is chance
         catalogued = diagnose(function, caller.conventions, caller.precision, observations, known)
-        return Finding(_of_what_ended(catalogued, verdicts[-1]))
+        return Finding(of_what_ended(catalogued, verdicts[-1]))
     failed = [one for one in failed if one.observation] or failed  # infinity comes of what shows elsewhere
     if unsteady := not_steady(caller, function, failed[0]):
         kept = named_in_copies(caller, function, outcomes, unsteady, known)
@@ -52,7 +52,7 @@ def named(
     return kept or Finding(_if_symmetric(caller, function, catalogued))
 
 
-def _of_what_ended(found: Diagnosis, how: str) -> Diagnosis:
+def of_what_ended(found: Diagnosis, how: str) -> Diagnosis:
     """Say how a program ended, besides what was wrong before if that has a name."""
     return replace(found, notes=(*found.notes, f"besides, {how}")) if found.name else Diagnosis("verdict", how)
 

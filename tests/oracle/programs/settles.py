@@ -41,9 +41,13 @@ def answered(loops, request, mistake):
 
 
 def main():
-    mistake, loops = (sys.argv[1:] or [""])[0], None
+    mistake, loops = " ".join(sys.argv[1:]), None
+    asked = []
     for line in sys.stdin:
         request = json.loads(line)
+        if mistake == "dies of repetition" and request.get("arguments") in asked:
+            sys.exit(7)
+        asked.append(request.get("arguments"))
         if mistake == "dies" and request["id"] == 3:
             print("no more layers", file=sys.stderr)
             sys.exit(7)
