@@ -6,7 +6,7 @@ from math import prod
 import numpy as np
 
 from copi_ref.arrays import checks
-from copi_ref.arrays.backend import Array, is_host, namespace
+from copi_ref.arrays.backend import FLOAT_DTYPES, Array, dtype_name, is_host, namespace
 from copi_ref.arrays.pieces import copied, pieces
 from copi_ref.network import Params, check_params, forward
 from copi_ref.recipe import Recipe
@@ -66,6 +66,8 @@ def _scores(recipe: Recipe, params: Params, x: Array) -> Iterator[Array]:
     checks.arrays(x=(x, "NK"))
     W = params.W[0]
     checks.arrays(**{"W of layer 1": (W, "MK")})
+    if not checks.is_exact(W) and dtype_name(W.dtype) not in FLOAT_DTYPES:  # what samples are moved to
+        raise TypeError(f"W of layer 1 has dtype {W.dtype}: needs one of {', '.join(FLOAT_DTYPES)}")
     members = prod(np.broadcast_shapes(tuple(W.shape[:-2]), tuple(x.shape[:-2])))
     for rows in pieces(x.shape[-2], max(1, ROWS // members)):
         piece = _moved(x[..., rows, :], W)
