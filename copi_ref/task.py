@@ -105,7 +105,8 @@ def check_target(target: Array) -> None:
     Raises:
         ValueError: it has a single axis.
     """
-    if getattr(target, "ndim", 2) < 2:
+    axes = getattr(target, "ndim", None)  # of a module such as numpy it is a function
+    if isinstance(axes, int) and axes < 2:
         shape = tuple(target.shape)
         raise ValueError(f"target has shape {shape}: needs a row a sample, (…, N, K_L), as np.eye(classes)[labels]")
 

@@ -48,7 +48,7 @@ _INSTALL = {
 }
 FloatName = Literal["float16", "bfloat16", "float32", "float64"]
 
-_FLOAT_DTYPES = ("float16", "bfloat16", "float32", "float64")
+FLOAT_DTYPES = ("float16", "bfloat16", "float32", "float64")
 
 _chosen: ContextVar[str | None] = ContextVar("copi_ref_backend", default=None)
 
@@ -268,8 +268,8 @@ def float_name(dtype: Any) -> str:
         TypeError: it is not one of float16, bfloat16, float32, float64.
     """
     name = dtype_name(dtype)
-    if name not in _FLOAT_DTYPES:
-        raise TypeError(f"dtype is {said(dtype)}: need one of {', '.join(_FLOAT_DTYPES)}")
+    if name not in FLOAT_DTYPES:
+        raise TypeError(f"dtype is {said(dtype)}: need one of {', '.join(FLOAT_DTYPES)}")
     return name
 
 

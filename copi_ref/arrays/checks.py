@@ -405,6 +405,8 @@ def _kind(array: Array) -> str:
 
 def _check_dtypes(xp: Namespace, named: dict[str, tuple[Array, str]]) -> None:
     first, (leader, _) = next(iter(named.items()))
+    if not is_exact(leader) and not _is_floating(xp, leader.dtype):
+        raise TypeError(f"{first} has dtype {leader.dtype}: needs a floating dtype (float32, float64 …)")
     for name, (array, _) in named.items():
         if array.dtype != leader.dtype:
             raise TypeError(f"{name} has dtype {array.dtype} but {first} has {leader.dtype}: cast one of them")
@@ -416,8 +418,6 @@ def _check_dtypes(xp: Namespace, named: dict[str, tuple[Array, str]]) -> None:
                         f"{name} is an object array that holds a {type(entry).__name__}: "
                         "exact mode needs fractions.Fraction of Python ints in every place"
                     )
-    if not is_exact(leader) and not _is_floating(xp, leader.dtype):
-        raise TypeError(f"{first} has dtype {leader.dtype}: needs a floating dtype (float32, float64 …)")
 
 
 @lru_cache

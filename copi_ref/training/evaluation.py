@@ -7,7 +7,7 @@ import numpy as np
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array, HostArray, namespace, to_numpy
 from copi_ref.arrays.pieces import pieces, there
-from copi_ref.network import Params, check_params
+from copi_ref.network import Params, check_network
 from copi_ref.recipe import Recipe
 from copi_ref.task import check_target
 from copi_ref.training.prediction import ROWS, prediction
@@ -35,15 +35,14 @@ def evaluate(recipe: Recipe, params: Params, x: Array, target: Array) -> Evaluat
         TypeError, ValueError: arrays that don't fit the network, or a network with more than one ensemble axis.
     """
     checks.instance("recipe", recipe, Recipe)
-    check_params(params)
-    checks.floating("W of the last layer", params.W[-1])
+    check_network(params)
     check_target(target)
     W = params.W[-1]
     if W.ndim > 3:
         raise ValueError(f"W of the last layer has shape {tuple(W.shape)}: evaluate takes one network, or (S, M, K)")
     for name, arrays in (("W", params.W), ("R", params.R)):
         for layer, array in enumerate(arrays, start=1):
-            if getattr(array, "ndim", 0) > W.ndim:
+            if array.ndim > W.ndim:
                 shape = tuple(array.shape)
                 raise ValueError(
                     f"{name} of layer {layer} has shape {shape}, of an ensemble: the last layer's W is none"

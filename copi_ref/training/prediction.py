@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from copi_ref.arrays import checks
-from copi_ref.arrays.backend import Array, is_host, namespace
+from copi_ref.arrays.backend import FLOAT_DTYPES, Array, dtype_name, is_host, namespace
 from copi_ref.arrays.pieces import copied, pieces
 from copi_ref.network import Params, check_params, forward
 from copi_ref.recipe import Recipe
@@ -67,6 +67,8 @@ def _scores(recipe: Recipe, params: Params, x: Array) -> Iterator[Array]:
     checks.arrays(x=(x, "NK"))
     W = params.W[0]
     checks.arrays(**{"W of layer 1": (W, "MK")})
+    if not checks.is_exact(W) and dtype_name(W.dtype) not in FLOAT_DTYPES:  # what samples are moved to
+        raise TypeError(f"W of layer 1 has dtype {W.dtype}: needs one of {', '.join(FLOAT_DTYPES)}")
     for rows in pieces(x.shape[-2], ROWS):
         piece = _moved(x[..., rows, :], W)
         checks.arrays(**{"W of layer 1": (W, "MK"), "x": (piece, "NK")})
