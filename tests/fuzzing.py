@@ -126,6 +126,8 @@ TAKES: dict[str, Callable[[], Any]] = {
     **dict.fromkeys(("steps", "epochs", "lateral_only_epochs"), lambda: 1),
     **dict.fromkeys(("batch_size", "samples", "count", "removed", "layers"), lambda: 1),
     "held_out": lambda: 2,
+    "classes": lambda: 3,
+    "run": lambda: {"seed": 0},
     "index": lambda: 0,
     "magic": lambda: 0x801,
     "precisions": lambda: (1.0, 2.0),
@@ -508,7 +510,7 @@ def attempt(target: Target, place: Place, made: Junk) -> tuple[str, str]:
                 pass
         except DOCUMENTED as error:
             outcome, message = REFUSED, f"{type(error).__name__}: {error}"
-            if isinstance(error, DataError) and str(error).startswith((NO_FILE, "x.npz")):
+            if isinstance(error, (DataError, CheckpointError)) and str(error).startswith((NO_FILE, "x.npz")):
                 outcome = ACCEPTED  # all but the file
             elif not theirs and not _names(error, target, place) and not isinstance(error, np.linalg.LinAlgError):
                 outcome = "refused without a name"
@@ -568,7 +570,7 @@ TEXTS = ("path", "folder", "data_dir", "name")
 
 
 def _names(error: Exception, target: Target, place: Place) -> bool:
-    """Whether a message names an argument or what is in it: “x is …”, “W of layer 1 has …”, “sizes[0] is …”.
+    """Whether a message names an argument or a part of it: “x is …”, “W of layer 1 has …”, “sizes[0] is …”, “x_test …”.
 
     Errors of files and backends name these, what has an entry for each layer needs as many as W has, and where a
     function is not rational its name is what matters: all of its arrays are exact.
@@ -581,5 +583,7 @@ def _names(error: Exception, target: Target, place: Place) -> bool:
     words = {*target.takes, *(one for one in place if isinstance(one, str))}
     if is_dataclass(target.valid[place[0]]):
         words |= {field.name for field in fields(target.valid[place[0]])}
-    said = rf"(?<![\w.])({'|'.join(words)})\b(\[|:|,|[\w ]*? (is|are|has|have|holds|must|needs|came)\b)"
+    said = (
+        rf"(?<![\w.])({'|'.join(words)})(?:_train|_test)?\b(\[|:|,|[\w ]*? (is|are|has|have|holds|must|needs|came)\b)"
+    )
     return bool(re.search(said, message))

@@ -84,6 +84,7 @@ def save_checkpoint(
     check_state(state)
     if begun is not None:
         checks.instance("begun", begun, Begun, "after_batch was given it")
+    _check_run(run)
     arrays: dict[str, HostArray] = {}
     numbers: dict[str, Any] = {}
 
@@ -112,6 +113,11 @@ def save_checkpoint(
     write_atomically(path, _npz({"header": np.array(text), **arrays}))
 
 
+def _check_run(run: object) -> None:
+    if run is not None:
+        checks.instance("run", run, Mapping, "{'seed': 0}")
+
+
 def load_checkpoint(path: str | Path, like: State, run: Mapping[str, Any] | None = None) -> Checkpoint:
     """Read what `save_checkpoint` wrote.
 
@@ -124,6 +130,7 @@ def load_checkpoint(path: str | Path, like: State, run: Mapping[str, Any] | None
         CheckpointError: the file is missing, damaged, of another format or another run, or does not fit `like`.
     """
     check_state(like, "like")
+    _check_run(run)
     path = checks.path("path", path)
     header, arrays = _read(path, run)
     try:
@@ -188,6 +195,7 @@ def load_params(path: str | Path, run: Mapping[str, Any] | None = None) -> Param
     Raises:
         CheckpointError: the file is missing, damaged, of another format or another run, or holds no network.
     """
+    _check_run(run)
     path = checks.path("path", path)
     _, arrays = _read(path, run)
 

@@ -270,8 +270,8 @@ def test_diagnostics_of_an_ensemble_are_those_of_its_networks(rng):
         epochs=2,
         diagnostics=layer_diagnostics,
     )
-    assert result.metrics[1]["energy_2"][2] == single.metrics[1]["energy_2"]
-    assert np.isnan(result.metrics[1]["energy_2"]).tolist() == [False, True, False]
+    assert result.metrics[1]["off_diagonal_2"][2] == single.metrics[1]["off_diagonal_2"]
+    assert np.isnan(result.metrics[1]["off_diagonal_2"]).tolist() == [False, True, False]
     assert set(result.member(0).metrics[0]) == set(single.metrics[0])
 
 
