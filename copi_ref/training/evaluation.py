@@ -63,7 +63,7 @@ def evaluate(recipe: Recipe, params: Params, x: Array, target: Array) -> Evaluat
 
 def _of_piece(recipe: Recipe, params: Params, x: Array, target: Array) -> tuple[Array, Array]:
     """Return how many samples are right, and the sum of their losses; () or (S,), where the network is."""
-    xp = namespace(x)
+    xp = checks.arrays(**{"W of layer 1": (params.W[0], "MK"), "x": (x, "NK")})
     scores = prediction(recipe, params, x)
     hits = xp.argmax(scores, axis=-1) == xp.argmax(target, axis=-1)
     return xp.count_nonzero(hits, axis=-1), xp.sum(recipe.loss(scores, target), axis=-1)

@@ -66,7 +66,9 @@ def _scores(recipe: Recipe, params: Params, x: Array) -> Iterator[Array]:
     checks.arrays(x=(x, "NK"))
     W = params.W[0]
     checks.arrays(**{"W of layer 1": (W, "MK")})
-    if not checks.is_exact(W) and dtype_name(W.dtype) not in FLOAT_DTYPES:  # what samples are moved to
+    if checks.is_exact(W):
+        checks.arrays(**{"W of layer 1": (W, "MK"), "x": (x, "NK")})
+    elif dtype_name(W.dtype) not in FLOAT_DTYPES:  # what samples are moved to
         raise TypeError(f"W of layer 1 has dtype {W.dtype}: needs one of {', '.join(FLOAT_DTYPES)}")
     members = prod(np.broadcast_shapes(tuple(W.shape[:-2]), tuple(x.shape[:-2])))
     for rows in pieces(x.shape[-2], max(1, ROWS // members)):
