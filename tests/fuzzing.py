@@ -581,6 +581,7 @@ def _names(error: Exception, target: Target, place: Place) -> bool:
     if message.endswith("for this network") or "is not rational" in message:
         return True
     words = {*target.takes, *(one for one in place if isinstance(one, str))}
+    words |= {f"{place[0]}_{part}" for part in ("train", "test")}  # what `split` makes of it, and `Dataset` looks at
     if is_dataclass(target.valid[place[0]]):
         words |= {field.name for field in fields(target.valid[place[0]])}
     said = (

@@ -82,7 +82,7 @@ def _sums(values: list[list[Array]]) -> HostArray:
 
 def _of_piece(recipe: Recipe, params: Params, x: Array, target: Array) -> tuple[Array, Array]:
     """Return how many samples one network has right, and the sum of their losses; (), where it is."""
-    xp = namespace(x)
+    xp = checks.arrays(**{"W of layer 1": (params.W[0], "MK"), "x": (x, "NK")})
     scores = prediction(recipe, params, x)
     hits = xp.argmax(scores, axis=-1) == xp.argmax(target, axis=-1)
     return xp.count_nonzero(hits, axis=-1), xp.sum(recipe.loss(scores, target), axis=-1)

@@ -67,7 +67,9 @@ def _scores(recipe: Recipe, params: Params, x: Array) -> Iterator[Array]:
     checks.arrays(x=(x, "NK"))
     W = params.W[0]
     checks.arrays(**{"W of layer 1": (W, "MK")})
-    if not checks.is_exact(W) and dtype_name(W.dtype) not in FLOAT_DTYPES:  # what samples are moved to
+    if checks.is_exact(W):
+        checks.arrays(**{"W of layer 1": (W, "MK"), "x": (x, "NK")})
+    elif dtype_name(W.dtype) not in FLOAT_DTYPES:  # what samples are moved to
         raise TypeError(f"W of layer 1 has dtype {W.dtype}: needs one of {', '.join(FLOAT_DTYPES)}")
     for rows in pieces(x.shape[-2], ROWS):
         piece = _moved(x[..., rows, :], W)
