@@ -128,7 +128,8 @@ def test_text_methods_differ_by_their_perturbation_alone(seen):
                 apart = copi.copi_update(x, a + one, W) - copi.copi_update(x, a + two, W)
                 seen.case(same(apart, copi.sgd_update(x, one - two)))
             recipe = copi.Recipe(eta_w=ONE / 3, eta_r=ONE / 7, lateral_rule="right")
-            state = copi.State(params, (None, None), B, dict(np.random.default_rng(0).bit_generator.state))
+            memory = tuple(copi.plain.init(W) for W in params.W)
+            state = copi.State(params, memory, B, dict(np.random.default_rng(0).bit_generator.state))
             after = [copi.step(replace(recipe, credit=one), state, y0, target).params for one in ("bp", name)]
             seen.case(all(same(*pair) for pair in zip(after[0].R, after[1].R, strict=True)))
             assert not same(after[0].W[0], after[1].W[0])

@@ -489,7 +489,7 @@ def test_what_is_analysed_is_what_was_trained_on(name, command, capsys, monkeypa
 def test_a_network_that_can_not_be_compressed_is_an_error_message(command, capsys):
     shallow = a_run(params=copi.init_params((SIDE**2, 5, CLASSES), np.random.default_rng(0), xp=np))
     assert command("3c", [shallow]) == 2
-    assert "the network has 2 layers: needs at least 3" in capsys.readouterr().err
+    assert "params has 2 layers: needs at least 3" in capsys.readouterr().err
 
 
 def test_figures_of_runs_that_the_command_trained(tmp_path, capsys, monkeypatch):

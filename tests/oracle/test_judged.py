@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
@@ -102,13 +104,24 @@ def test_a_closed_stderr_and_a_full_disk(tmp_path):
         assert done.stderr.endswith(b"copi-ref: the report can't be written: [Errno 28] No space left on device\n")
 
 
+@contextmanager
+def started_as_by_hand(command, **options):
+    """Start a program that Ctrl-C reaches, also where these tests run in the background of a script; none stays."""
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, preexec_fn=heed, **options) as started:
+        try:
+            yield started
+        finally:
+            started.kill()
+
+
 @posix
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_a_check_that_is_ended_leaves_nothing_behind(tmp_path, number):
     """The module's process notices when the one that the user knows of has gone; nobody prints a traceback."""
     there = "import os, pathlib, time\npathlib.Path('there').write_text(str(os.getpid()))\ntime.sleep(1000)\n"
     (tmp_path / "mine.py").write_text(there)
-    with subprocess.Popen([*CHECK, "mine"], cwd=tmp_path, stderr=subprocess.PIPE) as started:
+    with started_as_by_hand([*CHECK, "mine"], cwd=tmp_path, stderr=subprocess.PIPE) as started:
         wait_until(lambda: (tmp_path / "there").exists() and (tmp_path / "there").read_text())
         started.send_signal(number)
         assert started.wait(timeout=10) == -number
@@ -137,7 +150,7 @@ def test_an_interrupt_while_the_package_is_imported_is_silent(tmp_path):
     (tmp_path / "numpy.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(1000)\n")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     command = [*CHECK[:-1], "info"]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as started:
+    with started_as_by_hand(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as started:
         assert started.stdout.readline() == b"importing\n"
         started.send_signal(signal.SIGINT)
         assert started.wait(timeout=10) == -signal.SIGINT

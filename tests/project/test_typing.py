@@ -61,7 +61,7 @@ def test_mypy_refuses_what_must_fail_and_nothing_else(script, cache):
     [
         (activations.ActivationName, copi.ACTIVATIONS),
         (backend.BackendName, backend._MODULES),
-        (backend.FloatName, backend._FLOAT_DTYPES),
+        (backend.FloatName, backend.FLOAT_DTYPES),
         (credit.CreditName, copi.CREDIT),
         (decorrelation.LateralGainName, copi.LATERAL_GAINS),
         (decorrelation.LateralRuleName, copi.LATERAL_RULES),

@@ -55,7 +55,6 @@ VERDICTS = (
            "verdict"),
     Mutant("lacks step", "step", _lacking, ("not implemented",), Conventions()),
     Mutant("lacks everything", "step", _Nothing, ("not implemented",), Conventions()),
-    Mutant("is None", "copi_update", lambda: None, ("not implemented",), Conventions()),
     Mutant("samples are rows", "copi_update", plain, ("verdict",), Conventions(samples="columns")),
     Mutant("is random", "sgd_update", lambda: _Random(), ("not-deterministic", "state-leak"), Conventions()),
 )  # fmt: skip
