@@ -27,6 +27,7 @@ extensions = [
     "notebooks",
     "anchors",
     "filtered_tables",
+    "animations",
     "sources",
 ]
 exclude_patterns = ["_build"]

@@ -12,7 +12,7 @@ def _():
     import numpy as np
 
     import copi_ref as copi
-    from copi_ref.analysis.diagnostics import off_diagonal_energy
+    from copi_ref.analysis.diagnostics import relative_off_diagonal
     from copi_ref.analysis.receptive_fields import receptive_fields
     from copi_ref.arrays.moments import mean_outer
     from copi_ref.data import load_digits
@@ -22,7 +22,7 @@ def _():
 
     return (
         BLUE, RED, beside, changed, copi, correlation, experiment, load_digits, mean_outer, mo, np, number,
-        off_diagonal_energy, panels, picture, receptive_fields, titled,
+        relative_off_diagonal, panels, picture, receptive_fields, titled,
     )  # fmt: skip
 
 
@@ -140,12 +140,12 @@ def _(method, mo, runs):
 
 
 @app.cell
-def _(begun, copi, digits, epoch, mean_outer, method, off_diagonal_energy, receptive_fields, runs):
+def _(begun, copi, digits, epoch, mean_outer, method, relative_off_diagonal, receptive_fields, runs):
     _states = runs[method.value][0]
     params = _states[min(epoch.value, len(_states) - 1)].params
     _trace = copi.forward(params, digits.x_train, begun[method.value][0].activation)
     moments = mean_outer(digits.x_train, digits.x_train), mean_outer(_trace.x[0], _trace.x[0])
-    off_diagonals = [float(off_diagonal_energy(x)) for x in _trace.x]
+    off_diagonals = [float(relative_off_diagonal(x)) for x in _trace.x]
     fields = receptive_fields(params, digits.x_test)
     return fields, moments, off_diagonals, params
 
