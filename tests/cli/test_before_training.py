@@ -12,7 +12,6 @@ from copi_ref.cli.main import main
 from copi_ref.data import Dataset, load_npz
 from copi_ref.experiments.config import Plan
 
-pytest.importorskip("rich")
 pytest.importorskip("matplotlib")
 
 
