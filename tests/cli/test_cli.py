@@ -498,7 +498,7 @@ def test_the_demo_says_what_its_digits_need(tmp_path, monkeypatch, capsys):
 
 PLAIN = """
 import sys
-extras = ("matplotlib", "rich", "sklearn", "joblib", "threadpoolctl", "distributed", "tqdm", "pooch")
+extras = ("matplotlib", "sklearn", "joblib", "threadpoolctl", "distributed", "tqdm", "pooch")
 sys.modules.update(dict.fromkeys(extras))  # an import of one of them fails, as where it is not installed
 from copi_ref.cli.main import main
 sys.exit(main(sys.argv[1:]))
