@@ -15,7 +15,7 @@ def remarks(plans: Sequence[Plan], dataset: Dataset) -> Iterator[str]:
     """Yield warnings, and notes on what is done to the data, a line each."""
     yield from _on_labels(dataset)
     yield from _on_dtype(dataset, plans[0].experiment().recipe)
-    idle = max(plan.experiment().recipe.lateral_only_epochs for plan in plans)
+    idle = epochs_of_R_alone(plans)
     if idle >= plans[0].epochs:
         yield (
             f"warning: W never learns: lateral_only_epochs of the preset {plans[0].preset} is {idle}, and epochs is "
@@ -32,10 +32,8 @@ def remarks_on_scale(plans: Sequence[Plan], dataset: Dataset) -> Iterator[str]:
         return
     eta_r, scale = max(_highest_eta_r(plan) for plan in plans), scale_of(dataset.x_train)
     if 0 < scale.safe_eta_r < eta_r:  # 0: all samples are 0, and no rate is too high
-        scaling, auto = (
-            f"the samples by {scale.factor(eta_r):.2g}",
-            f"--eta-r auto, which is {automatic_eta_r(scale):g}",
-        )
+        scaling = f"the samples by {scale.factor(eta_r):.2g}"
+        auto = f"--eta-r auto, which is {automatic_eta_r(scale):g}"
         advice = f"the rate of R is high, and training may diverge: pass {auto}, or multiply {scaling}"
         if scale.is_large:  # then W's rate is too high as well, and no rate makes up for it: W would hardly learn
             advice = (
@@ -46,6 +44,11 @@ def remarks_on_scale(plans: Sequence[Plan], dataset: Dataset) -> Iterator[str]:
             f"warning: {advice}. (E‖x‖² is {scale.power:.3g}, and --eta-r {eta_r:.3g} is above 2/(3 E‖x‖²) = "
             f"{scale.safe_eta_r:.3g}, {PROVED})"
         )
+
+
+def epochs_of_R_alone(plans: Sequence[Plan]) -> int:
+    """Return in how many epochs at the start W stays, of the plan that has most."""
+    return max(plan.experiment().recipe.lateral_only_epochs for plan in plans)
 
 
 def automatic_eta_r(scale: Scale) -> float:

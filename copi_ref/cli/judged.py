@@ -4,16 +4,12 @@ import io
 import json
 import os
 import sys
-import threading
-import time
 from contextlib import redirect_stdout
 from typing import Any
 
 from copi_ref.cli.main import main as command
+from copi_ref.experiments.parent import end_with
 from copi_ref.oracle.calling.running import told_to
-
-_SECONDS = 0.5
-"""Between two looks at whether the first process is still there."""
 
 
 def main() -> None:
@@ -21,7 +17,7 @@ def main() -> None:
     _open_what_is_closed()
     tells = os.dup(1)
     os.dup2(2, 1)  # what C code prints is no part of a report either
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    end_with(os.getppid())  # nobody waits for the report when the first process has ended
 
     def tell(message: dict[str, Any]) -> None:
         os.write(tells, json.dumps(message).encode() + b"\n")
@@ -40,10 +36,3 @@ def _open_what_is_closed() -> None:
     while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
         pass
     os.close(number)
-
-
-def _end_with(parent: int) -> None:
-    """End when the first process has ended: nobody waits for the report."""
-    while os.getppid() == parent:
-        time.sleep(_SECONDS)
-    os._exit(2)

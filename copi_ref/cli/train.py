@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from copi_ref.arrays.backend import backend_name, load_backend
-from copi_ref.cli.before_training import automatic_eta_r, remarks, remarks_on_scale
+from copi_ref.cli.before_training import automatic_eta_r, epochs_of_R_alone, remarks, remarks_on_scale
 from copi_ref.cli.names import lateral_rule, method
 from copi_ref.cli.options import AUTO, count, folder, in_options, number, number_or_auto, sizes
 from copi_ref.cli.table import table
@@ -151,9 +151,8 @@ def _train(options: argparse.Namespace) -> int:
         if options.held_out is not None:
             title += f", tested on {options.held_out} training samples held out"
         write_summary(options.out, summary)
-        idle = max(plan.experiment().recipe.lateral_only_epochs for plan in plans)
         print(table(f"{title}, {_counted(options.seeds, 'seed')}", summary))
-        print("Written:", options.out / "summary.csv", *_draw(runs, title, idle, options))
+        print("Written:", options.out / "summary.csv", *_draw(runs, title, epochs_of_R_alone(plans), options))
         print(f"Each run is in a folder of its own: {options.out}/METHOD/seed-N/")
     return 0 if len(runs) == len(plans) else 1
 
