@@ -12,21 +12,22 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from turns import Contender, serve
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the package; each contender imports only what it needs
+from turns import Contender, serve  # which has the package on the path; each contender imports only what it needs
 
 NETWORKS = {"mnist": (784, *(500,) * 6, 10), "cifar10": (3072, *(1000,) * 4, 10)}
 BATCH = 50
 LIBRARY, PURE = "copi_ref, in place", "copi_ref, pure step"
 GRAPH = "copi_ref, graph"
 MATMUL = "NumPy, matrix product"
+PRODUCTS = "NumPy, products alone"
 LITERAL, ORDERED, ORDERED_GRAPH = "PyTorch, literal", "PyTorch, best ordered", "PyTorch, ordered, graph"
-ON_CPU = (LIBRARY, PURE, LITERAL, ORDERED, MATMUL)
+LATERAL_RULES = {f"copi_ref, {rule}": rule for rule in ("left", "right", "symmetric")}
+ON_CPU = (LIBRARY, PURE, LITERAL, ORDERED, MATMUL, PRODUCTS)
+FLOORS = (MATMUL, PRODUCTS)
+"""They make no step."""
 MATMUL_SIZE = {"cpu": 2048, "cuda": 8192}
 
 
@@ -63,12 +64,14 @@ def draw_problem(sizes: Sequence[int], batch: int, members: int = 1) -> Problem:
     return Problem([stacked(each) for each in W], [stacked(each) for each in R], stacked(y0), stacked(target))
 
 
-def copi_ref_in_place(problem: Problem, eta_w: float, eta_r: float, device: str) -> Contender:
+def copi_ref_in_place(
+    problem: Problem, eta_w: float, eta_r: float, device: str, lateral_rule: str = "right"
+) -> Contender:
     """What `fit` does."""
     from copi_ref.state import own
     from copi_ref.training.in_place import Scratch, step_in_place
 
-    recipe, state, y0, target = copi_ref_start(problem, eta_w, eta_r, device)
+    recipe, state, y0, target = copi_ref_start(problem, eta_w, eta_r, device, lateral_rule)
     held, scratch = [own(state)], Scratch()
 
     def step() -> None:
@@ -107,13 +110,15 @@ def copi_ref_pure(problem: Problem, eta_w: float, eta_r: float, device: str) -> 
     return Contender(step, lambda: _copi_ref_weights(held[0]), copi_ref_wait(device))
 
 
-def copi_ref_start(problem: Problem, eta_w: float, eta_r: float, device: str) -> tuple[Any, Any, Any, Any]:
+def copi_ref_start(
+    problem: Problem, eta_w: float, eta_r: float, device: str, lateral_rule: str = "right"
+) -> tuple[Any, Any, Any, Any]:
     """Return the recipe, a state with the problem's weights (an ensemble's, if they are stacked), y0 and the target."""
     from dataclasses import replace
 
     import copi_ref as copi
 
-    recipe = copi.Recipe(eta_w=eta_w, eta_r=eta_r, loss=copi.quadratic, lateral_rule="right")
+    recipe: Any = copi.Recipe(eta_w=eta_w, eta_r=eta_r, loss=copi.quadratic, lateral_rule=lateral_rule)
     xp = copi_ref_namespace(device)
     W, R = (tuple(xp.asarray(array) for array in arrays) for arrays in (problem.W, problem.R))
     # The rest of the state is that of any network: this recipe has no optimizer's memory and no feedback weights.
@@ -228,6 +233,33 @@ def matrix_product(problem: Problem, eta_w: float, eta_r: float, device: str) ->
     return Contender(lambda: xp.matmul(A, B, out=out), lambda: ([], []), copi_ref_wait(device))
 
 
+def products_alone(problem: Problem, eta_w: float, eta_r: float, device: str) -> Contender:
+    """The products of the library's step and nothing else: its shapes, memory layouts, blocks and order."""
+    from copi_ref.arrays.products import apply
+    from copi_ref.training.in_place import Scratch, _blocks
+
+    xp, scratch = copi_ref_namespace(device), Scratch()
+    W, R = [xp.asarray(each) for each in problem.W], [xp.asarray(each) for each in problem.R]
+    ys, xs, zs = [xp.asarray(problem.y0)], [], []
+    for W_l, R_l in zip(W, R, strict=True):
+        xs.append(apply(R_l, ys[-1]))
+        zs.append(apply(W_l, xs[-1]))
+        ys.append(zs[-1])
+
+    def step() -> None:
+        for W_l, R_l, y in zip(W, R, ys[:-1], strict=True):
+            apply(W_l, apply(R_l, y))
+        for W_l, R_l, z in zip(W[:0:-1], R[:0:-1], zs[:0:-1], strict=True):
+            apply(R_l.T, apply(W_l.T, z))
+        for W_l, R_l, x, z in zip(W[::-1], R[::-1], xs[::-1], zs[::-1], strict=True):
+            for rows in _blocks(W_l):
+                scratch.product(z[:, rows], x)
+            for rows in _blocks(R_l):
+                scratch.product(apply(R_l[rows], x), x)
+
+    return Contender(step, lambda: ([], []), copi_ref_wait(device))
+
+
 # What depends on the device
 
 
@@ -248,12 +280,14 @@ def pytorch_wait(device: str) -> Callable[[], Any]:
 
 CONTENDERS = {
     LIBRARY: copi_ref_in_place,
+    **{name: partial(copi_ref_in_place, lateral_rule=rule) for name, rule in LATERAL_RULES.items()},
     PURE: copi_ref_pure,
     GRAPH: copi_ref_graph,
     LITERAL: pytorch(literal_step),
     ORDERED: pytorch(ordered_step),
     ORDERED_GRAPH: pytorch_graph,
     MATMUL: matrix_product,
+    PRODUCTS: products_alone,
 }
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 FOLDER = Path(__file__).resolve().parent
+sys.path.insert(0, str(FOLDER.parent))  # the package
 SETTLE = 0.05  # seconds: threads of OpenBLAS and OpenMP spin for up to 30 ms after the last product of another process
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -115,8 +116,10 @@ def worker_command(script: str, *arguments: str) -> list[str]:
 
 
 def worker_environment(threads: int) -> dict[str, str]:
-    """Return the environment for so many threads; the libraries read it when they are imported."""
-    return {**os.environ, **dict.fromkeys(THREADS, str(threads))}
+    """Return the environment for so many threads, and OpenBLAS's own kernel; libraries read it when imported."""
+    from copi_ref.arrays.blas import without_kernel_variables
+
+    return {**without_kernel_variables(), **dict.fromkeys(THREADS, str(threads))}
 
 
 def ask(worker: Worker, do: str, **request: Any) -> Any:
@@ -173,13 +176,17 @@ def usable_cores() -> int:
 
 def machine(threads: int) -> dict[str, str]:
     """Describe what the times depend on, the load at the start included."""
-    sys.path.insert(0, str(FOLDER.parent))
-    from copi_ref.arrays.backend import environment
-
-    found = {"processor": _processor(), "cores": str(usable_cores()), **environment()}
-    found["blas threads"] = str(threads)  # what the workers get, not what this process has
+    found = {"processor": _processor(), "cores": str(usable_cores()), **_worker_facts(threads)}
     found["load"] = f"{os.getloadavg()[0]:.2f} before the start" if hasattr(os, "getloadavg") else "unknown"
     return found
+
+
+def _worker_facts(threads: int) -> dict[str, str]:
+    """Return what a worker's process says of itself: this one may have other threads, and another kernel of BLAS."""
+    asked = "import json; from copi_ref.arrays.backend import environment; print(json.dumps(environment()))"
+    command, environment = [sys.executable, "-c", asked], worker_environment(threads)
+    done = subprocess.run(command, env=environment, cwd=FOLDER.parent, stdout=subprocess.PIPE, check=True, text=True)
+    return dict(json.loads(done.stdout))
 
 
 def _processor() -> str:
@@ -195,3 +202,5 @@ def print_machine(described: dict[str, str]) -> None:
     print("\n".join(f"{name + ':':18}{value}" for name, value in described.items()))
     if described["load"] != "unknown" and float(described["load"].split()[0]) > 0.3:
         print("WARNING: other programs were running in the last minute: these times are not to be quoted")
+    if described["blas threads"].startswith("unknown"):
+        print("WARNING: without threadpoolctl nobody knows which kernel of BLAS ran")

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from copi_ref.arrays.array import Array as Array
+from copi_ref.arrays.blas import blas_threads
 from copi_ref.arrays.said import said
 
 HostArray: TypeAlias = NDArray[Any]
@@ -292,7 +293,7 @@ def dtype_name(dtype: Any) -> str:
 
 
 def environment() -> dict[str, str]:
-    """Describe what numbers depend on: the resolved backend, library versions, BLAS and its threads."""
+    """Describe what numbers depend on: the resolved backend, library versions, BLAS, its threads and its kernel."""
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     libraries = ("copi_ref", "numpy", "scipy", "array-api-compat", "cupy", "torch", "jax")
     return {
@@ -301,7 +302,7 @@ def environment() -> dict[str, str]:
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         **{name: found for name in libraries if (found := _installed_version(name))},
         "blas": f"{blas['name']} {blas['version']}",
-        "blas threads": _blas_threads(),
+        "blas threads": blas_threads(),
         **(_gpu() if backend_name() == "cupy" else {}),
     }
 
@@ -332,14 +333,3 @@ def _installed_version(library: str) -> str | None:
         except PackageNotFoundError:
             continue
     return None
-
-
-def _blas_threads() -> str:
-    """Results are the same bit for bit only for one number of BLAS threads and one kind of CPU: both are recorded."""
-    try:
-        from threadpoolctl import threadpool_info  # comes with scikit-learn; not a dependency
-    except ImportError:
-        return "unknown (install threadpoolctl to see them)"
-    pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
-    kinds = (" ".join(pool[key] for key in ("internal_api", "architecture") if key in pool) for pool in pools)
-    return ", ".join(f"{pool['num_threads']} ({kind})" for pool, kind in zip(pools, kinds, strict=True)) or "none"

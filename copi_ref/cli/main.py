@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from copi_ref import __version__
 from copi_ref.arrays.backend import BackendError, environment, load_backend
+from copi_ref.arrays.blas import kernel_warning
 from copi_ref.cli import compare, data, explore, figure, oracle, report, sweep, train
 from copi_ref.data import DataError
 from copi_ref.experiments.folder import RunError
@@ -54,4 +55,6 @@ def _info(options: argparse.Namespace) -> int:
     load_backend(facts["backend"])
     for name, value in facts.items():
         print(f"{name:18} {value}")
+    if warning := kernel_warning():
+        print(f"warning: {warning}", file=sys.stderr)
     return 0
