@@ -119,7 +119,7 @@ class Passed(NamedTuple):
         means: running means after the step.
         rng: generators after the step.
         eta_w: η_W; None while W waits.
-        eta_r: η_R; None if R stays as it is.
+        eta_r: η_R; None in a step that leaves R as it is.
     """
 
     params: Params
@@ -143,7 +143,7 @@ def pass_batch(recipe: Recipe, state: State, y0: Array, target: Array) -> Passed
     check_target(target)
     params, rng = state.params, generator_of(state)
     task = Task(target, recipe.loss, recipe.activation, state.feedback, rng, recipe.output)
-    learns_W, learns_R = state.epoch >= recipe.lateral_only_epochs, recipe.lateral_rule != "none"
+    learns_W, learns_R = state.epoch >= recipe.lateral_only_epochs, R_learns(recipe, state)
 
     if isinstance(recipe.centring, BatchCentring):
         trace, params = forward_by_batch_means(params, y0, recipe.activation)
@@ -162,6 +162,11 @@ def pass_batch(recipe: Recipe, state: State, y0: Array, target: Array) -> Passed
         eta_w=rate("eta_w", recipe.eta_w, state.epoch, params.W[0]) if learns_W else None,
         eta_r=rate("eta_r", recipe.eta_r, state.epoch, params.R[0]) if learns_R else None,
     )
+
+
+def R_learns(recipe: Recipe, state: State) -> bool:
+    """Say whether the next step is one in which R learns."""
+    return recipe.lateral_rule != "none" and state.step % recipe.lateral_every == 0
 
 
 def _perturbations(recipe: Recipe, params: Params, trace: Trace, task: Task) -> tuple[Seen, ...]:

@@ -86,6 +86,8 @@ class Recipe:
             with the f′(a_L) in δ_L that the TMLR experiments have.
         lateral_only_epochs: in so many epochs at the start W stays, and only what is beside it learns: R, the running
             means, and an inverse model.
+        lateral_every: R learns in every so many-th step, the first among them; 1: in each, as in the paper. A step
+            without R's part is cheaper by about a quarter, and with η_R as many times as large R learns about as fast.
         batch_size: samples of a step; the last batch of an epoch may be smaller.
         dtype: of the parameters that `init_state` draws.
 
@@ -108,6 +110,7 @@ class Recipe:
     error_scale: float = 1
     output: OutputName = "activation"
     lateral_only_epochs: int = 0
+    lateral_every: int = 1
     batch_size: int = 50
     dtype: FloatName = "float32"
 
@@ -149,6 +152,7 @@ class Recipe:
         if find_credit(self.credit) is backpropagation_through_batch_means and not by_batch:
             raise ValueError(f"credit is 'bp-batch-mean', but centring is {self.centring!r}: needs BatchCentring()")
         checks.whole_number("lateral_only_epochs", self.lateral_only_epochs, minimum=0)
+        checks.whole_number("lateral_every", self.lateral_every, minimum=1)
         checks.whole_number("batch_size", self.batch_size, minimum=1)
         float_name(self.dtype)
 

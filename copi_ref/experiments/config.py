@@ -193,7 +193,15 @@ def different_settings(there: Mapping[str, Any], asked: Mapping[str, Any]) -> li
     """Name the settings, and the data, in which two configurations differ, and how; none: it is the same run."""
     ignored = ("environment", "revision", "resumed_by", *(() if "rules" in there else ("rules",)))
     one, other = ({key: value for key, value in each.items() if key not in ignored} for each in (there, asked))
-    return differences(one, other) + ([] if "rules" in there else _renamed(there, asked))
+    return differences(one, _as_recorded(one, other)) + ([] if "rules" in there else _renamed(there, asked))
+
+
+def _as_recorded(there: Mapping[str, Any], asked: dict[str, Any]) -> dict[str, Any]:
+    """Leave settings out that recipes did not have when a run was recorded, where their defaults were asked for."""
+    before = there.get("recipe", {})
+    defaults = {one.name: one.default for one in fields(Recipe)}
+    recipe = {name: value for name, value in asked["recipe"].items() if name in before or value != defaults[name]}
+    return {**asked, "recipe": recipe}
 
 
 RENAMED = {

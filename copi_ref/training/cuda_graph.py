@@ -8,6 +8,7 @@ run on PyTorch's arrays, which share the memory of CuPy's.
 from collections.abc import Callable
 from dataclasses import replace
 
+from copi_ref.algorithm import R_learns
 from copi_ref.arrays.backend import GRAPH_VARIABLE, Array, capture, for_graph, from_graph, is_host, namespace
 from copi_ref.recipe import Recipe
 from copi_ref.state import State, arrays_of, each_array, same_but_for_arrays
@@ -38,13 +39,14 @@ class GraphSteps:
     """Takes one `step_in_place` after the other, in the arrays of the first state that comes.
 
     The first batch warms the libraries up, the second is recorded, and from then on the recording is replayed on what
-    is copied into its batch. A batch of another length, an epoch's last, is not replayed.
+    is copied into its batch. Steps in which R learns and those in which it does not have a recording each. A batch of
+    another length, an epoch's last, is not replayed.
     """
 
     def __init__(self, recipe: Recipe):
         self._recipe, self._scratch = recipe, Scratch()
         self._batch: Samples | None = None
-        self._replay: Callable[[], None] | None = None
+        self._replays: dict[bool, Callable[[], None]] = {}
 
     def __call__(self, state: State, y0: Array, target: Array) -> State:
         """Return the state after one more batch, in the same arrays.
@@ -60,9 +62,10 @@ class GraphSteps:
             return after
         batch = self._batch
         batch.x[...], batch.target[...] = y0, target
-        if self._replay is None:
-            self._replay = capture(lambda: self._step(state, batch))
-        self._replay()
+        learns = R_learns(self._recipe, state)
+        if learns not in self._replays:
+            self._replays[learns] = capture(lambda: self._step(state, batch))
+        self._replays[learns]()
         return replace(state, step=state.step + 1)
 
     def _step(self, state: State, batch: Samples) -> State:

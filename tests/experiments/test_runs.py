@@ -352,6 +352,20 @@ def test_a_run_from_before_rules_were_recorded_is_resumed_where_its_names_mean_t
     assert run_small(folder, resume=True).config == there
 
 
+def test_a_run_from_before_a_setting_was_there_is_resumed_with_its_default_alone(tmp_path):
+    folder = tmp_path / "run"
+    run_small(folder)
+    path = folder / "config.json"
+    there = json.loads(path.read_text())
+    del there["recipe"]["lateral_every"]
+    path.write_text(json.dumps(there))
+    assert run_small(folder, resume=True).config == there
+    del there["recipe"]["error_scale"]  # the preset's is 20, and the default 1
+    path.write_text(json.dumps(there))
+    with pytest.raises(RunError, match=r"another run: recipe\.error_scale is None there, and 20 was"):
+        run_small(folder, resume=True)
+
+
 def test_a_run_on_other_samples_is_another_run(tmp_path):
     run_small(tmp_path / "run")
     dataset = small()

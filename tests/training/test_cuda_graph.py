@@ -26,10 +26,11 @@ def replays(monkeypatch):
     counts = []
 
     def record(work):
+        number = len(counts)
         counts.append(0)
 
         def replay():
-            counts[-1] += 1
+            counts[number] += 1
             work()
 
         return replay
@@ -77,6 +78,13 @@ def test_replayed_steps_are_the_steps_to_the_last_bit(changes, members, replays,
     assert (found.state.step, found.state.epoch, found.state.rng_state) == (18, 3, expected.state.rng_state)
     for now, then in zip(arrays_of(start), before, strict=True):
         np.testing.assert_array_equal(now, then)
+
+
+def test_steps_with_and_without_R_are_recorded_each(replays, rng, monkeypatch):
+    recipe, dataset = replace(SMALL, lateral_every=2), blobs(rng)
+    expected = eagerly(recipe, fresh(recipe), dataset, 1, monkeypatch)
+    assert_same_bits(copi.fit(recipe, fresh(recipe), dataset, 1).state, expected.state)
+    assert replays == [2, 2]  # steps 1 and 3, 2 and 4; the first warms up, and the last is shorter
 
 
 def test_rates_of_an_ensemble_are_recorded_with_it(replays, rng, monkeypatch):

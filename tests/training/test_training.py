@@ -138,6 +138,18 @@ def test_lateral_rule_none_leaves_R_alone(rng):
     assert all(new is old for new, old in zip(after.params.R, R, strict=True))
 
 
+def test_R_learns_in_every_so_many_th_step(rng):
+    """Steps 0, 3, 6 are those of a recipe whose R always learns, to the last bit, and the others of one without."""
+    W, R, _, y0, target = network(rng, scaled)
+    recipe = replace(RECIPE, lateral_every=3)
+    for number in range(7):
+        state = replace(state_of(W, R), step=number)
+        same = replace(RECIPE, lateral_rule=RECIPE.lateral_rule if number in (0, 3, 6) else "none")
+        after, expected = (copi.step(each, state, y0, target).params for each in (recipe, same))
+        for one, other in zip((*after.W, *after.R), (*expected.W, *expected.R), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.parametrize("decay", [Fraction(2, 7), 3])
 def test_weight_decay_takes_lambda_W_from_the_direction(decay, rng):
     """W⁺ with decay is W⁺ without, minus η_W λ W, exactly; R does not decay."""
@@ -576,6 +588,7 @@ def test_the_error_survives_pickling(rng):
         ("output", "logits", ValueError, "output is 'logits': choose one of 'activation', 'pre-activation'"),
         ("batch_size", 0, ValueError, "batch_size is 0: needs at least 1"),
         ("lateral_only_epochs", 1.5, TypeError, "lateral_only_epochs is 1.5: needs a whole number"),
+        ("lateral_every", 0, ValueError, "lateral_every is 0: needs at least 1"),
         ("batch_size", True, TypeError, "batch_size is True: needs a whole number"),
         ("error_scale", "big", TypeError, "error_scale is 'big': needs a number"),
         ("eta_w", True, TypeError, "eta_w is True: needs a number"),
