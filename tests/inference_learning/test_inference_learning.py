@@ -8,12 +8,17 @@ import naive
 import naive_credit
 import numpy as np
 import pytest
-from compare import N, assert_close, draw, fractions
+from compare import N, assert_close, assert_exact, draw, fractions
 from networks import network, scaled
 
 import copi_ref as copi
 from copi_ref.inference_learning import (
     ORDERS,
+    PREDICTIONS,
+    SCHEDULES,
+    Form,
+    Weights,
+    forward_states,
     il_energy,
     il_gradient,
     il_prox_update,
@@ -24,6 +29,7 @@ from copi_ref.inference_learning import (
     prox_energy,
     prox_gradient,
 )
+from copi_ref.inference_learning.weights import multiplied_where_cheaper
 from copi_ref.to_convergence.minimise import minimise
 
 
@@ -244,6 +250,38 @@ def test_a_stationary_point_that_is_higher_is_no_minimum():
     with pytest.raises(copi.NotConvergedError) as caught:
         minimise(hill, np.array([0.3]), 1e-8)
     assert abs(caught.value.point.item()) < 0.3
+
+
+def test_the_products_of_W_and_R_are_formed_where_they_cost_less(rng):
+    """M K² once, against 2 N K² in each step: N = 3 and T = 2 save as much as 12 units cost."""
+    sizes = (5, 13, 12, 11, 2)
+    W = tuple(draw(rng, m, k) for k, m in itertools.pairwise(sizes))
+    weights = Weights(W, tuple(draw(rng, k, k) for k in sizes[:-1]), b=tuple(draw(rng, m) for m in sizes[1:]))
+    used = multiplied_where_cheaper(weights, 3, 2)
+    assert [R is None for R in used.R] == [False, False, True, True]
+    for layer, (ours, theirs) in enumerate(zip(used.W, weights.W, strict=True)):
+        np.testing.assert_array_equal(ours, theirs if layer < 2 else theirs @ weights.R[layer])
+    assert used.b is weights.b
+    assert multiplied_where_cheaper(Weights(W), 3, 2).W is W
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("prediction", PREDICTIONS)
+def test_a_sample_settles_as_it_does_among_others(schedule, prediction, rng):
+    """Alone its products of W and R are not formed, in a batch they are: exact states are equal all the same."""
+    W, R, _, y0, target = network(rng, fractions)
+    weights = Weights(W, R, tuple(fractions(rng, len(r)) for r in R), tuple(fractions(rng, len(w)) for w in W))
+    form = Form(order="activation-after-weights", biases="inside")
+
+    def settle(rows):
+        start = (*forward_states(weights, y0[rows], copi.leaky_relu, form)[:-1], target[rows])
+        args = (y0[rows], start, copi.leaky_relu, 1, Fraction(1, 4), form)
+        return infer(weights, *args, schedule=schedule, prediction=prediction)
+
+    assert multiplied_where_cheaper(weights, 1, 1).R[1] is not None
+    assert multiplied_where_cheaper(weights, N, 1).R[1] is None
+    for among, alone in zip(settle(slice(None)), settle(slice(1)), strict=True):
+        assert_exact(among[:1], alone.tolist())
 
 
 # --- updates ---------------------------------------------------------------------------------------------------------
