@@ -15,6 +15,7 @@ import copi_ref as copi
 from copi_ref.inference_learning import (
     ORDERS,
     PREDICTIONS,
+    PROX_SCHEDULES,
     SCHEDULES,
     Form,
     Weights,
@@ -206,7 +207,8 @@ def test_inference_lowers_the_energy_to_its_minimum(convention, xp, rng):
 
 
 @pytest.mark.parametrize("alpha", [0.01, 0.5, 10])
-def test_prox_inference_lowers_the_energy_to_its_minimum(alpha, rng):
+@pytest.mark.parametrize("schedule", PROX_SCHEDULES)
+def test_prox_inference_lowers_the_energy_to_its_minimum(alpha, schedule, rng):
     """The default γ serves every α, layers that narrow among them: the energy falls in each step, to the minimum."""
     params, f, gamma = copi.init_params((12, 4, 6, 2), rng, "float64", np), copi.tanh, 0.5
     y0 = 2 * draw(rng, N, 12)
@@ -215,13 +217,45 @@ def test_prox_inference_lowers_the_energy_to_its_minimum(alpha, rng):
     energies, h = [], trace.a
     for _ in range(40):
         energies.append(prox_energy(predictions(params, y0, h, f), task, alpha))
-        h = infer_prox(params, y0, h, task, alpha, 1, gamma)
+        h = infer_prox(params, y0, h, task, alpha, 1, gamma, schedule=schedule)
     assert all((late < early).all() for early, late in itertools.pairwise(energies))
-    h = infer_prox(params, y0, h, task, alpha, 3000, gamma)
+    h = infer_prox(params, y0, h, task, alpha, 3000, gamma, schedule=schedule)
     converged = copi.infer_prox_to_convergence(params, y0, h, task, alpha, 1e-9)
     least = prox_energy(predictions(params, y0, converged, f), task, alpha)
     # Where tanh is saturated the energy is flat, and the last of the way long: energies are compared, not states.
     np.testing.assert_allclose(prox_energy(predictions(params, y0, h, f), task, alpha), least, rtol=2e-2)
+
+
+@pytest.mark.parametrize("f", ["identity", "leaky_relu"])
+def test_a_sweep_of_proximal_il_moves_one_layer_after_the_other(f, rng):
+    """Exactly as the loops that predict all states anew for each layer."""
+    W, R, _, y0, target = network(rng, fractions)
+    alpha, gamma, task = Fraction(1, 2), Fraction(1, 4), copi.Task(target, activation=copi.ACTIVATIONS[f])
+    params = copi.Params(W, R)
+    start = copi.forward(params, y0, task.activation).a
+    states = infer_prox(params, y0, start, task, alpha, 2, gamma, schedule="top-down")
+    descent, lists = functools.partial(naive.descent, "quadratic"), ([w.tolist() for w in W], [r.tolist() for r in R])
+
+    def one(a, y0, target):
+        return naive_credit.prox_states(*lists, y0[0], a, f, descent, target[0], alpha, 2, gamma, top_down=True)
+
+    for ours, by_hand in zip(states, naive_credit.by_sample(one, start, [y0], [target]), strict=True):
+        assert_exact(ours, by_hand)
+
+
+def test_a_sweep_of_proximal_il_carries_the_error_down_at_once_and_ends_nearer(rng):
+    """From a forward pass one step of all states moves the output alone; a sweep moves every layer."""
+    params, f = copi.init_params((12, 9, 8, 7, 5), rng, "float64", np), copi.tanh
+    y0, task = 2 * draw(rng, N, 12), copi.Task(draw(rng, N, 5) / 4, activation=f)
+    start = copi.forward(params, y0, f).a
+
+    def settle(steps, schedule):
+        return infer_prox(params, y0, start, task, 1, steps, 0.5, schedule=schedule)
+
+    moved = {name: [(h != a).any() for h, a in zip(settle(1, name), start, strict=True)] for name in PROX_SCHEDULES}
+    assert moved == {"all-at-once": [False, False, False, True], "top-down": [True] * 4}
+    once, down = (prox_energy(predictions(params, y0, settle(25, name), f), task, 1) for name in moved)
+    assert (down < once).all()
 
 
 def test_what_can_not_converge_says_so_and_gives_its_best(rng):
