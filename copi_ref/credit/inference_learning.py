@@ -131,6 +131,11 @@ class ProximalInferenceLearning:
         check_inference(self.steps, self.gamma)
         checks.choice("schedule", self.schedule, PROX_SCHEDULES)
 
+    def __repr__(self) -> str:
+        # Runs record it. Those that were made before there was a schedule are runs of the default, and stay readable.
+        schedule = "" if self.schedule == "all-at-once" else f", schedule={self.schedule!r}"
+        return f"ProximalInferenceLearning(alpha={self.alpha!r}, steps={self.steps!r}, gamma={self.gamma!r}{schedule})"
+
     def __call__(self, params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
         """Return one δ_l = h_l − a_l (…, N, K_l) per layer, the lowest first.
 
