@@ -304,9 +304,13 @@ def largest_row_sum(G):
     return max(sum(abs(sum(a * b for a, b in zip(u, v, strict=True))) for v in rows) for u in rows)
 
 
-def prox_states(W, R, y0, h, f, descent, target, alpha, steps, gamma):
-    """Gradient descent on F_α; a hidden layer at γ / (c_l + c_{l+1} s_{l+1}), the output at γ / (c_L + 2)."""
-    for _ in range(steps):
+def prox_states(W, R, y0, h, f, descent, target, alpha, steps, gamma, top_down=False):
+    """Gradient descent on F_α; a hidden layer at γ / (c_l + c_{l+1} s_{l+1}), the output at γ / (c_L + 2).
+
+    Top-down: at twice these rates one layer alone, and then all anew for the next one below.
+    """
+    groups = [[layer] for layer in reversed(range(len(h)))] if top_down else [range(len(h))]
+    for group in groups * steps:
         x, a, _ = inputs_and_predictions(W, R, y0, h, f, "identity")
         e = [minus(h_l, a_l) for h_l, a_l in zip(h, a, strict=True)]
         n = [sum(x_i**2 for x_i in x_l) for x_l in x]
@@ -327,6 +331,7 @@ def prox_states(W, R, y0, h, f, descent, target, alpha, steps, gamma):
                 stiff = largest_row_sum(product(W[layer + 1], R[layer + 1]))
                 rate = gamma / (1 / (alpha * n[layer]) + stiff / (alpha * n_up))
             gradient = minus(own, down)
+            rate = 0 if layer not in group else 2 * rate if top_down else rate
             new.append([h_i - rate * g_i for h_i, g_i in zip(h[layer], gradient, strict=True)])
         h = new
     return h

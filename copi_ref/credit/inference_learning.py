@@ -8,10 +8,12 @@ from copi_ref.arrays.backend import Array
 from copi_ref.inference_learning import (
     ORDERS,
     OUTPUT_STATES,
+    PROX_SCHEDULES,
     WEIGHTS_LAST,
     Form,
     OrderName,
     OutputStateName,
+    ProxScheduleName,
     States,
     infer,
     infer_prox,
@@ -113,6 +115,7 @@ class ProximalInferenceLearning:
         alpha: α > 0, the learning rate of the implicit step.
         steps: T.
         gamma: γ, step size of inference, relative to a bound of each layer's curvature; below 1 for every α.
+        schedule: a name in `copi_ref.inference_learning.PROX_SCHEDULES`; "top-down" comes closer in as many steps.
 
     Raises:
         TypeError, ValueError: settings that are none of these.
@@ -121,10 +124,17 @@ class ProximalInferenceLearning:
     alpha: float | Fraction = 1.0
     steps: int = 25
     gamma: float | Fraction = 0.5
+    schedule: ProxScheduleName = "all-at-once"
 
     def __post_init__(self) -> None:
         checks.positive_number("alpha", self.alpha)
         check_inference(self.steps, self.gamma)
+        checks.choice("schedule", self.schedule, PROX_SCHEDULES)
+
+    def __repr__(self) -> str:
+        # Runs record it. Those that were made before there was a schedule are runs of the default, and stay readable.
+        schedule = "" if self.schedule == "all-at-once" else f", schedule={self.schedule!r}"
+        return f"ProximalInferenceLearning(alpha={self.alpha!r}, steps={self.steps!r}, gamma={self.gamma!r}{schedule})"
 
     def __call__(self, params: Params, trace: Trace, task: Task) -> tuple[Array, ...]:
         """Return one δ_l = h_l − a_l (…, N, K_l) per layer, the lowest first.
@@ -142,4 +152,5 @@ class ProximalInferenceLearning:
 
     def _states(self, params: Params, trace: Trace, task: Task) -> States:
         check_passed(params, trace, task)
-        return infer_prox(params, input_of(trace), trace.a, task, self.alpha, self.steps, self.gamma)
+        y0, settings = input_of(trace), (self.alpha, self.steps, self.gamma)
+        return infer_prox(params, y0, trace.a, task, *settings, schedule=self.schedule)

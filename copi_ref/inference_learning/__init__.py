@@ -34,7 +34,14 @@ from copi_ref.inference_learning.inference import (
     infer,
 )
 from copi_ref.inference_learning.output import OUTPUT_STATES, OutputStateName, pull_energy, pull_gradient
-from copi_ref.inference_learning.proximal import il_prox_update, infer_prox, prox_energy, prox_gradient
+from copi_ref.inference_learning.proximal import (
+    PROX_SCHEDULES,
+    ProxScheduleName,
+    il_prox_update,
+    infer_prox,
+    prox_energy,
+    prox_gradient,
+)
 from copi_ref.inference_learning.states import (
     Settled,
     States,
@@ -86,5 +93,7 @@ __all__ = [  # in reading order  # noqa: RUF022
     "prox_energy",
     "prox_gradient",
     "il_prox_update",
+    "PROX_SCHEDULES",
+    "ProxScheduleName",
     "infer_prox",
 ]

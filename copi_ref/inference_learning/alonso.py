@@ -20,7 +20,7 @@ from copi_ref.inference_learning.states import (
     predicted,
     squared_length,
 )
-from copi_ref.inference_learning.weights import Weights
+from copi_ref.inference_learning.weights import Weights, multiplied_where_cheaper
 from copi_ref.losses import softmax
 from copi_ref.network import Params
 
@@ -65,6 +65,7 @@ def infer_by_two_rates(
         checks.one_number(name, gamma)
     weights, form = checked(params, y0, states, form)
     own, above = (checks.coefficient("gamma", gamma, states[-1]) for gamma in (gamma_top, gamma_bot))
+    weights = multiplied_where_cheaper(weights, y0.shape[-2], steps)
     first = first_layer(weights, y0, activation, form)
     for _ in range(steps):
         settled = predicted(weights, first, y0, states, activation, form)

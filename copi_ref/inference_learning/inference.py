@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal, TypeVar
 
 from copi_ref.activations import Activation
@@ -20,7 +21,7 @@ from copi_ref.inference_learning.states import (
     predicted,
     predictions,
 )
-from copi_ref.inference_learning.weights import Weights
+from copi_ref.inference_learning.weights import Weights, multiplied_where_cheaper
 from copi_ref.network import Params
 from copi_ref.task import Task, check_task
 
@@ -38,9 +39,11 @@ SCHEDULES: dict[str, Callable[[int], list[Sequence[int]]]] = {
 
 PredictionName = Literal["current", "fixed"]
 
-PREDICTIONS: dict[str, Callable[[Settled, States, Callable[[States], Settled]], Settled]] = {
-    "current": lambda start, states, predict: predict(states),
-    "fixed": lambda start, states, predict: held_predictions(start, states),
+Predict = Callable[[States], Settled]
+
+PREDICTIONS: dict[str, Callable[[Predict, States], Predict]] = {
+    "current": lambda predict, start: predict,
+    "fixed": lambda predict, start: partial(held_predictions, predict(start)),
 }
 """Whether predictions and slopes follow the states, or stay those of the start."""
 
@@ -88,20 +91,22 @@ def infer(
     if task is not None:
         check_task(task)
     weights, form = checked(params, y0, states, form)
+    follow = checks.choice("prediction", prediction, PREDICTIONS)
+    groups = checks.choice("schedule", schedule, SCHEDULES)(len(states) - (task is None))
+    rates = per_layer(gamma, states)
+    weights = multiplied_where_cheaper(weights, y0.shape[-2], steps * len(groups))
     first = first_layer(weights, y0, activation, form)
 
     def predict(states: States) -> Settled:
         return predicted(weights, first, y0, states, activation, form)
 
-    start = predict(states)
-    settle = checks.choice("prediction", prediction, PREDICTIONS)
-    groups = checks.choice("schedule", schedule, SCHEDULES)(len(states) - (task is None))
-    rates = per_layer(gamma, states)
+    settle = follow(predict, states)
     for _ in range(steps):
         for group in groups:
-            gradients = list(energy_gradient(weights, settle(start, states, predict), energy))
+            settled = settle(states)
+            gradients = list(energy_gradient(weights, settled, energy))
             if task is not None:
-                gradients[-1] = gradients[-1] + pull_gradient(task, states, start.psi[-1])
+                gradients[-1] = gradients[-1] + pull_gradient(task, states, settled.psi[-1])
             moved = list(states)
             for layer in group:
                 moved[layer] = states[layer] - rates[layer] * gradients[layer]

@@ -1,6 +1,7 @@
 """The weights of a network of Inference Learning: W alone, or with lateral weights, means and biases beside it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from copi_ref.arrays import checks
 from copi_ref.arrays.backend import Array
@@ -86,7 +87,8 @@ def layer_input(weights: Weights, index: int, y: Array) -> Array:
     """
     if weights.mean is not None:
         y = y - weights.mean[index][..., None, :]
-    return y if weights.R is None else apply(weights.R[index], y)
+    R = _lateral(weights, index)
+    return y if R is None else apply(R, y)
 
 
 def back(weights: Weights, index: int, error: Array) -> Array:
@@ -99,7 +101,37 @@ def back(weights: Weights, index: int, error: Array) -> Array:
 
 def back_through_R(weights: Weights, index: int, pull: Array) -> Array:
     """Return Rᵀ u for what pulls at the x of layer `index` (from 0)."""
-    return pull if weights.R is None else apply(weights.R[index].mT, pull)
+    R = _lateral(weights, index)
+    return pull if R is None else apply(R.mT, pull)
+
+
+def multiplied(weights: Weights, index: int) -> Array:
+    """Return G = W R of layer `index` (from 0), or W where there is no R."""
+    R = _lateral(weights, index)
+    return weights.W[index] if R is None else weights.W[index] @ R
+
+
+def multiplied_where_cheaper(weights: Weights, samples: int, steps: int) -> Weights:
+    """Return the network for T steps over N samples: G_l = W_l R_l for W_l and None for R_l, where that is less work.
+
+    The first layer stays, whose x_1 doesn't move. All a_l and what comes down are the same up to rounding. Not so
+    x_l, which there is φ(h_{l−1}) − μ: what weights learn from is made with the network itself.
+
+    Not checked: that shapes fit.
+    """
+    if weights.R is None:
+        return weights
+    W, R = list(weights.W), list[Any](weights.R)
+    for index in range(1, len(W)):
+        # W R costs M K² products. In each step it saves N K² on the way up, R φ(h), and as many on the way down, Rᵀ u
+        # (fixed predictions go up once only). So it pays in a batch, and for one sample where a layer has few units.
+        if W[index].shape[-2] < 2 * samples * steps:
+            W[index], R[index] = multiplied(weights, index), None
+    return replace(weights, W=tuple(W), R=tuple(R))
+
+
+def _lateral(weights: Weights, index: int) -> Array | None:
+    return None if weights.R is None else weights.R[index]
 
 
 def input_of(trace: Trace) -> Array:

@@ -77,13 +77,10 @@ def test_their_two_rates_are_a_descent_with_growing_precisions(rng):
 def test_fast_leaves_out_the_layers_own_errors(rng):
     params, trace, task = problem(rng, copi.tanh)
     assert copi.CREDIT["il-prox-fast"] == copi.AlonsoProx(steps=12, gamma_top=0)
-    one = dataclasses.replace(PROX, steps=1)  # from a forward pass own errors are 0, and it makes no difference
-    assert all(
-        (a == b).all()
-        for a, b in zip(
-            one(params, trace, task), dataclasses.replace(one, gamma_top=0)(params, trace, task), strict=True
-        )
-    )
+    one = dataclasses.replace(PROX, steps=1)  # from a forward pass own errors are 0, up to the rounding of W R
+    without = dataclasses.replace(one, gamma_top=0)
+    for a, b in zip(one(params, trace, task), without(params, trace, task), strict=True):
+        assert_close(a, b)
     two, fast = PROX(params, trace, task)[0], dataclasses.replace(PROX, gamma_top=0)(params, trace, task)[0]
     assert np.abs(two - fast).max() > 1e-4 * np.abs(two).max() > 1e-8
 

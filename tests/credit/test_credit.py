@@ -839,6 +839,7 @@ def naive_noisy(W, R, a, noise):
          "order is 'both': choose one of 'weights-after-activation', 'activation-after-weights'"),
         (lambda: copi.ProximalInferenceLearning(alpha=0), ValueError, "alpha is 0: needs a number above 0"),
         (lambda: copi.ProximalInferenceLearning(alpha=float("inf")), ValueError, "alpha is inf: needs a finite number"),
+        (lambda: copi.ProximalInferenceLearning(schedule="up"), ValueError, "schedule is 'up': needs"),
         (lambda: copi.ProximalInferenceLearning(steps=True), TypeError, "steps is True: needs a whole number"),
     ],
 )  # fmt: skip
@@ -871,3 +872,21 @@ def test_what_is_not_rational_says_so(rng):
 
 def test_conventions_are_named():
     assert list(ORDERS) == ["weights-after-activation", "activation-after-weights"]
+
+
+def test_proximal_il_is_recorded_as_before_there_was_a_schedule():
+    """A run's `config.json` holds this text; another one would make finished runs unreadable."""
+    assert repr(copi.ProximalInferenceLearning()) == "ProximalInferenceLearning(alpha=1.0, steps=25, gamma=0.5)"
+    down = copi.ProximalInferenceLearning(2.0, 3, 0.25, "top-down")
+    assert eval(repr(down), {"ProximalInferenceLearning": copi.ProximalInferenceLearning}) == down
+
+
+def test_proximal_il_hands_its_schedule_on(rng):
+    W, R, _, y0, target = problem("il-proximal", rng)
+    params, task = copi.Params(W, R), copi.Task(target)
+    trace = copi.forward(params, y0)
+    h = copi.infer_prox(params, y0, trace.a, task, 0.5, 3, 0.25, schedule="top-down")
+    for delta, h_l, a in zip(
+        copi.ProximalInferenceLearning(0.5, 3, 0.25, "top-down")(params, trace, task), h, trace.a, strict=True
+    ):
+        np.testing.assert_array_equal(delta, h_l - a)

@@ -73,6 +73,7 @@ def test_mypy_refuses_what_must_fail_and_nothing_else(script, cache):
         (inference_learning.OutputStateName, inference_learning.OUTPUT_STATES),
         (inference_learning.ScheduleName, inference_learning.SCHEDULES),
         (inference_learning.PredictionName, inference_learning.PREDICTIONS),
+        (inference_learning.ProxScheduleName, inference_learning.PROX_SCHEDULES),
         (inference_learning.IncrementalOrderName, inference_learning.INCREMENTAL_ORDERS),
         (linear_maps.LinearMapName, linear_maps.LINEAR_MAPS),
         (receptive_fields.MeasureName, receptive_fields.MEASURES),
