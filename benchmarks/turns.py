@@ -92,14 +92,21 @@ Worker = subprocess.Popen[str]
 
 @contextmanager
 def workers(
-    script: str, names: Sequence[str], threads: int, environments: dict[str, dict[str, str]] | None = None
+    script: str,
+    names: Sequence[str],
+    threads: int,
+    environments: dict[str, dict[str, str]] | None = None,
+    contender: str | None = None,
 ) -> Iterator[dict[str, Worker]]:
-    """Start a worker of each name, `script NAME`, with so many threads; end them all at the end of the block."""
+    """Start a worker of each name, `script NAME`, with so many threads; end them all at the end of the block.
+
+    With a contender all are `script CONTENDER`, and differ in their environments.
+    """
     with ExitStack() as stack:
         started = {}
         for name in names:
             worker = subprocess.Popen(
-                worker_command(script, name),
+                worker_command(script, contender or name),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
