@@ -35,6 +35,6 @@ def kernel_warning() -> str | None:
     command = [sys.executable, "-c", f"import numpy; from {__name__} import blas_threads; print(blas_threads())"]
     own = subprocess.run(command, env=without_kernel_variables(), stdout=subprocess.PIPE, text=True, check=True)
     return (
-        f"{' and '.join(chosen)} set the BLAS kernel, and products may take up to twice as long: "
+        f"{' and '.join(chosen)} set the BLAS kernel, which on some processors halves the speed of products: "
         f"without, BLAS has {own.stdout.strip()}"
     )
