@@ -61,15 +61,21 @@ class Scratch:
         return self._power
 
     def product(self, u: Array, v: Array, place: int = 0) -> Array:
-        """Return uᵀ v, which stays until the next product in the same place; (…, N, M) and (…, N, K) give (…, M, K)."""
+        """Return uᵀ v, which stays until the place is used again; (…, N, M) and (…, N, K) give (…, M, K)."""
         if not is_host(u):
             return u.mT @ v  # other libraries keep memory of their own at hand
         leading = np.broadcast_shapes(u.shape[:-2], v.shape[:-2]) if u.ndim + v.ndim > 4 else ()
-        shape = (*leading, u.shape[-1], v.shape[-1])
+        return np.matmul(u.mT, v, out=self._at(place, (*leading, u.shape[-1], v.shape[-1]), u.dtype))
+
+    def times(self, factor: Array, R: Array) -> Array:
+        """Return factor ∘ R, of the shape of R, in place 1."""
+        return np.multiply(factor, R, out=self._at(1, R.shape, R.dtype)) if is_host(R) else factor * R
+
+    def _at(self, place: int, shape: tuple[int, ...], dtype: Any) -> HostArray:
         buffer, size = self._places.get(place), math.prod(shape)
-        if buffer is None or buffer.size < size or buffer.dtype != u.dtype:
-            buffer = self._places[place] = np.empty(size, dtype=u.dtype)
-        return np.matmul(u.mT, v, out=buffer[:size].reshape(shape))
+        if buffer is None or buffer.size < size or buffer.dtype != dtype:
+            buffer = self._places[place] = np.empty(size, dtype=dtype)
+        return buffer[:size].reshape(shape)
 
 
 def step_in_place(recipe: Recipe, state: State, y0: Array, target: Array, scratch: Scratch) -> State:
@@ -162,19 +168,16 @@ def _symmetric(R: Array, x: Array, eta: Any, scratch: Scratch) -> None:
     power, p = eta * scratch.power(x)[..., :, None] / 2, apply(R.mT, x)  # p = Rᵀ x
     _times_rate(p, eta)
     p /= 2
-
-    def half_M(rows: slice, columns: slice, place: int = 0) -> Array:
-        block = scratch.product(x[..., rows], p[..., columns], place)
-        block -= power[..., rows, :] * R[..., rows, columns]
-        return block
-
     blocks = list(_blocks(R))
     for number, one in enumerate(blocks):
-        diagonal = half_M(one, one)
-        R[..., one, one] -= diagonal + diagonal.mT  # a sum of two does not depend on their order: exactly symmetric
+        half = scratch.product(x[..., one], p[..., one])
+        half -= scratch.times(power[..., one, :], R[..., one, one])
+        R[..., one, one] -= half + half.mT  # a sum of two does not depend on their order: exactly symmetric
         for other in blocks[number + 1 :]:
-            both = half_M(one, other)
-            both += half_M(other, one, place=1).mT
+            both = scratch.product(x[..., one], p[..., other])
+            both += scratch.product(p[..., one], x[..., other], place=1)  # Mᵀ, without turning it round
+            both -= scratch.times(power[..., one, :], R[..., one, other])
+            both -= scratch.times(power[..., other, :], R[..., other, one]).mT
             R[..., one, other] -= both
             R[..., other, one] -= both.mT
 
