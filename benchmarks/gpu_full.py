@@ -29,7 +29,7 @@ def jobs(folder: Path | None, out: Path) -> list[Job]:
 
     def training(method: str, environment: dict[str, str]) -> Job:
         if folder is None:
-            words = ["digits", "--preset", "tmlr", "--hidden", "16", "--epochs", "2"]
+            words = ["digits", "--hidden", "16", "--epochs", "4"]
         else:
             words = ["mnist", "--preset", "tmlr", "--epochs", "100", "--data-dir", str(folder)]
         words += ["--method", method, "--seeds", "5", "--ensemble", "--resume", "--out", str(out / "train")]
