@@ -123,7 +123,7 @@ TAKES: dict[str, Callable[[], Any]] = {
     **dict.fromkeys(("sigma", "slope", "decay", "factor", "tolerance"), lambda: 0.1),
     **dict.fromkeys(("gamma_top", "gamma_bot", "centring", "weight_decay", "error_scale"), lambda: 0.1),
     **dict.fromkeys(("eta_w", "eta_r"), lambda: 0.01),
-    **dict.fromkeys(("steps", "epochs", "lateral_only_epochs"), lambda: 1),
+    **dict.fromkeys(("steps", "epochs", "lateral_only_epochs", "lateral_every"), lambda: 1),
     **dict.fromkeys(("batch_size", "samples", "count", "removed", "layers"), lambda: 1),
     "held_out": lambda: 2,
     "classes": lambda: 3,
