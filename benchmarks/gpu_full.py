@@ -36,7 +36,7 @@ def jobs(folder: Path | None, out: Path) -> list[Job]:
         return method, environment if folder else {}, ["-m", "copi_ref", "train", *words]
 
     def measuring(name: str, *options: str) -> Job:
-        words = ["--dry-run"] if folder is None else list(options)
+        words = ["--dry-run", "--rounds", "1", "--epochs", "1"] if folder is None else list(options)
         file = out / f"{name.replace(' ', '-')}.json"
         data = {"COPI_REF_DATA": str(folder)} if folder else {}
         return name, data, [str(FOLDER / "gpu.py"), *words, "--json", str(file)]
