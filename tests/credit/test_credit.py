@@ -839,7 +839,7 @@ def naive_noisy(W, R, a, noise):
          "order is 'both': choose one of 'weights-after-activation', 'activation-after-weights'"),
         (lambda: copi.ProximalInferenceLearning(alpha=0), ValueError, "alpha is 0: needs a number above 0"),
         (lambda: copi.ProximalInferenceLearning(alpha=float("inf")), ValueError, "alpha is inf: needs a finite number"),
-        (lambda: copi.ProximalInferenceLearning(schedule="up"), ValueError, "schedule is 'up': needs"),
+        (lambda: copi.ProximalInferenceLearning(schedule="up"), ValueError, "schedule is 'up': choose one of 'all-at-"),
         (lambda: copi.ProximalInferenceLearning(steps=True), TypeError, "steps is True: needs a whole number"),
     ],
 )  # fmt: skip
