@@ -13,7 +13,7 @@ import time
 
 import psutil
 from playwright.sync_api import Page, sync_playwright
-from turns import machine, print_machine, usable_cores
+from turns import machine, print_machine, usable_cores, worker_environment
 
 TIMES = 12
 # Lecture, what is touched, the keys that are pressed by turns, what changes.
@@ -64,7 +64,11 @@ def main() -> None:
     print(
         f"\n{TIMES} touches each\n{'lecture':20} {'touched':28} {'median':>8} {'longest':>8} {'computed':>9}   seconds"
     )
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server, sync_playwright() as playwright:
+    environment = worker_environment(usable_cores())  # what the machine was described with
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server,
+        sync_playwright() as playwright,
+    ):
         chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         try:
             assert server.stdout is not None

@@ -68,7 +68,7 @@ class Scratch:
         return np.matmul(u.mT, v, out=self._at(place, (*leading, u.shape[-1], v.shape[-1]), u.dtype))
 
     def times(self, factor: Array, R: Array) -> Array:
-        """Return factor ∘ R, of the shape of R, in place 1."""
+        """Return factor ∘ R, of the shape of R, which stays until place 1 of `product` is used again."""
         return np.multiply(factor, R, out=self._at(1, R.shape, R.dtype)) if is_host(R) else factor * R
 
     def _at(self, place: int, shape: tuple[int, ...], dtype: Any) -> HostArray:
