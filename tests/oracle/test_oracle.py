@@ -22,6 +22,12 @@ from copi_ref.oracle.vectors.generate import MISTAKES_OF_V1
 check = functools.partial(oracle.check, xp=np)
 
 
+@pytest.fixture
+def verdict_alone(monkeypatch):
+    """Leave out the search for the mistake, nearly all of the time where there is one and it has no name."""
+    monkeypatch.setattr("copi_ref.oracle.checks.named", lambda *_: None)
+
+
 class Columns:
     """The same implementation with samples as columns."""
 
@@ -180,6 +186,7 @@ def test_tf32_products_pass_as_tf32_and_get_a_hint_as_float32():
     assert "Pass precision='tf32'" in report.diagnosis
 
 
+@pytest.mark.usefixtures("verdict_alone")
 @pytest.mark.parametrize("precision", ["tf32", "float16"])
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_products_in_bfloat16_are_too_coarse_for_formats_of_11_bits(name, precision):
@@ -342,6 +349,7 @@ def test_what_matches_nothing_shows_its_worst_element():
     assert "times what rounding allows" in report.diagnosis
 
 
+@pytest.mark.usefixtures("verdict_alone")
 @pytest.mark.parametrize(("precision", "error"), [("float32", 1e-4), ("float64", 1e-10)])
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_small_relative_error_is_caught(name, precision, error):
