@@ -18,7 +18,7 @@ from copi_ref.cli.table import table
 from copi_ref.data import DataError, Dataset, load_named
 from copi_ref.data.named import DATA_VARIABLE, FILE_NAMES
 from copi_ref.experiments.admission import check
-from copi_ref.experiments.config import OVERRIDES, Plan, surroundings
+from copi_ref.experiments.config import OF_R, OVERRIDES, Plan, surroundings
 from copi_ref.experiments.folder import FinishedRun, RunError, RunFailedError
 from copi_ref.experiments.presets import LATERAL, METHODS, PAPER_METHODS, PRESETS, WITHOUT_R, PresetName, check_lateral
 from copi_ref.experiments.recorded import run_ensemble_into, run_into
@@ -42,6 +42,7 @@ def add_commands(commands: Any) -> None:
         command=_demo, after_interrupt="; the same command again goes on where it was", dataset="digits", preset="demo",
         method=list(PAPER_METHODS), data_dir=None,
         held_out=None, classes=None, hidden=None, eta_w=None, eta_r=None, error_scale=None, lateral_rule=None,
+        lateral_every=None,
     )  # fmt: skip
 
     train = commands.add_parser(
@@ -67,6 +68,9 @@ def add_commands(commands: Any) -> None:
         "--lateral", dest="lateral_rule", type=lateral_rule, metavar="RULE",
         help=f"how R learns (default: the preset's): {', '.join(LATERAL)}, or MODULE:OBJECT of your own",
     )  # fmt: skip
+    train.add_argument(
+        "--lateral-every", type=count, metavar="N", help="R learns in every Nth step alone (default: the preset's, 1)"
+    )
     train.add_argument("--error-scale", type=number, help="factor on every δ (default: the preset's)")
     train.add_argument(
         "--data-dir", type=folder, help=f"folder that `copi-ref data fetch` has filled (default: ${DATA_VARIABLE})"
@@ -206,7 +210,7 @@ def _check_settings(plans: Sequence[Plan], dataset: Dataset, options: argparse.N
         DataError: a sample that is infinite in the dtype of the weights.
     """
     try:
-        for setting in ("eta_r", "lateral_rule"):
+        for setting in OF_R:
             if getattr(options, setting) is not None:
                 check_lateral(setting, options.method)
         recipes = [plan.experiment().recipe for plan in plans]

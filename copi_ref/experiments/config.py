@@ -42,8 +42,11 @@ def check_count(name: str, value: Any) -> None:
 IDENTITY = ("dataset", "held_out", "preset", "method", "seed", "hidden", "overrides", "data")
 """Keys of a configuration that stay the same as long as a run goes on, in every version of the library."""
 
-OVERRIDES = ("eta_w", "eta_r", "error_scale", "lateral_rule")
+OVERRIDES = ("eta_w", "eta_r", "error_scale", "lateral_rule", "lateral_every")
 """What of a preset's recipe a run may change."""
+
+OF_R = ("eta_r", "lateral_rule", "lateral_every")
+"""Of these what has no use without R."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +55,8 @@ class Plan:
 
     A credit method or a lateral rule of one's own has the name ``pkg.mod:obj``: the method is ``copi-pkg.mod:obj``.
 
-    One of the `overrides` that the method makes no use of, `eta_r` or `lateral_rule` without R, counts as not there:
-    runs that differ in it alone are the same run.
+    One of the `overrides` that the method makes no use of, of R without R, counts as not there: runs that differ in it
+    alone are the same run.
     """
 
     dataset: str
@@ -75,7 +78,7 @@ class Plan:
     @property
     def changes(self) -> dict[str, Any]:
         """The overrides that the method makes use of."""
-        unused = ("eta_r", "lateral_rule") if self.method in WITHOUT_R else ()
+        unused = OF_R if self.method in WITHOUT_R else ()
         return {name: value for name, value in self.overrides.items() if name not in unused}
 
     def experiment(self) -> Experiment:

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 from copi_ref.arrays.backend import BackendName, backend_name, use_backend
 from copi_ref.data.dataset import Dataset
-from copi_ref.experiments.config import Count, Plan, surroundings
+from copi_ref.experiments.config import OF_R, OVERRIDES, Count, Plan, surroundings
 from copi_ref.experiments.parent import end_with
 from copi_ref.experiments.presets import WITHOUT_R, PresetName, check_lateral
 from copi_ref.experiments.recorded import run_into
@@ -49,6 +49,7 @@ class Sweep:
     eta_r: float | list[float] | None = None
     error_scale: float | None = None
     lateral_rule: str | None = None
+    lateral_every: Count | None = None
     diagnostics: bool = False
     classes: Count | None = None
 
@@ -68,9 +69,7 @@ class Sweep:
         return list(product(_several(self.eta_w), _several(self.eta_r)))
 
     def _plan(self, method: str, eta_w: float | None, eta_r: float | None, seed: int) -> Plan:
-        changes = {
-            "eta_w": eta_w, "eta_r": eta_r, "error_scale": self.error_scale, "lateral_rule": self.lateral_rule
-        }  # fmt: skip
+        changes = {name: getattr(self, name) for name in OVERRIDES} | {"eta_w": eta_w, "eta_r": eta_r}
         return Plan(
             dataset=self.dataset, held_out=self.held_out, preset=self.preset, method=method, seed=seed,
             epochs=self.epochs, hidden=None if self.hidden is None else tuple(self.hidden),
@@ -124,7 +123,7 @@ def _check(sweep: Sweep) -> None:
     for name in (*NEEDED, *OPTIONAL):
         if getattr(sweep, name) == []:
             raise ValueError(f"{name} is empty: needs one or more")
-    for setting in ("eta_r", "lateral_rule"):
+    for setting in OF_R:
         if setting in given:
             check_lateral(setting, sweep.methods)
 

@@ -18,6 +18,7 @@ from copi_ref.arrays.backend import to_numpy
 from copi_ref.cli import train as training_commands
 from copi_ref.cli.main import main
 from copi_ref.experiments import recorded, runner
+from copi_ref.experiments.folder import read_run
 from copi_ref.experiments.presets import LATERAL, METHODS, PAPER_METHODS, Experiment, experiment
 from copi_ref.files import write_atomically
 
@@ -200,6 +201,16 @@ def test_train_records_rates_that_were_given_and_those_that_change(own_npz, tmp_
     assert config["overrides"] == {"eta_r": 0.001}
 
 
+def test_R_that_learns_in_every_third_step_alone(own_npz, tmp_path):
+    arguments = ["train", own_npz, "--epochs", 4, "--hidden", 5]
+    assert run(*arguments, "--lateral-every", 3, "--out", tmp_path / "third") == 0
+    assert config_of(tmp_path / "third")["recipe"]["lateral_every"] == 3
+    assert run(*arguments, "--out", tmp_path / "each") == 0
+    third, each = (read_run(tmp_path / out / "copi-bp" / "seed-0").params.R[0] for out in ("third", "each"))
+    moved, at_most = (np.abs(R - np.eye(len(R))).max() for R in (third, each))
+    assert 0 < moved < at_most
+
+
 @pytest.mark.parametrize("rule", LATERAL)
 def test_every_lateral_rule_trains(rule, own_npz, tmp_path):
     """And is on record, so that --resume knows the run again; what draws a part of the batch draws the same again."""
@@ -323,6 +334,7 @@ def test_an_interrupted_demo_says_what_a_demo_can(tmp_path, monkeypatch, capsys)
             "--eta-w, here α of proximal IL, is 0: needs a number above 0",
         ),
         (["--method", "bp-adam", "il", "--eta-r", "1"], "--eta-r is given, but there is no R in bp-adam, il"),
+        (["--method", "bp-adam", "--lateral-every", "2"], "--lateral-every is given, but there is no R in bp-adam"),
         (["--method", "bp-adam", "--lateral", "left"], "--lateral is given, but there is no R in bp-adam"),
     ],
 )

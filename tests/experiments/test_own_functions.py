@@ -205,11 +205,11 @@ def test_every_recipe_can_be_made_again_from_what_is_recorded(preset, method, tm
 
 @pytest.mark.parametrize("rule", LATERAL)
 def test_overrides_are_in_it(rule):
-    overrides = {"eta_w": 0.5, "eta_r": 0.25, "error_scale": 7, "lateral_rule": rule}
+    overrides = {"eta_w": 0.5, "eta_r": 0.25, "error_scale": 7, "lateral_rule": rule, "lateral_every": 3}
     plan = Plan(dataset="digits", preset="paper", method="copi-fa", seed=0, epochs=2, overrides=overrides)
     recipe = plan_of(json.loads(json.dumps(plan.config({})))).experiment().recipe
     assert (recipe.eta_w, recipe.eta_r, recipe.error_scale) == (0.5, 0.25, 7)
-    assert recipe.lateral_rule == LATERAL[rule]
+    assert (recipe.lateral_rule, recipe.lateral_every) == (LATERAL[rule], 3)
 
 
 def test_what_can_not_be_made_again_is_named(mine, own_npz, tmp_path):

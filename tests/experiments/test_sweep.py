@@ -454,7 +454,7 @@ def test_a_sweep_feeds_the_figure_of_learning_rates(own_npz, tmp_path):
         (
             {"etta": 0.1},
             "has etta, which is no key: required are dataset, preset, methods, seeds, epochs; optional held_out, "
-            "hidden, eta, eta_w, eta_r, error_scale, lateral_rule, diagnostics, classes",
+            "hidden, eta, eta_w, eta_r, error_scale, lateral_rule, lateral_every, diagnostics, classes",
         ),
         ({"eta": 0.1}, "has eta, which is both rates, and eta_w: leave out the one or the other"),
         ({"methods": ["bp-adam", "il"], "eta_r": 1}, "eta_r is given, but there is no R in bp-adam, il: leave it out"),
@@ -479,6 +479,11 @@ def test_a_sweep_feeds_the_figure_of_learning_rates(own_npz, tmp_path):
         ({"eta_w": -1}, "eta_w is -1: needs at least 0"),
         ({"eta_r": ["x"]}, r"eta_r\[0\] is 'x': needs a number"),
         ({"error_scale": [1, 2]}, r"error_scale is \[1, 2\]: needs a number"),
+        ({"lateral_every": 0}, "lateral_every is 0: needs at least 1"),
+        (
+            {"methods": ["bp-adam"], "lateral_every": 2},
+            "lateral_every is given, but there is no R in bp-adam: leave it out",
+        ),
         ({"held_out": 0}, "held_out is 0: needs at least 1"),
         ({"diagnostics": 1}, "diagnostics is 1: needs true or false"),
     ],
@@ -511,7 +516,8 @@ def test_the_help_says_which_keys_are_required(capsys):
         run("--help")
     told = " ".join(capsys.readouterr().out.split())
     assert "Required: dataset, preset, methods, seeds, epochs." in told
-    assert "Optional: held_out, hidden, eta, eta_w, eta_r, error_scale, lateral_rule, diagnostics, classes." in told
+    optional = "held_out, hidden, eta, eta_w, eta_r, error_scale, lateral_rule, lateral_every, diagnostics, classes"
+    assert f"Optional: {optional}." in told
 
 
 def test_what_is_said_before_training_is_said_once(tmp_path, capsys):
