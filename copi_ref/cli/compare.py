@@ -6,7 +6,7 @@ from typing import Any
 from copi_ref.cli.names import method
 from copi_ref.cli.options import folder
 from copi_ref.experiments.comparison import comparison
-from copi_ref.experiments.folder import find_runs
+from copi_ref.experiments.folder import RunError, find_runs
 
 
 def add_commands(commands: Any) -> None:
@@ -22,5 +22,9 @@ def add_commands(commands: Any) -> None:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    print(comparison(find_runs(options.runs), options.against))
+    runs = find_runs(options.runs)
+    try:
+        print(comparison(runs, options.against))
+    except RunError as error:
+        raise RunError(f"{options.runs}: {error}") from error
     return 0

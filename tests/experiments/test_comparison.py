@@ -118,7 +118,10 @@ def test_the_command_reads_folders(tmp_path, capsys):
     assert "| bp-adam | 2 | -0.2500 [" in capsys.readouterr().out
     (tmp_path / "empty").mkdir()
     assert main(["compare", str(tmp_path / "empty")]) == 2
-    assert "no finished runs" in capsys.readouterr().err
+    assert capsys.readouterr().err == f"copi-ref: {tmp_path}/empty: there are no finished runs to compare\n"
+    assert main(["compare", str(tmp_path), "--against", "il"]) == 2
+    needs = "there is no run of il: needs one of bp-adam, copi-bp"
+    assert capsys.readouterr().err == f"copi-ref: {tmp_path}: {needs}\n"
     assert main(["compare", str(tmp_path / "nothing")]) == 2
     assert capsys.readouterr().err == f"copi-ref: {tmp_path}/nothing: no such folder: needs one with runs\n"
 
