@@ -4,9 +4,10 @@
     python benchmarks/gpu_full.py --dry-run OUT      # the same commands on NumPy with digits: for trying, without a GPU
 
 FOLDER holds MNIST's files. Five seeds of each method train as one ensemble for 100 epochs, their steps recorded as a
-CUDA graph; every epoch is written to OUT as it ends. Then the CIFAR-10 network, TF32 and epochs that are not recorded.
-Last comes Adam, whose steps can't be recorded, as far as the time goes. Run again with the same OUT, it goes on where
-it was stopped. The exit status is 0 if all ended, and 1 if something did not, or was stopped.
+CUDA graph; OUT/log.txt has a line of each epoch as it ends, and a method's runs are written when it has had them all.
+Then the CIFAR-10 network, TF32 and epochs that are not recorded. Last comes Adam, whose steps can't be recorded, as far
+as the time goes. Run again with the same OUT, it leaves out what ended; what was stopped begins again. The exit status
+is 0 if all ended, and 1 if something did not, or was stopped.
 """
 
 import argparse
@@ -20,8 +21,11 @@ FOLDER = Path(__file__).resolve().parent
 RECORDED = {"COPI_REF_BACKEND": "cupy", "COPI_REF_CUDA_GRAPH": "1"}
 EAGER = {"COPI_REF_BACKEND": "cupy", "COPI_REF_CUDA_GRAPH": "0"}
 
-Job = tuple[str, dict[str, str], list[str]]
-"""A name, what it adds to the environment, and the words after ``python``."""
+Job = tuple[str, dict[str, str], list[str], Path | None]
+"""A name, what it adds to the environment, the words after ``python``, and the file that it leaves when it ends.
+
+Training has no such file: with ``--resume`` it sees for itself what has ended.
+"""
 
 
 def jobs(folder: Path | None, out: Path) -> list[Job]:
@@ -33,13 +37,13 @@ def jobs(folder: Path | None, out: Path) -> list[Job]:
         else:
             words = ["mnist", "--preset", "tmlr", "--epochs", "100", "--data-dir", str(folder)]
         words += ["--method", method, "--seeds", "5", "--ensemble", "--resume", "--out", str(out / "train")]
-        return method, environment if folder else {}, ["-m", "copi_ref", "train", *words]
+        return method, environment if folder else {}, ["-m", "copi_ref", "train", *words], None
 
     def measuring(name: str, *options: str) -> Job:
         words = ["--dry-run", "--rounds", "1", "--epochs", "1"] if folder is None else list(options)
         file = out / f"{name.replace(' ', '-')}.json"
         data = {"COPI_REF_DATA": str(folder)} if folder else {}
-        return name, data, [str(FOLDER / "gpu.py"), *words, "--json", str(file)]
+        return name, data, [str(FOLDER / "gpu.py"), *words, "--json", str(file)], file
 
     return [
         *(training(method, RECORDED) for method in ("copi-bp", "bp-decorrelated", "copi-fa")),
@@ -62,7 +66,10 @@ def main() -> int:
         parser.error("needs FOLDER and OUT, or --dry-run and OUT")
     options.out.mkdir(parents=True, exist_ok=True)
     end, ended = time.monotonic() + 60 * options.minutes, True
-    for name, environment, words in jobs(options.folder, options.out):
+    for name, environment, words, file in jobs(options.folder, options.out):
+        if file is not None and file.exists():
+            print(f"{name:18} {'':6}     ended before", flush=True)
+            continue
         start = time.monotonic()
         with (options.out / "log.txt").open("a", encoding="utf-8") as log:
             try:

@@ -37,7 +37,20 @@ from contenders import (
     draw_problem,
     flops,
 )
-from turns import Worker, ask, machine, print_machine, ratios, save, shown, spread, take_turns, usable_cores, workers
+from turns import (
+    Worker,
+    ask,
+    machine,
+    print_machine,
+    ratios,
+    save,
+    shown,
+    spread,
+    take_turns,
+    usable_cores,
+    worker_facts,
+    workers,
+)
 
 AT_MOST = {("mnist", LITERAL): 0.45, ("cifar10", LITERAL): 0.12, ("mnist", ORDERED): 0.75, ("cifar10", ORDERED): 0.85}
 """Targets: the library's time over the contender's."""
@@ -217,11 +230,17 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=0.3, help="length of a contender's turn in a round")
     parser.add_argument("--threads", type=int, default=usable_cores(), help="of every contender")
     parser.add_argument("--epochs", type=int, default=0, help="so many whole epochs of each, besides")
-    parser.add_argument("--rules", action="store_true", help="the library's step with each lateral rule, instead")
-    parser.add_argument("--kernels", nargs="+", default=[], metavar="NAME", help="of OpenBLAS, instead; as Haswell")
-    parser.add_argument("--profile", action="store_true", help="the library's step by operation, instead")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--rules", action="store_true", help="the library's step with each lateral rule, instead")
+    instead.add_argument("--kernels", nargs="+", default=[], metavar="NAME", help="of OpenBLAS, instead; as Haswell")
+    instead.add_argument("--profile", action="store_true", help="the library's step by operation, instead")
     parser.add_argument("--json", type=Path, help="write all that was measured to this file")
     arguments = parser.parse_args()
+    kernels = {f"kernel {name}": {"OPENBLAS_CORETYPE": name} for name in arguments.kernels}
+    for name, environment in kernels.items():
+        ran = worker_facts(arguments.threads, environment)["blas threads"]
+        if name.removeprefix("kernel ") not in ran.replace(")", "").split():
+            parser.error(f"--kernels: asked for the {name}, BLAS has {ran}")  # it takes another without a word
     results: dict[str, Any] = {"machine": machine(arguments.threads)}
     print_machine(results["machine"])
     for network in arguments.network:
@@ -229,7 +248,6 @@ def main() -> int:
             results[network] = step_profile.measure(network, arguments.rounds, arguments.threads)
             print(step_profile.report(network, results[network]), flush=True)
         elif arguments.rules or arguments.kernels:
-            kernels = {f"kernel {name}": {"OPENBLAS_CORETYPE": name} for name in arguments.kernels}
             names, one = (list(kernels), LIBRARY) if kernels else (list(LATERAL_RULES), None)
             with workers("contenders.py", names, arguments.threads, kernels, one) as started:
                 results[network] = measure_variants(network, started, arguments.rounds, arguments.seconds)

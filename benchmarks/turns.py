@@ -183,15 +183,18 @@ def usable_cores() -> int:
 
 def machine(threads: int) -> dict[str, str]:
     """Describe what the times depend on, the load at the start included."""
-    found = {"processor": _processor(), "cores": str(usable_cores()), **_worker_facts(threads)}
+    found = {"processor": _processor(), "cores": str(usable_cores()), **worker_facts(threads)}
     found["load"] = f"{os.getloadavg()[0]:.2f} before the start" if hasattr(os, "getloadavg") else "unknown"
     return found
 
 
-def _worker_facts(threads: int) -> dict[str, str]:
-    """Return what a worker's process says of itself: this one may have other threads, and another kernel of BLAS."""
+def worker_facts(threads: int, besides: dict[str, str] | None = None) -> dict[str, str]:
+    """Return what a worker's process says of itself: this one may have other threads, and another kernel of BLAS.
+
+    `besides` is what its environment has besides.
+    """
     asked = "import json; from copi_ref.arrays.backend import environment; print(json.dumps(environment()))"
-    command, environment = [sys.executable, "-c", asked], worker_environment(threads)
+    command, environment = [sys.executable, "-c", asked], {**worker_environment(threads), **(besides or {})}
     done = subprocess.run(command, env=environment, cwd=FOLDER.parent, stdout=subprocess.PIPE, check=True, text=True)
     return dict(json.loads(done.stdout))
 

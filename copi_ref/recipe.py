@@ -87,7 +87,7 @@ class Recipe:
         lateral_only_epochs: in so many epochs at the start W stays, and only what is beside it learns: R, the running
             means, and an inverse model.
         lateral_every: R learns in every so many-th step, the first among them; 1: in each, as in the paper. A step
-            without R's part is cheaper by about a quarter, and with η_R as many times as large R learns about as fast.
+            without R's part is cheaper by about a third, and with η_R as many times as large R learns about as fast.
         batch_size: samples of a step; the last batch of an epoch may be smaller.
         dtype: of the parameters that `init_state` draws.
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 KERNEL_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
-"""What overrides OpenBLAS's choice; some systems set them for the sake of older libraries."""
+"""What overrides OpenBLAS's choice of kernel and block sizes; some systems set them for older libraries' sake."""
 
 
 def blas_threads() -> str:
@@ -28,13 +28,13 @@ def without_kernel_variables() -> dict[str, str]:
 
 
 def kernel_warning() -> str | None:
-    """Return what is to be said where the environment chose the kernel; OpenBLAS is asked in a process of its own."""
-    chosen = [f"{name}={os.environ[name]}" for name in KERNEL_VARIABLES if name in os.environ]
+    """Return what is to be said where the environment chose for OpenBLAS, which is asked in a process of its own."""
+    chosen = [f"{name}={os.environ[name]}" for name in KERNEL_VARIABLES if os.environ.get(name)]
     if not chosen:
         return None
     command = [sys.executable, "-c", f"import numpy; from {__name__} import blas_threads; print(blas_threads())"]
     own = subprocess.run(command, env=without_kernel_variables(), stdout=subprocess.PIPE, text=True, check=True)
     return (
-        f"{' and '.join(chosen)} set the BLAS kernel, which on some processors halves the speed of products: "
-        f"without, BLAS has {own.stdout.strip()}"
+        f"OpenBLAS's kernel or block sizes are set by {' and '.join(chosen)}, which on some processors halves the "
+        f"speed of products: without, BLAS has {own.stdout.strip()}"
     )

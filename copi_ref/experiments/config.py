@@ -228,11 +228,19 @@ def _renamed(there: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
 
 
 def different_bits(there: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
-    """Name what changes the last bits of results: the package's version, array library, BLAS, its threads, the GPU."""
+    """Name what changes the last bits of results: versions, array library, BLAS, its threads, the GPU and its graph."""
     before, now = there["environment"], asked["environment"]
     names = ["copi_ref", "backend", "numpy", now["backend"], "blas", "blas threads", "gpu", "gpu TF32"]
-    one, other = ({name: _once(each.get(name)) for name in names} for each in (before, now))
+    one, other = (
+        {**{name: _once(each.get(name)) for name in names}, "gpu graph": _recorded_by(each)} for each in (before, now)
+    )
     return differences(one, other)
+
+
+def _recorded_by(environment: Mapping[str, str]) -> str | None:
+    """Name what steps are recorded with, if they are: products are its own then."""
+    on = environment.get("gpu graph", "off").startswith("on")
+    return f"PyTorch {environment.get('torch')}" if on else None
 
 
 def _once(text: str | None) -> str | None:

@@ -123,8 +123,9 @@ def multiplied_where_cheaper(weights: Weights, samples: int, steps: int) -> Weig
         return weights
     W, R = list(weights.W), list[Any](weights.R)
     for index in range(1, len(W)):
-        # W R costs M K² products. In each step it saves N K² on the way up, R φ(h), and as many on the way down, Rᵀ u
-        # (fixed predictions go up once only). So it pays in a batch, and for one sample where a layer has few units.
+        # W R costs M K² products. In each step it saves N K² on the way up, R φ(h), and as many on the way down, Rᵀ u.
+        # So it pays in a batch, and for one sample where a layer has few units. (Fixed predictions go up once only: it
+        # pays for half as many units then, which makes no difference but near the bound.)
         if W[index].shape[-2] < 2 * samples * steps:
             W[index], R[index] = multiplied(weights, index), None
     return replace(weights, W=tuple(W), R=tuple(R))

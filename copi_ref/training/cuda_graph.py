@@ -38,14 +38,16 @@ def state_from_graph(state: State, like: State) -> State:
 class GraphSteps:
     """Takes one `step_in_place` after the other, in the arrays of the first state that comes.
 
-    The first batch warms the libraries up, the second is recorded, and from then on the recording is replayed on what
-    is copied into its batch. Steps in which R learns and those in which it does not have a recording each. A batch of
-    another length, an epoch's last, is not replayed.
+    The first step warms the libraries up, the second is recorded, and from then on the recording is replayed on what
+    is copied into its batch. Steps in which R learns and those in which it does not are two kinds, each with a first
+    step, which shows whether it can be recorded, and a recording. A batch of another length, an epoch's last, is not
+    replayed.
     """
 
     def __init__(self, recipe: Recipe):
         self._recipe, self._scratch = recipe, Scratch()
         self._batch: Samples | None = None
+        self._checked: set[bool] = set()
         self._replays: dict[bool, Callable[[], None]] = {}
 
     def __call__(self, state: State, y0: Array, target: Array) -> State:
@@ -54,15 +56,16 @@ class GraphSteps:
         Raises:
             ValueError: a step changes more than arrays, which a recording would not.
         """
-        if self._batch is None or y0.shape != self._batch.x.shape:
-            after = self._step(state, Samples(y0, target))
-            if self._batch is None:
-                _check_recordable(state, after)
-                self._batch = Samples(*(namespace(array).asarray(array, copy=True) for array in (y0, target)))
-            return after
-        batch = self._batch
-        batch.x[...], batch.target[...] = y0, target
         learns = R_learns(self._recipe, state)
+        if self._batch is None:
+            self._batch = Samples(*(namespace(array).asarray(array, copy=True) for array in (y0, target)))
+        batch = self._batch
+        if learns not in self._checked or y0.shape != batch.x.shape:
+            after = self._step(state, Samples(y0, target))
+            _check_recordable(state, after)
+            self._checked.add(learns)
+            return after
+        batch.x[...], batch.target[...] = y0, target
         if learns not in self._replays:
             self._replays[learns] = capture(lambda: self._step(state, batch))
         self._replays[learns]()

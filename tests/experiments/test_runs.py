@@ -398,8 +398,12 @@ def interrupted(folder, monkeypatch, epochs=1, **changes):
 
 
 @pytest.mark.parametrize(
-    "change", [{"blas threads": "77 (openblas)"}, {"numpy": "1.0"}, {"copi_ref": "0.0"}, {"backend": "torch"}]
-)
+    "change",
+    [
+        {"blas threads": "77 (openblas)"}, {"numpy": "1.0"}, {"copi_ref": "0.0"}, {"backend": "torch"},
+        {"gpu graph": "on (COPI_REF_CUDA_GRAPH)"},
+    ],
+)  # fmt: skip
 def test_where_bits_would_differ_a_run_is_not_resumed(change, tmp_path, monkeypatch):
     interrupted(tmp_path / "run", monkeypatch)
     facts = surroundings(small())
@@ -415,12 +419,23 @@ def test_other_facts_are_recorded_alone(tmp_path, monkeypatch):
     facts = surroundings(small())["environment"]
     doubled = f"{facts['blas threads']}, {facts['blas threads']}"
     monkeypatch.setattr(
-        configs, "environment", lambda: {**facts, "machine": "another", "python": "3.99", "blas threads": doubled}
-    )
+        configs,
+        "environment",
+        lambda: {
+            **facts, "machine": "another", "python": "3.99", "blas threads": doubled,
+            "gpu graph": "off (COPI_REF_CUDA_GRAPH)", "torch": "1.0",
+        },
+    )  # fmt: skip
     monkeypatch.setattr(configs, "revision", lambda: "another")
     done = run_small(tmp_path / "run", resume=True)
     assert done.config["environment"] == facts
     assert done.config["resumed_by"] == ["another"]
+
+
+def test_pytorch_counts_where_it_records_the_steps():
+    of_torch = [{"backend": "cupy", "gpu graph": "on (COPI_REF_CUDA_GRAPH)", "torch": one} for one in ("2.11", "2.13")]
+    (found,) = configs.different_bits(*({"environment": one} for one in of_torch))
+    assert found == "gpu graph is 'PyTorch 2.11' there, and 'PyTorch 2.13' was asked for"
 
 
 def test_one_process_at_a_time(tmp_path):

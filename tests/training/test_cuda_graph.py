@@ -84,7 +84,7 @@ def test_steps_with_and_without_R_are_recorded_each(replays, rng, monkeypatch):
     recipe, dataset = replace(SMALL, lateral_every=2), blobs(rng)
     expected = eagerly(recipe, fresh(recipe), dataset, 1, monkeypatch)
     assert_same_bits(copi.fit(recipe, fresh(recipe), dataset, 1).state, expected.state)
-    assert replays == [2, 2]  # steps 1 and 3, 2 and 4; the first warms up, and the last is shorter
+    assert replays == [2, 1]  # steps 2 and 4, and 3: the first of each kind shows that it can be; the last is shorter
 
 
 def test_rates_of_an_ensemble_are_recorded_with_it(replays, rng, monkeypatch):
@@ -136,6 +136,15 @@ def test_what_a_recording_would_not_repeat_is_refused(change, replays, rng):
     }["optimizer" if "optimizer" in change else "credit"]
     with pytest.raises(ValueError, match=message):
         copi.fit(recipe, fresh(recipe), blobs(rng), 1)
+
+
+@pytest.mark.parametrize("step", [0, 1])
+def test_each_kind_of_step_is_looked_at_before_it_is_recorded(step, replays, rng):
+    """R's steps draw, the others don't: also where an epoch goes on with one of those."""
+    recipe = replace(SMALL, lateral_rule=copi.Subsampled("left"), lateral_every=2)
+    start = replace(fresh(recipe), step=step)
+    with pytest.raises(ValueError, match="COPI_REF_CUDA_GRAPH is 1, but the credit method, or the lateral rule, draws"):
+        copi.fit(recipe, start, blobs(rng), 1)
 
 
 def test_arrays_that_are_not_on_a_gpu_are_refused(xp, monkeypatch, rng):
