@@ -257,25 +257,27 @@ def test_text_momentum_is_unstable_for_copi(seen):
     seen.measurement("digits", not trained("bp-decorrelated", optimizer=copi.momentum)[1].stopped)
 
 
-@claim(paper="COPI", place="§3.1", verdict="measured", supported={"digits": "not borne out", "MNIST": "borne out"},
+@claim(paper="COPI", place="§3.1", verdict="measured", supported={"digits": "not borne out", "MNIST": "undecided"},
        quote="multiple methods begin to show signs of overfitting in this network setup",
        says="The test loss of two or more methods rises again before training ends.",
        why="Digits, demo recipe, seeds 0 to 9, 30 epochs: in the last ten the mean test loss of COPI, COPI-FA, BP "
            "with decorrelation and Adam falls. MNIST, `tmlr`, 100 epochs (docs/results/experiments.md): that of BP "
-           "with decorrelation ends 18 % above its lowest, Adam's 8 % (seed 0), COPI's at its lowest. With the "
-           "paper's network and rates none has risen by 2 % after 30 epochs. (Under line 15 COPI's does from epoch 11 "
-           "on; twelve epochs later it has left the numbers.)")
+           "with decorrelation rises by a sixth; COPI-FA's and Adam's by 1 to 2 %, which decides nothing (COPI-FA's "
+           "accuracy falls by .005); COPI's falls to the end. With the paper's network and rates none has risen by "
+           "2 % after 30 epochs. (Under line 15 COPI's does from epoch 11 on; twelve epochs later it has left the "
+           "numbers.)")
 def test_text_methods_overfit(seen):
     rising = 0
     for method in ("copi-bp", "copi-fa", "bp-decorrelated", "bp-adam"):
         loss = column(trained(method)[1], "test_loss")
         rising += interval(loss[-1], loss[-11])[0] > 0
     seen.measurement("digits", rising >= 2)
-    risen = 0
+    rises = []
     for method in ("copi-bp", "copi-fa", "bp-decorrelated", "bp-adam"):
-        lowest, end = (at_full_length(method, f"test loss, {when}") for when in ("lowest", "last epoch"))
-        risen += (end > 1.02 * lowest).all()
-    seen.measurement("MNIST", risen >= 2)
+        lowest, end = (at_full_length(method, f"test loss, {when} of ten").mean() for when in ("lowest", "last"))
+        rises.append(end / lowest - 1)
+    at_least = {share: sum(rise >= share for rise in rises) for share in (0.01, 0.05)}  # faintly, and surely
+    seen.measurement("MNIST", "borne out" if at_least[0.05] >= 2 else "undecided" if at_least[0.01] >= 2 else False)
 
 
 @claim(paper="COPI", place="§3.1; §4", verdict="measured",
