@@ -155,21 +155,19 @@ def test_text_copi_is_on_par_with_decorrelated_bp(seen):
 
 
 @claim(paper="COPI", place="§3.1", verdict="measured",
-       supported={"digits": "borne out", "MNIST, 10 epochs": "borne out", "MNIST, 100 epochs": "borne out"},
+       supported={"digits": "borne out", "MNIST, 10 epochs": "borne out", "MNIST, 100 epochs": "undecided"},
        quote="test performance of COPI is on par with BP",
        says="COPI makes at most a quarter more test errors than BP with Adam.",
        why="Digits, demo recipe, seeds 0 to 9, last epoch: difference of the accuracies +.0025 [−.0002, +.0052], a "
            "quarter of the errors is .004. MNIST (docs/results/experiments.md), each at its preset's rates: +.0024 "
-           "[.0011, .0036] after ten epochs, three seeds. After 100, two seeds, Adam is ahead, by .0001 and .0025 "
-           "(peaks: .0015 and .0022): 1 to 16 % more errors.")
+           "[.0011, .0036] after ten epochs, three seeds; −.0013 [−.0165, .0139] after 100, two seeds, both below "
+           "0: COPI has 1 and 16 % more errors (peaks: 9 and 14 %).")
 def test_text_copi_is_on_par_with_adam(seen):
     seen.measurement("digits", on_par(last("copi-bp"), last("bp-adam")))
     _, low, high = numbers(table(TMLR, 1)["bp-adam"]["test accuracy, last epoch"])
     errors = 1 - numbers(table(TMLR)["bp-adam"]["test accuracy, last epoch"])[0]
     seen.measurement("MNIST, 10 epochs", above((-high, -low), -errors / 4))
-    for when in ("last epoch", "peak"):
-        ours, adam = (1 - at_full_length(method, f"test accuracy, {when}") for method in ("copi-bp", "bp-adam"))
-        seen.measurement("MNIST, 100 epochs", (ours <= 1.25 * adam).all())
+    seen.measurement("MNIST, 100 epochs", on_par(at_full_length("copi-bp"), at_full_length("bp-adam")))
 
 
 @claim(paper="COPI", place="§1", verdict="measured", supported={"digits": "undecided"},
