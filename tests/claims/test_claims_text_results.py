@@ -209,8 +209,9 @@ def test_text_decorrelation_allows_high_rates(seen):
        supported={"digits": "borne out", "MNIST": "borne out"},
        says="There are rates at which BP with decorrelation learns and COPI diverges.",
        why="Digits, seeds 0 to 9: at a rate of 2 COPI diverges for every seed, where BP with decorrelation ends at "
-           ".989; MNIST, `tmlr`, likewise at 3, two seeds (docs/results/experiments.md). W C_off feeds W back on "
-           "itself: \"plug-in replacement\" is not for every rate.")
+           ".989; MNIST, `tmlr`, likewise at 3, two seeds (docs/results/experiments.md), if R's rate stays: with "
+           "both raised COPI learns there. W C_off feeds W back on itself: \"plug-in replacement\" is not for every "
+           "rate.")
 def test_text_copi_diverges_where_bp_learns(seen):
     assert (last("bp-decorrelated", eta_w=0.1) > 0.95).all()
     seen.measurement("digits", len(trained("copi-bp", eta_w=0.1)[1].stopped) == 10)
