@@ -40,9 +40,7 @@ def add_commands(commands: Any) -> None:
     _add_options(demo)
     demo.set_defaults(
         command=_demo, after_interrupt="; the same command again goes on where it was", dataset="digits", preset="demo",
-        method=list(PAPER_METHODS), data_dir=None,
-        held_out=None, classes=None, hidden=None, eta_w=None, eta_r=None, error_scale=None, lateral_rule=None,
-        lateral_every=None,
+        method=list(PAPER_METHODS), data_dir=None, held_out=None, classes=None, hidden=None, **dict.fromkeys(OVERRIDES),
     )  # fmt: skip
 
     train = commands.add_parser(
