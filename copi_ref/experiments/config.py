@@ -115,11 +115,8 @@ def recipe_of(config: Mapping[str, Any]) -> Recipe:
     """
     recipe = plan_of(config).experiment().recipe
     words = json.loads(json.dumps({"recipe": described(recipe, config["epochs"]), "rules": rules(recipe)}))
-    there = {key: config.get(key, {}) for key in words}
-    # What was not recorded then had no other setting: only what is there can differ.
-    now = {key: {name: words[key].get(name) for name in there[key]} for key in words}
-    renamed = [] if "rules" in config else _renamed(config, words)
-    if found := differences(there, now, now="is meant by its name now") + renamed:
+    there = {key: config[key] for key in words if key in config}
+    if found := different_settings(there, words, now="is meant by its name now"):
         raise ValueError("; ".join(found))
     return recipe
 
@@ -192,11 +189,12 @@ def first_epochs(config: Mapping[str, Any], epochs: int) -> dict[str, Any]:
     return {**config, "epochs": epochs, "recipe": recipe}
 
 
-def different_settings(there: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+def different_settings(there: Mapping[str, Any], asked: Mapping[str, Any], *, now: str = "was asked for") -> list[str]:
     """Name the settings, and the data, in which two configurations differ, and how; none: it is the same run."""
     ignored = ("environment", "revision", "resumed_by", *(() if "rules" in there else ("rules",)))
     one, other = ({key: value for key, value in each.items() if key not in ignored} for each in (there, asked))
-    return differences(one, _as_recorded(one, other)) + ([] if "rules" in there else _renamed(there, asked))
+    found = differences(one, _as_recorded(one, other), now=now)
+    return found + ([] if "rules" in there else _renamed(there, asked))
 
 
 def _as_recorded(there: Mapping[str, Any], asked: dict[str, Any]) -> dict[str, Any]:

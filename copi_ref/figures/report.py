@@ -81,8 +81,12 @@ def report(root: Path, against: str | None = None) -> str:
         raise RunError(f"{root}: no run has finished ({outcomes}): needs one that has")
     every = [*finished, *failed, *unfinished]
     common, different = common_and_different(every)
+    try:
+        settings = compared(finished, against)
+    except RunError as error:
+        raise RunError(f"{root}: {error}") from error
     with matplotlib.rc_context(_RC):
-        results = [part for one in enumerate(compared(finished, against)) for part in _results(*one, root)]
+        results = [part for one in enumerate(settings) for part in _results(*one, root)]
     parts = [
         *_ended_badly(failed, unfinished, root),
         *results,

@@ -244,3 +244,7 @@ def test_a_run_from_before_a_field_was_recorded_has_a_recipe(own_npz, tmp_path, 
     del config["rules"], config["ensemble"], config["recipe"]["lateral_gain"]
     (folder / "config.json").write_text(json.dumps(config))
     assert read_run(folder).recipe.lateral_gain == "none"
+    del config["recipe"]["error_scale"]  # the preset's is 20, and the default 1: which the run had is not known
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(RunError, match=r"recipe\.error_scale is None there, and 20 is meant by its name now"):
+        read_run(folder).recipe  # noqa: B018

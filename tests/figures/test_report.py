@@ -214,5 +214,5 @@ def test_what_can_not_be_reported_is_named(tmp_path, runs, capsys):
     assert main(["report", str(runs), "--out", str(tmp_path)]) == 2
     assert f"{tmp_path} is a folder: name a file with --out" in capsys.readouterr().err
     assert main(["report", str(runs), "--against", "copi-dfa", "--out", str(tmp_path / "new.html")]) == 2
-    assert "there is no run of copi-dfa: needs one of" in capsys.readouterr().err
+    assert f"{runs}: there is no run of copi-dfa: needs one of" in capsys.readouterr().err
     assert not (tmp_path / "new.html").exists()
