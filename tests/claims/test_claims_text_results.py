@@ -145,8 +145,8 @@ def test_text_one_epoch_stabilises_decorrelation(seen):
        says="COPI makes at most a quarter more test errors than BP with decorrelation.",
        why="Digits, demo recipe, seeds 0 to 9, last epoch: difference of the accuracies +.0006 [−.0027, +.0038], a "
            "quarter of the errors is .004. MNIST (docs/results/experiments.md, `tmlr`, 10 epochs, 3 seeds): COPI's "
-           "accuracy is higher, by .0029 [.0011, .0047]; after 100 epochs, one seed, by .0052, as gradient descent "
-           "overfits (peaks: by .0012). CIFAR-10, one seed: by .0043.")
+           "accuracy is higher, by .0029 [.0011, .0047]; after 100 epochs, two seeds, by .0052 and .0044, as "
+           "gradient descent overfits (peaks: by .0012 and .0016). CIFAR-10, one seed: by .0043.")
 def test_text_copi_is_on_par_with_decorrelated_bp(seen):
     seen.measurement("digits", on_par(last("copi-bp"), last("bp-decorrelated")))
     _, low, high = numbers(table(TMLR, 1)["bp-decorrelated"]["test accuracy, last epoch"])
@@ -258,25 +258,25 @@ def test_text_momentum_is_unstable_for_copi(seen):
 
 @claim(paper="COPI", place="§3.1", verdict="measured", supported={"digits": "not borne out", "MNIST": "undecided"},
        quote="multiple methods begin to show signs of overfitting in this network setup",
-       says="The test loss of two or more methods rises again before training ends.",
+       says="Two or more methods get worse on the test images before training ends.",
        why="Digits, demo recipe, seeds 0 to 9, 30 epochs: in the last ten the mean test loss of COPI, COPI-FA, BP "
-           "with decorrelation and Adam falls. MNIST, `tmlr`, 100 epochs (docs/results/experiments.md): that of BP "
-           "with decorrelation rises by a sixth; COPI-FA's by 1 %, Adam's by 2 and 0 %, which decides nothing "
-           "(COPI-FA's accuracy falls by .005); COPI's falls to the end. With the paper's network and rates none has "
-           "risen by 2 % after 30 epochs. (Under line 15 COPI's does from epoch 11 on; twelve epochs later it has "
-           "left the numbers.)")
+           "with decorrelation and Adam falls. MNIST, `tmlr`, 100 epochs, two seeds (docs/results/experiments.md): "
+           "by the loss one, BP with decorrelation, whose loss rises by a sixth, and no other's by 1 %; by the "
+           "accuracy two, as COPI-FA's falls by .005 too. COPI's loss falls to the end. With the paper's network and "
+           "rates none has risen by 2 % after 30 epochs. (Under line 15 COPI's does from epoch 11 on; twelve epochs "
+           "later it has left the numbers.)")
 def test_text_methods_overfit(seen):
-    rising = 0
-    for method in ("copi-bp", "copi-fa", "bp-decorrelated", "bp-adam"):
-        loss = column(trained(method)[1], "test_loss")
-        rising += interval(loss[-1], loss[-11])[0] > 0
-    seen.measurement("digits", rising >= 2)
-    rises = []
-    for method in ("copi-bp", "copi-fa", "bp-decorrelated", "bp-adam"):
+    methods = "copi-bp", "copi-fa", "bp-decorrelated", "bp-adam"
+    losses = [column(trained(method)[1], "test_loss") for method in methods]
+    seen.measurement("digits", sum(interval(loss[-1], loss[-11])[0] > 0 for loss in losses) >= 2)
+    by_loss = by_accuracy = 0
+    for method in methods:
         lowest, end = (at_full_length(method, f"test loss, {when} of ten").mean() for when in ("lowest", "last"))
-        rises.append(end / lowest - 1)
-    at_least = {share: sum(rise >= share for rise in rises) for share in (0.01, 0.05)}  # faintly, and surely
-    seen.measurement("MNIST", "borne out" if at_least[0.05] >= 2 else "undecided" if at_least[0.01] >= 2 else False)
+        by_loss += end > 1.05 * lowest
+        peak, end = (at_full_length(method, f"test accuracy, {what}") for what in ("peak (its epoch)", "last of ten"))
+        by_accuracy += (end < peak - 0.003).all()  # a peak is the best of many epochs, and a little too good
+    two = {by_loss >= 2, by_accuracy >= 2}
+    seen.measurement("MNIST", "undecided" if len(two) == 2 else two.pop())
 
 
 @claim(paper="COPI", place="§3.1; §4", verdict="measured",
@@ -285,16 +285,16 @@ def test_text_methods_overfit(seen):
        says="COPI with feedback alignment makes at most half as many test errors again as BP with Adam.",
        why="Digits, demo recipe, seeds 0 to 9, last epoch: difference of the accuracies −.0033 [−.0059, −.0007], "
            "half of the errors is .009; by a quarter, as \"on par\" is read, it would be undecided. MNIST, ten epochs, "
-           "means of three seeds: .9741 and .9805, 1.3 times the errors; 100 epochs, one seed: .9691 and .9828, 1.8 "
-           "times (peaks 1.5), as COPI-FA's accuracy falls from epoch 22 on. CIFAR-10, one seed, ten epochs: .5109 and "
-           ".5101 (published, peaks of 100: .5207 and .5619).")
+           "means of three seeds: .9741 and .9805, 1.3 times the errors; 100 epochs, two seeds: .9689 and .9835, 1.9 "
+           "times (peaks 1.6), as COPI-FA's accuracy falls from epochs 22 and 9 on. CIFAR-10, one seed, ten epochs: "
+           ".5109 and .5101 (published, peaks of 100: .5207 and .5619).")
 def test_text_feedback_alignment_is_competitive(seen):
     adam = last("bp-adam")
     seen.measurement("digits", above(interval(last("copi-fa"), adam), -(1 - adam.mean()) / 2))
     of_mnist = table(TMLR)
     errors = [1 - numbers(of_mnist[method]["test accuracy, last epoch"])[0] for method in ("copi-fa", "bp-adam")]
     seen.measurement("MNIST, 10 epochs", errors[0] <= 1.5 * errors[1])
-    errors = [1 - at_full_length(method)[0] for method in ("copi-fa", "bp-adam")]
+    errors = [1 - at_full_length(method).mean() for method in ("copi-fa", "bp-adam")]
     seen.measurement("MNIST, 100 epochs", errors[0] <= 1.5 * errors[1])
 
 
