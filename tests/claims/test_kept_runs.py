@@ -1,20 +1,17 @@
 """The runs of which docs/results/runs has settings and curves: the tables of experiments.md say what these do."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-from recorded import PAGE, table
+from digits_runs import column
+from recorded import PAGE, numbers, table
 
+from copi_ref.experiments.comparison import paired_difference
 from copi_ref.experiments.folder import find_runs
+from copi_ref.experiments.runner import epoch_of_99_percent
 
 RUNS = find_runs(PAGE.parent / "runs")
 assert RUNS, "a folder of results without runs"
 SECTIONS = {"mnist-tmlr-100": "MNIST, `tmlr`, 100 epochs"}
-
-
-def column(run, name):
-    return np.array([row[name] for row in run.metrics])
 
 
 def written(number):
@@ -28,8 +25,8 @@ def medians(values):
 
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: str(run.folder.relative_to(PAGE.parent)))
 def test_a_row_is_what_the_run_has_on_record(run):
-    setting = Path(run.folder).relative_to(PAGE.parent / "runs").parts[0]
-    accuracy, loss, train = (column(run, name) for name in ("test_accuracy", "test_loss", "train_accuracy"))
+    setting = run.folder.relative_to(PAGE.parent / "runs").parts[0]
+    accuracy, loss = (column(run, name) for name in ("test_accuracy", "test_loss"))
     assert len(accuracy) == run.config["epochs"] == 100
     assert table(SECTIONS[setting])[f"{run.method}, seed {run.seed}"] == {
         "method, seed": f"{run.method}, seed {run.seed}",
@@ -38,5 +35,19 @@ def test_a_row_is_what_the_run_has_on_record(run):
         "test accuracy, peak (its epoch)": f"{written(max(accuracy))} ({accuracy.argmax()})",
         "test loss, lowest of ten": written(min(medians(loss))),
         "test loss, last of ten": written(medians(loss)[-1]),
-        "epoch, from 0, of 99 % of peak train accuracy": str((train >= 0.99 * max(train)).argmax()),
+        "epoch, from 0, of 99 % of peak train accuracy": str(epoch_of_99_percent(run.metrics)),
     }
+
+
+@pytest.mark.parametrize("heading", SECTIONS.values())
+def test_differences_are_those_of_the_rows(heading):
+    def of_seeds(method, figure):
+        return [numbers(row[figure])[0] for name, row in table(heading).items() if name.startswith(f"{method}, seed")]
+
+    for method, row in table(heading, 2).items():
+        for figure, of_runs in (
+            ("test accuracy, last epoch", "test accuracy, last epoch"),
+            ("test accuracy, peak", "test accuracy, peak (its epoch)"),
+        ):
+            found = paired_difference(of_seeds(method, of_runs), of_seeds("copi-bp", of_runs))
+            assert np.allclose(numbers(row[figure]), [found.mean, found.low, found.high], rtol=0, atol=0.501e-4)
