@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -173,7 +174,7 @@ class Tracked:
 
     def __pow__(self, exponent: int) -> "Tracked":
         assert exponent == 0, "the library writes a**0 for ones of a's own kind, and nothing else"
-        return tracked(np.ones_like(self.value))
+        return _ones(self)
 
     __radd__ = __add__
     __rmul__ = __mul__
@@ -222,7 +223,7 @@ class Tracked:
 def _made(
     value: HostArray, magnitude: HostArray, roundings: int, products: int, quantum: float, *parents: Tracked
 ) -> Tracked:
-    size = float(np.max(magnitude)) / quantum if quantum else np.inf
+    size = float(magnitude.max()) / quantum if quantum else np.inf
     largest = max(size, *(parent.largest for parent in parents))
     return Tracked(value, magnitude, roundings, products, quantum, largest)
 
@@ -241,11 +242,22 @@ def tracked(array: Any) -> Tracked:
     if isinstance(array, Tracked):
         return array
     value = np.asarray(array, dtype=np.float64)
-    quantum = _quantum(value)
+    quantum = _quantum_of_number(float(value)) if value.ndim == 0 else _quantum(value)
     rounded = value.ndim == 0 and quantum < abs(float(value)) * 2.0**-8
     magnitude = np.abs(value)
-    largest = float(np.max(magnitude)) / quantum if value.size else 0.0
+    largest = float(magnitude.max()) / quantum if value.size else 0.0
     return Tracked(value, magnitude, roundings=int(rounded), quantum=quantum, largest=largest)
+
+
+def _ones(like: Tracked) -> Tracked:
+    ones = np.ones_like(like.value)
+    return Tracked(ones, ones, quantum=1.0, largest=1.0)
+
+
+@lru_cache
+def _quantum_of_number(value: float) -> float:
+    """Of one number: factors are few, and come again and again."""
+    return _quantum(np.asarray(value))
 
 
 def _quantum(value: HostArray) -> float:
@@ -343,7 +355,7 @@ class TrackedNamespace:
     @staticmethod
     def ones_like(x: Tracked) -> Tracked:
         """Ones."""
-        return tracked(np.ones_like(x.value))
+        return _ones(x)
 
     @staticmethod
     def isfinite(x: Tracked) -> HostArray:

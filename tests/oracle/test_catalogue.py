@@ -51,10 +51,15 @@ def cases_of(name, conventions):
     ]
 
 
+@cache
+def right_quantities(conventions, name, case):
+    found = FUNCTIONS[name].expected(right_pieces(conventions), case.inputs, {})
+    return {quantity: right for quantity, right in found.items() if not quantity.startswith("error")}
+
+
 def evaluated(pieces, name, case):
     """What pieces give, in units of what is right; None where they have no meaning."""
-    expected = FUNCTIONS[name].expected(right_pieces(pieces.conventions), case.inputs, {})
-    expected = {quantity: right for quantity, right in expected.items() if not quantity.startswith("error")}
+    expected = right_quantities(pieces.conventions, name, case)
     with np.errstate(all="ignore"):
         try:
             found = FUNCTIONS[name].expected(pieces, case.inputs, {})

@@ -4,7 +4,7 @@ The composition below runs on `Tracked` arrays, which gives expected values with
 arrays, which gives what a variant would have computed. A test holds that it is `copi_ref.step`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,6 +26,13 @@ Inputs = dict[str, Any]
 
 Quantities = dict[str, AnyArray]
 """Results by name, as "ΔW" or "x of layer 2", in the order in which they are computed."""
+
+_NOTHING: Quantities = {}
+
+OF_FORWARD = frozenset({"decorrelate", "preactivate", "shifted", "activate", "upwards"})
+OF_PERTURBATIONS = frozenset({"error", "slope", "carried", "sent", "at_output", "in_hidden", "downwards"})
+OF_LATERAL = frozenset({"joined", "product", "decay", "weighted", "restored", "drawn", "gain", "regained"})
+"""The pieces that `forward`, `perturbations` and `lateral_change` are made of."""
 
 
 def batch_of(inputs: Inputs) -> AnyArray:
@@ -120,7 +127,11 @@ class Pieces:
     def with_changes(self, **pieces: Any) -> "Pieces":
         """Return a copy with some pieces exchanged; also by the names of the methods, without the pieces first."""
         changed: dict[str, Any] = dict(_late(*named) for named in pieces.items())
-        return replace(self, **changed)
+        if unknown := changed.keys() - vars(self).keys():
+            raise TypeError(f"no pieces: {', '.join(sorted(unknown))}")
+        new = object.__new__(Pieces)  # `replace` calls __init__ with all of them, and takes three times as long
+        vars(new).update(vars(self), **changed)
+        return new
 
 
 _METHODS = {"output_delta": "at_output", "hidden_delta": "in_hidden", "lateral": "joined"}
@@ -353,13 +364,15 @@ def _decisive(pieces: Pieces, a: AnyArray, y: AnyArray, target: AnyArray) -> Any
     return error * np.asarray((slope.value if isinstance(slope, Tracked) else slope) != 0, dtype=float)
 
 
-def whole_step(pieces: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
-    """Return x, a, y, δ, ΔW and ΔR of all layers (Algorithm 1, lines 4 to 16)."""
-    states = forward(pieces, inputs, own)
-    return {**states, **after_forward(pieces, inputs, states, own)}
+def whole_step(pieces: Pieces, inputs: Inputs, own: Quantities, known: Quantities = _NOTHING) -> Quantities:
+    """Return x, a, y, δ, ΔW and ΔR of all layers (Algorithm 1, lines 4 to 16); `known` ones are not computed again."""
+    states = of_symbols(("x", "a", "y"), known) or forward(pieces, inputs, own)
+    return {**states, **after_forward(pieces, inputs, states, own, known)}
 
 
-def after_forward(pieces: Pieces, inputs: Inputs, states: Quantities, own: Quantities) -> Quantities:
+def after_forward(
+    pieces: Pieces, inputs: Inputs, states: Quantities, own: Quantities, known: Quantities = _NOTHING
+) -> Quantities:
     """Return δ, ΔW and ΔR of all layers, given x, a and y."""
     layers = range(1, len(inputs["W"]) + 1)
 
@@ -367,22 +380,41 @@ def after_forward(pieces: Pieces, inputs: Inputs, states: Quantities, own: Quant
         return [kept(found[name], own.get(name)) for name in (f"{symbol} of layer {layer}" for layer in layers)]
 
     x, a, y = (of_each_layer(states, symbol) for symbol in "xay")
-    found = perturbations(pieces, {**inputs, "a": a, "y": y}, own)
-    delta = of_each_layer(found, "δ")
+    found = of_symbols(("δ", "error"), known) or perturbations(pieces, {**inputs, "a": a, "y": y}, own)
+    seen = {"x": x, "a": a, "y": [inputs["y0"], *y], "δ": of_each_layer(found, "δ")}
     for layer in reversed(layers):
-        at = layer - 1
-        z = pieces.target_state(a[at], y[at], delta[at])
-        found[f"ΔW of layer {layer}"] = pieces.copi(x[at], z, inputs["W"][at])
-        found[f"ΔR of layer {layer}"] = _change_per_rate(pieces, inputs, x[at], y[at - 1] if at else inputs["y0"], at)
-        if "b" in inputs:
-            found[f"Δb of layer {layer}"] = pieces.bias(delta[at], inputs["b"][at])
+        for letter in "WRb" if "b" in inputs else "WR":
+            name = f"Δ{letter} of layer {layer}"
+            found[name] = known[name] if name in known else _UPDATES[letter](pieces, inputs, seen, layer - 1)
     return found
 
 
-def _change_per_rate(pieces: Pieces, inputs: Inputs, x: AnyArray, y: AnyArray, at: int) -> AnyArray:
+def of_symbols(symbols: Collection[str], found: Quantities) -> Quantities:
+    """Return the quantities of some symbols, as "x" and "ΔW", of all layers."""
+    return {name: quantity for name, quantity in found.items() if name.partition(" ")[0] in symbols}
+
+
+Seen = dict[str, list[AnyArray]]
+"""x, a, y and δ of all layers as updates see them; y begins with that of the input."""
+
+
+def _weight_update(pieces: Pieces, inputs: Inputs, seen: Seen, at: int) -> AnyArray:
+    z = pieces.target_state(seen["a"][at], seen["y"][at + 1], seen["δ"][at])
+    return pieces.copi(seen["x"][at], z, inputs["W"][at])
+
+
+def _lateral_update(pieces: Pieces, inputs: Inputs, seen: Seen, at: int) -> AnyArray:
     indices = inputs["indices"][at] if "indices" in inputs else None
-    change = lateral_change(pieces, inputs, x, inputs["R"][at], y, indices)
+    change = lateral_change(pieces, inputs, seen["x"][at], inputs["R"][at], seen["y"][at], indices)
     return change if pieces.conventions.lateral_gain == "none" else change / inputs["eta_r"]
+
+
+def _bias_update(pieces: Pieces, inputs: Inputs, seen: Seen, at: int) -> AnyArray:
+    return pieces.bias(seen["δ"][at], inputs["b"][at])
+
+
+_UPDATES = {"W": _weight_update, "R": _lateral_update, "b": _bias_update}
+"""Of one layer, by letter."""
 
 
 def recovered(quantities: Quantities, inputs: Inputs) -> Quantities:

@@ -16,7 +16,7 @@ from copi_ref.oracle.contract.conventions import (
     combined,
 )
 from copi_ref.oracle.contract.functions import Function
-from copi_ref.oracle.contract.pieces import Pieces, right_pieces
+from copi_ref.oracle.contract.pieces import OF_FORWARD, OF_LATERAL, OF_PERTURBATIONS, Pieces, right_pieces
 from copi_ref.oracle.naming.catalogue import STEP_VARIANTS, VARIANTS
 from copi_ref.oracle.naming.catalogue.slopes import SLOPE_PLACES
 from copi_ref.oracle.naming.evidence import Evidence
@@ -26,18 +26,9 @@ from copi_ref.oracle.naming.factors import Family, fitted_numbers
 _USED = {
     "copi_update": {"copi"},
     "sgd_update": {"sgd"},
-    "decorrelation_update": {
-        "joined",
-        "product",
-        "decay",
-        "weighted",
-        "restored",
-        "drawn",
-        "gain",
-        "regained",
-    },
-    "forward": {"decorrelate", "preactivate", "shifted", "activate", "upwards"},
-    "perturbations": {"error", "slope", "carried", "sent", "at_output", "in_hidden", "downwards"},
+    "decorrelation_update": OF_LATERAL,
+    "forward": OF_FORWARD,
+    "perturbations": OF_PERTURBATIONS,
 }
 """The pieces that functions are made of; a step has all."""
 

@@ -18,6 +18,7 @@ from copi_ref.oracle.naming.factors import FAMILIES, fitted
 from copi_ref.oracle.naming.locating import located
 from copi_ref.oracle.naming.pairs import Tried, alive, looked_at, two_at_once
 from copi_ref.oracle.naming.places import Facts, facts
+from copi_ref.oracle.naming.reusing import may_change, reusing
 from copi_ref.oracle.naming.rules import Partial, first_explaining, in_one_place, in_two_places
 from copi_ref.oracle.naming.terms import as_terms
 from copi_ref.oracle.rounding import Precision
@@ -43,10 +44,12 @@ def diagnose(
 
 def _found(evidence: Evidence, conventions: Conventions, before: Sequence[Diagnosis]) -> Diagnosis:
     function, precision, observations = evidence.function, evidence.precision, evidence.observations
-    right = right_pieces(conventions)
+    right = reusing(right_pieces(conventions), observations)
     candidates = list(singles(function, conventions))
     above = _before(evidence, right, before)
-    found = (above and _consequence(evidence, above)) or first_explaining(evidence, right, candidates)
+    found = (above and _consequence(evidence, above)) or first_explaining(
+        evidence, right, _able(evidence, right, candidates)
+    )
     if found:
         return found
     if evidence.largest > _FITTABLE:
@@ -75,6 +78,19 @@ def _found(evidence: Evidence, conventions: Conventions, before: Sequence[Diagno
         or _with_numbers(evidence, alive(evidence, tried))
         or Diagnosis("", "", notes=located(evidence, partials))
     )
+
+
+def _able(evidence: Evidence, right: Pieces, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+    """Those that may change every kind of quantity that is wrong: of a step, which has several, most can't."""
+    if evidence.function.name != "step":
+        return candidates
+    wrong = {kind_of(cell) for cell in evidence.wrong}
+
+    def is_able(candidate: Candidate) -> bool:
+        pieces = candidate.change(right)
+        return pieces is not None and (pieces.step is not right.step or wrong <= may_change(pieces, right))
+
+    return [candidate for candidate in candidates if is_able(candidate)]
 
 
 _FITTABLE = 2.0**500

@@ -1,0 +1,109 @@
+"""What a step of nearly right pieces reuses, while mistakes are tried on it, is what it would compute."""
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+
+from copi_ref.oracle import FUNCTIONS, PRECISIONS, Conventions
+from copi_ref.oracle.contract.conventions import CREDITS, LATERAL_RULES
+from copi_ref.oracle.contract.pieces import (
+    OF_FORWARD,
+    OF_LATERAL,
+    OF_PERTURBATIONS,
+    Pieces,
+    after_forward,
+    forward,
+    perturbations,
+    right_pieces,
+)  # fmt: skip
+from copi_ref.oracle.inputs.cases import draw_cases
+from copi_ref.oracle.judging.comparison import Observation
+from copi_ref.oracle.naming.candidates import singles
+from copi_ref.oracle.naming.reusing import MADE_OF, reusing
+
+STEP = FUNCTIONS["step"]
+
+
+def case_of(conventions):
+    return next(
+        case for case in draw_cases(STEP, conventions, PRECISIONS["float64"], seed=0) if case.name == "three layers"
+    )
+
+
+@pytest.mark.parametrize(
+    "conventions",
+    [Conventions(lateral_rule="left", activation="tanh", credit="fa", reduction="sum"),
+     Conventions(lateral_rule="none", weight_rule="sgd", biases=True, credit="sdfa", dfa_error="output")],
+    ids=["tanh, fa", "biases, sdfa"],
+)  # fmt: skip
+def test_it_is_the_same_for_every_candidate(conventions):
+    """Also from states that an implementation returned, which are not the right ones."""
+    right, case = right_pieces(conventions), case_of(conventions)
+    returned = {name: 1.25 * value for name, value in STEP.expected(right, case.inputs, {}).items()}
+    reused = reusing(right, [Observation(case, returned, {})])
+
+    def given(pieces):
+        with np.errstate(all="ignore"):
+            try:
+                return STEP.expected(pieces, case.inputs, returned)
+            except (np.linalg.LinAlgError, ValueError, ZeroDivisionError, FloatingPointError) as error:
+                return type(error)
+
+    for candidate in singles(STEP, conventions):
+        if (plain := candidate.change(right)) is not None:
+            np.testing.assert_equal(given(candidate.change(reused)), given(plain), err_msg=candidate.name)
+
+
+class Watched(Pieces):
+    """Pieces that write down which of them are asked for."""
+
+    def __getattribute__(self, name):
+        if name in NAMES:
+            ASKED.add(name)
+        return super().__getattribute__(name)
+
+
+NAMES = {field.name for field in fields(Pieces)} - {"conventions"}
+ASKED = set()
+
+
+def asked_by(call, pieces, *arguments):
+    ASKED.clear()
+    return call(pieces, *arguments), set(ASKED)
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        *({"credit": credit} for credit in CREDITS),
+        *({"lateral_rule": rule, "kappa": 0.5} for rule in LATERAL_RULES),
+        {"lateral_rule": "left", "subsampled": True},
+        {"lateral_rule": "kept-diagonal", "lateral_gain": "norms"},
+        {"credit": "sdfa", "dfa_error": "output"},
+        {"loss": "cross-entropy"},
+        {"output_activation": "identity"},
+        {"lateral_rule": "none", "weight_rule": "sgd", "biases": True},
+    ],
+    ids=str,
+)
+def test_each_part_asks_for_the_pieces_that_it_is_said_to_be_made_of_and_no_other(choices):
+    conventions = Conventions(**choices)
+    inputs = case_of(conventions).inputs
+    watched = object.__new__(Watched)
+    vars(watched).update(vars(right_pieces(conventions)))
+
+    states, of_forward = asked_by(forward, watched, inputs, {})
+    given = {symbol: [states[f"{symbol} of layer {at}"] for at in (1, 2, 3)] for symbol in "ay"}
+    deltas, of_deltas = asked_by(perturbations, watched, {**inputs, **given}, {})
+    assert of_forward <= OF_FORWARD
+    assert of_deltas <= OF_PERTURBATIONS
+
+    everything = after_forward(watched, inputs, states, {})
+    for symbol in {name.partition(" ")[0] for name in everything} - {"δ", "error"}:
+        others = {name: value for name, value in everything.items() if not name.startswith(symbol)}
+        _, of_update = asked_by(after_forward, watched, inputs, states, {}, others)
+        made_of = MADE_OF[symbol] if symbol != "ΔR" else OF_LATERAL
+        assert of_update
+        assert of_update <= made_of, symbol
+    assert {name.partition(" ")[0] for name in (*states, *deltas, *everything)} <= MADE_OF.keys()
