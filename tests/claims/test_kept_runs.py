@@ -41,13 +41,19 @@ def test_a_row_is_what_the_run_has_on_record(run):
 
 @pytest.mark.parametrize("heading", SECTIONS.values())
 def test_differences_are_those_of_the_rows(heading):
+    """Of the seeds that both methods have."""
+
     def of_seeds(method, figure):
-        return [numbers(row[figure])[0] for name, row in table(heading).items() if name.startswith(f"{method}, seed")]
+        rows = {tuple(name.split(", ")): row for name, row in table(heading).items()}
+        return {seed: numbers(row[figure])[0] for (name, seed), row in rows.items() if name == method}
 
     for method, row in table(heading, 2).items():
         for figure, of_runs in (
             ("test accuracy, last epoch", "test accuracy, last epoch"),
             ("test accuracy, peak", "test accuracy, peak (its epoch)"),
         ):
-            found = paired_difference(of_seeds(method, of_runs), of_seeds("copi-bp", of_runs))
+            ours, others = of_seeds("copi-bp", of_runs), of_seeds(method, of_runs)
+            seeds = sorted(ours.keys() & others.keys())
+            assert row["pairs"] == str(len(seeds))
+            found = paired_difference([others[seed] for seed in seeds], [ours[seed] for seed in seeds])
             assert np.allclose(numbers(row[figure]), [found.mean, found.low, found.high], rtol=0, atol=0.501e-4)
