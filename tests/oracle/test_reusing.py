@@ -5,7 +5,7 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
-from copi_ref.oracle import FUNCTIONS, PRECISIONS, Conventions
+from copi_ref.oracle import FUNCTIONS, PRECISIONS, VARIANTS, Conventions
 from copi_ref.oracle.contract.conventions import CREDITS, LATERAL_RULES
 from copi_ref.oracle.contract.pieces import (
     OF_FORWARD,
@@ -17,9 +17,10 @@ from copi_ref.oracle.contract.pieces import (
     perturbations,
     right_pieces,
 )  # fmt: skip
-from copi_ref.oracle.inputs.cases import draw_cases
+from copi_ref.oracle.inputs.cases import draw_cases, with_tracked
 from copi_ref.oracle.judging.comparison import Observation
 from copi_ref.oracle.naming.candidates import singles
+from copi_ref.oracle.naming.diagnosis import diagnose
 from copi_ref.oracle.naming.reusing import MADE_OF, reusing
 
 STEP = FUNCTIONS["step"]
@@ -53,6 +54,41 @@ def test_it_is_the_same_for_every_candidate(conventions):
     for candidate in singles(STEP, conventions):
         if (plain := candidate.change(right)) is not None:
             np.testing.assert_equal(given(candidate.change(reused)), given(plain), err_msg=candidate.name)
+
+
+def test_what_is_not_changed_is_not_computed_again():
+    conventions, called = Conventions(), []
+    right, case = right_pieces(conventions), case_of(conventions)
+
+    def decorrelate(y, R, layer):
+        called.append(layer)
+        return right.decorrelate(y, R, layer)
+
+    own = {}
+    watched = right.with_changes(decorrelate=decorrelate)
+    reused = reusing(watched, [Observation(case, own, {})])
+    for pieces in (reused, reused.with_changes(copi=lambda x, z, W: 0 * W), reused):
+        STEP.expected(pieces, case.inputs, own)
+    assert called == [1, 2, 3]
+    STEP.expected(reused, {**case.inputs}, own)  # other inputs
+    assert called == [1, 2, 3, 1, 2, 3]
+
+
+@pytest.mark.parametrize("name", ["weight-no-decay", "delta-slope-of-tanh-at-output"])
+def test_a_mistake_beside_what_rounds_a_little_too_much_keeps_its_name(name):
+    """ΔR is off by twice its largest allowance: wrong, and still given by every candidate that leaves it right."""
+    conventions, precision = Conventions(), PRECISIONS["float64"]
+    right, observations = right_pieces(conventions), []
+    for case in draw_cases(STEP, conventions, precision, seed=0)[:8]:
+        found = STEP.expected(VARIANTS[name].change(right), case.inputs, {})
+        actual = {quantity: value for quantity, value in found.items() if quantity.startswith("Δ")}
+        expected = STEP.expected(right, with_tracked(case.inputs), with_tracked(actual))
+        expected = {quantity: expected[quantity] for quantity in actual}
+        for quantity in actual:
+            if quantity.startswith("ΔR"):
+                actual[quantity] = actual[quantity] + 2 * np.max(expected[quantity].allowance(precision))
+        observations.append(Observation(case, actual, expected))
+    assert diagnose(STEP, conventions, precision, observations).name == name
 
 
 class Watched(Pieces):

@@ -129,7 +129,7 @@ class Pieces:
         changed: dict[str, Any] = dict(_late(*named) for named in pieces.items())
         if unknown := changed.keys() - vars(self).keys():
             raise TypeError(f"no pieces: {', '.join(sorted(unknown))}")
-        new = object.__new__(Pieces)  # `replace` calls __init__ with all of them, and takes three times as long
+        new = object.__new__(type(self))  # `replace` calls __init__ with all of them, and takes three times as long
         vars(new).update(vars(self), **changed)
         return new
 

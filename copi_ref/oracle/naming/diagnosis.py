@@ -81,14 +81,18 @@ def _found(evidence: Evidence, conventions: Conventions, before: Sequence[Diagno
 
 
 def _able(evidence: Evidence, right: Pieces, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
-    """Those that may change every kind of quantity that is wrong: of a step, which has several, most can't."""
-    if evidence.function.name != "step":
+    """Those that may change every kind of quantity that the right ones don't give: of a step most candidates can't.
+
+    A cell may be wrong and given all the same, as one may be right and not given: what is right has an allowance for
+    each entry, what a mistake gives one for the whole array.
+    """
+    if evidence.function.name != "step" or None in (evidence.evaluated(right, at) for at in evidence.order):
         return candidates
-    wrong = {kind_of(cell) for cell in evidence.wrong}
+    asked = {kind_of(cell) for cell in evidence.cells - evidence.fit(right, evidence.order).gives}
 
     def is_able(candidate: Candidate) -> bool:
         pieces = candidate.change(right)
-        return pieces is not None and (pieces.step is not right.step or wrong <= may_change(pieces, right))
+        return pieces is not None and (pieces.step is not right.step or asked <= may_change(pieces, right))
 
     return [candidate for candidate in candidates if is_able(candidate)]
 

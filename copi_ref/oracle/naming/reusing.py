@@ -1,6 +1,6 @@
 """A step of pieces that are the right ones but for a few: what those do not change is not computed again.
 
-Of all mistakes that are tried on a step three in five change ΔW or ΔR alone.
+Of all mistakes that are tried on a step three in five leave x, a, y and δ as they are.
 """
 
 from collections.abc import Sequence
