@@ -16,7 +16,8 @@ from copi_ref.oracle.contract.pieces import (
     forward,
     perturbations,
     right_pieces,
-)  # fmt: skip
+    symbol_of,
+)
 from copi_ref.oracle.inputs.cases import draw_cases, with_tracked
 from copi_ref.oracle.judging.comparison import Observation
 from copi_ref.oracle.naming.candidates import singles
@@ -136,10 +137,10 @@ def test_each_part_asks_for_the_pieces_that_it_is_said_to_be_made_of_and_no_othe
     assert of_deltas <= OF_PERTURBATIONS
 
     everything = after_forward(watched, inputs, states, {})
-    for symbol in {name.partition(" ")[0] for name in everything} - {"δ", "error"}:
+    for symbol in {symbol_of(name) for name in everything} - {"δ", "error"}:
         others = {name: value for name, value in everything.items() if not name.startswith(symbol)}
         _, of_update = asked_by(after_forward, watched, inputs, states, {}, others)
         made_of = MADE_OF[symbol] if symbol != "ΔR" else OF_LATERAL
         assert of_update
         assert of_update <= made_of, symbol
-    assert {name.partition(" ")[0] for name in (*states, *deltas, *everything)} <= MADE_OF.keys()
+    assert {symbol_of(name) for name in (*states, *deltas, *everything)} <= MADE_OF.keys()

@@ -389,9 +389,14 @@ def after_forward(
     return found
 
 
+def symbol_of(name: str) -> str:
+    """Return "ΔW" of "ΔW" and of "ΔW of layer 2"."""
+    return name.partition(" ")[0]
+
+
 def of_symbols(symbols: Collection[str], found: Quantities) -> Quantities:
     """Return the quantities of some symbols, as "x" and "ΔW", of all layers."""
-    return {name: quantity for name, quantity in found.items() if name.partition(" ")[0] in symbols}
+    return {name: quantity for name, quantity in found.items() if symbol_of(name) in symbols}
 
 
 Seen = dict[str, list[AnyArray]]

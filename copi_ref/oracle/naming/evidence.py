@@ -7,7 +7,7 @@ import numpy as np
 
 from copi_ref.arrays.backend import HostArray
 from copi_ref.oracle.contract.functions import AnyFunction
-from copi_ref.oracle.contract.pieces import Quantities
+from copi_ref.oracle.contract.pieces import Quantities, symbol_of
 from copi_ref.oracle.judging.comparison import Observation, worst_of
 from copi_ref.oracle.naming.explaining import AnyPieces
 from copi_ref.oracle.rounding import Precision
@@ -18,7 +18,7 @@ Cell = tuple[int, str]
 
 def kind_of(cell: Cell) -> str:
     """Of which kind a quantity is: "ΔW", "δ" …"""
-    return cell[1].partition(" ")[0]
+    return symbol_of(cell[1])
 
 
 _FEW = 6
