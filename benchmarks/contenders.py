@@ -19,6 +19,7 @@ from turns import Contender, serve  # which has the package on the path; each co
 
 NETWORKS = {"mnist": (784, *(500,) * 6, 10), "cifar10": (3072, *(1000,) * 4, 10)}
 BATCH = 50
+TIMED_RATE = 1e-5  # so small that thousands of steps on one batch leave all numbers of their size
 LIBRARY, PURE = "copi_ref, in place", "copi_ref, pure step"
 GRAPH = "copi_ref, graph"
 MATMUL = "NumPy, matrix product"

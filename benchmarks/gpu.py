@@ -28,10 +28,11 @@ from contenders import (
     NETWORKS,
     ORDERED,
     ORDERED_GRAPH,
+    TIMED_RATE,
     flops,
 )
 from epochs import MNIST_SAMPLES
-from step import TIMED_RATE, TOLERANCE, verify
+from step import TOLERANCE, verify
 from turns import ask, machine, print_machine, ratios, save, shown, spread, take_turns, usable_cores, workers
 
 SAMPLES = {"mnist": MNIST_SAMPLES, "cifar10": 50_000, "dry run": 200}

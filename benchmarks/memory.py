@@ -25,7 +25,7 @@ import tracemalloc
 from pathlib import Path
 from typing import Any
 
-from contenders import BATCH, CONTENDERS, LIBRARY, LITERAL, NETWORKS, ORDERED, PURE, draw_problem
+from contenders import BATCH, CONTENDERS, LIBRARY, LITERAL, NETWORKS, ORDERED, PURE, TIMED_RATE, draw_problem
 from turns import Contender, machine, print_machine, save, usable_cores, worker_command, worker_environment
 
 MEASURED = (LIBRARY, PURE, LITERAL, ORDERED)
@@ -69,7 +69,7 @@ def measure_here(name: str, network: str, batch: int) -> dict[str, int | None]:
     """Measure one contender in this process, anew each time: what it keeps from step to step counts too."""
 
     def fresh() -> Contender:
-        return CONTENDERS[name](draw_problem(NETWORKS[network], batch), 1e-5, 1e-5, "cpu")
+        return CONTENDERS[name](draw_problem(NETWORKS[network], batch), TIMED_RATE, TIMED_RATE, "cpu")
 
     fresh().step()
     resident = resident_bytes(fresh())

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from contenders import BATCH, LIBRARY, LITERAL
+from contenders import BATCH, LIBRARY, LITERAL, TIMED_RATE
 from turns import Worker, ask, machine, print_machine, save, spread, take_turns, usable_cores, workers
 
 WIDTHS = (128, 181, 256, 362, 512, 724, 1024, 1448, 2048, 2896, 4096)
@@ -25,7 +25,6 @@ WIDTH, DEPTH = 512, 2  # of what does not vary; the batch is that of step.py
 LITERAL_WIDEST = 2048  # its K³ makes one step at 4096 a matter of many seconds
 TARGETS = {LIBRARY: 2.2}
 """Largest exponent of time against width; the literal step's is 3."""
-RATE = 1e-5
 
 SWEEPS: dict[str, list[tuple[int, tuple[int, int, int]]]] = {
     "width": [(width, (width, BATCH, DEPTH)) for width in WIDTHS],
@@ -42,7 +41,7 @@ def sweep(name: str, asked: dict[str, Worker], rounds: int, seconds: float) -> d
         here = {one: worker for one, worker in asked.items() if one != LITERAL or width <= LITERAL_WIDEST}
         sizes = (*(width,) * (depth + 1), 10)
         for worker in here.values():
-            ask(worker, "make", sizes=sizes, batch=batch, eta_w=RATE, eta_r=RATE)
+            ask(worker, "make", sizes=sizes, batch=batch, eta_w=TIMED_RATE, eta_r=TIMED_RATE)
         for contender, times in take_turns(here, rounds, seconds).items():
             points[contender].append({"size": size, "ms": spread([1e3 * time for time in times])})
         print(_line(size, {one: points[one][-1]["ms"] for one in here}), flush=True)

@@ -34,6 +34,7 @@ from contenders import (
     ON_CPU,
     ORDERED,
     PRODUCTS,
+    TIMED_RATE,
     draw_problem,
     flops,
 )
@@ -59,7 +60,6 @@ PRODUCTS_AT_LEAST = 0.8
 AT_MOST_LEFT = {"copi_ref, symmetric": 1.15}
 """Target: the time of a step with a lateral rule over that with `left`."""
 EPOCH_SAMPLES = 20_000  # 400 steps: seconds, and not a burst
-TIMED_RATE = 1e-5  # so small that thousands of steps on one batch leave all numbers of their size
 TOLERANCE = 1e-3
 """Of an update, ‖ΔW − ΔW of the float64 step‖/‖ΔW‖: rounding gives about 1e-6, a wrong formula more than 1e-2. Between
 them is one sample's δ that changes by 0.9 where rounding carries a pre-activation over the kink: up to about 6e-4."""
@@ -236,11 +236,12 @@ def main() -> int:
     instead.add_argument("--profile", action="store_true", help="the library's step by operation, instead")
     parser.add_argument("--json", type=Path, help="write all that was measured to this file")
     arguments = parser.parse_args()
-    kernels = {f"kernel {name}": {"OPENBLAS_CORETYPE": name} for name in arguments.kernels}
-    for name, environment in kernels.items():
+    kernels = {}
+    for name in arguments.kernels:
+        kernels[f"kernel {name}"] = environment = {"OPENBLAS_CORETYPE": name}
         ran = worker_facts(arguments.threads, environment)["blas threads"]
-        if name.removeprefix("kernel ") not in ran.replace(")", "").split():
-            parser.error(f"--kernels: asked for the {name}, BLAS has {ran}")  # it takes another without a word
+        if name not in ran.replace(")", "").split():
+            parser.error(f"--kernels: asked for the kernel {name}, BLAS has {ran}")  # it takes another without a word
     results: dict[str, Any] = {"machine": machine(arguments.threads)}
     print_machine(results["machine"])
     for network in arguments.network:

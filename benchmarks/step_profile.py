@@ -14,10 +14,9 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-from contenders import BATCH, LIBRARY, NETWORKS, Problem, copi_ref_in_place, draw_problem
+from contenders import BATCH, LIBRARY, NETWORKS, TIMED_RATE, Problem, copi_ref_in_place, draw_problem
 from turns import spread, worker_command, worker_environment
 
-ETA = 1e-5
 AGREE = 1e-5  # of an update, relative: the same step in float32 (with rate 1, or rounding of the weights would hide it)
 
 
@@ -99,13 +98,13 @@ def _measure_here(network: str, rounds: int) -> dict[str, Any]:
     sizes, scratch = NETWORKS[network], Scratch()
     problem = draw_problem(sizes, BATCH)
     _check_same(problem)
-    whole = copi_ref_in_place(problem, ETA, ETA, "cpu")
+    whole = copi_ref_in_place(problem, TIMED_RATE, TIMED_RATE, "cpu")
     steps: dict[str, list[float]] = defaultdict(list)
     for _ in range(rounds):
         start = perf_counter()
         whole.step()
         total = perf_counter() - start
-        operations = step_by_operations(problem, scratch, ETA)
+        operations = step_by_operations(problem, scratch, TIMED_RATE)
         for name, seconds in operations.items():
             steps[name].append(1e3 * seconds)
         steps["the rest"].append(1e3 * (total - sum(operations.values())))
