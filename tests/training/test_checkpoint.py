@@ -61,8 +61,11 @@ CHANGES = [
 ]
 
 
-@pytest.mark.parametrize("changes", CHANGES, ids=lambda changes: "-".join(map(str, changes)) or "plain")
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("changes", "dtype"),
+    [*((changes, "float32") for changes in CHANGES), *((changes, "float64") for changes in CHANGES[:2])],
+    ids=lambda given: given if isinstance(given, str) else "-".join(map(str, given)) or "plain",
+)
 def test_every_byte_comes_back(changes, dtype, xp, rng, tmp_path):
     recipe, path = replace(SMALL, dtype=dtype, **changes), tmp_path / "checkpoint.npz"
     state = copi.fit(recipe, fresh(recipe, xp.xp), blobs(rng), epochs=1).state
