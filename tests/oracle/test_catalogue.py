@@ -29,9 +29,16 @@ OF_OTHER_NETWORKS = (
     Conventions(credit="sign-symmetric", loss="cross-entropy"),
     Conventions(credit="sign-symmetric-magnitudes"),
     Conventions(lateral_rule="none", weight_rule="sgd", biases=True),
+    Conventions(lateral_rule="left", subsampled=True, share=0.5),
 )
 """What mistakes show in that have no meaning elsewhere: on a few cases."""
-FEW = ("three layers", "inputs of both signs", "one sample of order 1", "equal widths")
+FEW = (
+    "three layers",
+    "inputs of both signs",
+    "one sample of order 1",
+    "equal widths",
+    "lateral weights that turn signs",
+)
 OF_OTHER_RULES = {variant.name for variant in (*WHITENING_VARIANTS, *PARTIAL_VARIANTS)}
 """They have no meaning under these conventions, and are compared with all others in test_lateral_rules.py."""
 NO_MEANING = (np.linalg.LinAlgError, ValueError, ZeroDivisionError, FloatingPointError)

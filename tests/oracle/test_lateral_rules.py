@@ -427,6 +427,15 @@ def C_off_and_v(x):
     return C - np.diag(np.diag(C)), np.mean(x**2, axis=0) - 1
 
 
+def of_distinct(x, indices):
+    """E[x xᵀ] of the samples that are drawn, each once, over how many were drawn."""
+    return x[np.unique(indices)].T @ x[np.unique(indices)] / len(indices)
+
+
+def without_diagonal(C):
+    return C - np.diag(np.diag(C))
+
+
 HANDWRITTEN = {
     "lateral-kappa-swapped": (RULES[0], lambda x, R: -(0.25 * C_off_and_v(x)[0] @ R + 0.75 * R * C_off_and_v(x)[1])),
     "lateral-power-without-1": (
@@ -449,6 +458,9 @@ HANDWRITTEN = {
     "lateral-first-all": (RULES[4], lambda x, R: -R @ (x.T @ x) / len(x)),
     "subsampled=False": (
         RULES[6], lambda x, R, indices: -(0.75 * C_off_and_v(x)[0] @ R + 0.25 * R * C_off_and_v(x)[1])),
+    "lateral-drawn-once-over-all": (
+        RULES[6], lambda x, R, i: -(0.75 * without_diagonal(of_distinct(x, i)) @ R
+                                    + 0.25 * R * (np.diag(of_distinct(x, i)) - 1))),
     "lateral-drawn-once": (
         RULES[6], lambda x, R, i: -(0.75 * C_off_and_v(x[[*{*i.tolist()}]])[0] @ R
                                     + 0.25 * R * C_off_and_v(x[[*{*i.tolist()}]])[1])),
@@ -458,6 +470,51 @@ HANDWRITTEN = {
 @pytest.mark.parametrize("name", HANDWRITTEN)
 def test_what_people_write_is_named(name):
     assert by_hand(*HANDWRITTEN[name]).variant == name
+
+
+def a_step_that(draws=lambda indices, layer: indices[layer], taken=lambda array, indices: array):
+    """A step by hand; `draws` are the samples that R learns from, `taken` those of x and z that W does."""
+
+    def step(W, R, y0, target, eta_w, eta_r, indices):
+        x, a, y = [], [], [y0]
+        for one, r in zip(W, R, strict=True):
+            x.append(y[-1] @ r.T)
+            a.append(x[-1] @ one.T)
+            y.append(np.where(a[-1] >= 0, a[-1], 0.25 * a[-1]))
+        deltas = [2 * (target - y[-1]) * np.where(a[-1] >= 0, 1, 0.25)]
+        for layer in range(len(W) - 1, 0, -1):
+            deltas.insert(0, deltas[0] @ W[layer] @ R[layer] * np.where(a[layer - 1] >= 0, 1, 0.25))
+        new_W, new_R = [], []
+        for layer, (one, r) in enumerate(zip(W, R, strict=True)):
+            mine, z = (taken(array, indices[layer]) for array in (x[layer], a[layer] + deltas[layer]))
+            new_W.append(one + eta_w * (z.T @ mine / len(mine) - one * (mine**2).mean(axis=0)))
+            drawn = x[layer][draws(indices, layer)]
+            new_R.append(r - eta_r * C_off_and_v(drawn)[0] @ r)
+        return new_W, new_R
+
+    class Mine:
+        pass
+
+    Mine.step = staticmethod(step)
+    return Mine()
+
+
+STEPS_OF_DRAWN = {
+    "step-W-of-drawn-samples": {"taken": lambda array, indices: array[indices]},
+    "step-drawn-of-first-layer": {"draws": lambda indices, layer: indices[0]},
+    "step-drawn-of-last-layer": {"draws": lambda indices, layer: indices[-1]},
+    "step-drawn-reversed": {"draws": lambda indices, layer: indices[-1 - layer]},
+    "subsampled=False": {"draws": lambda indices, layer: slice(None)},
+}
+
+
+@pytest.mark.parametrize("name", STEPS_OF_DRAWN)
+def test_a_step_that_takes_other_samples_is_named(name):
+    settings = Conventions(lateral_rule="left", subsampled=True, share=0.25, slope=0.25)
+    assert quiet(a_step_that(), settings, "step").ok
+    report = quiet(a_step_that(**STEPS_OF_DRAWN[name]), settings, "step")
+    assert report.variant == name
+    assert "a fault of copi_ref" not in report.summary()
 
 
 def with_gain(gain, regained=lambda R, g, C, eta: g * R - R - eta * g * R @ C):

@@ -46,6 +46,7 @@ def test_it_is_rejected_with_a_reason(mutant):
     report = report_of(mutant)
     assert not report.ok, "passes"
     assert report.missing or report.diagnosis
+    assert "a fault of copi_ref" not in report.summary()
 
 
 def test_nine_of_ten_are_named_rightly():

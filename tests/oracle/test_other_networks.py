@@ -279,6 +279,145 @@ def test_mistakes_are_rejected_and_named(conventions, name, function):
     assert report.variant == name, report.diagnosis
 
 
+def softmax(v, axis=1):
+    e = np.exp(v - v.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+class Classifier:
+    """Biases, ReLU, a linear output, cross-entropy, without R, by hand; what is asked for is written otherwise."""
+
+    conventions = Conventions(**CLASSIFIER, biases=True, activation="relu", derivative_at_zero=0)
+
+    def __init__(self, **otherwise):
+        vars(self).update(otherwise)
+
+    error = staticmethod(lambda logits, target: target - softmax(logits))
+    output = staticmethod(lambda a: a)
+    slope = staticmethod(lambda a, from_top: a > 0)
+    new_W = staticmethod(lambda W, delta, x, eta: W + eta * delta.T @ x / len(x))
+    new_b = staticmethod(lambda b, delta, eta, from_top: b + eta * delta.mean(axis=0))
+
+    def forward(self, W, y0, b):
+        a, y = [], [y0]
+        for layer, (one, bias) in enumerate(zip(W, b, strict=True), start=1):
+            a.append(y[-1] @ one.T + bias)
+            y.append(np.maximum(a[-1], 0) if layer < len(W) else self.output(a[-1]))
+        return a, y[1:]
+
+    def perturbations(self, W, y0, a, y, target, b):
+        deltas = [self.error(y[-1], target)]
+        for layer in range(len(W) - 1, 0, -1):
+            deltas.insert(0, deltas[0] @ W[layer] * self.slope(a[layer - 1], len(W) - layer))
+        return deltas
+
+    def step(self, W, y0, target, eta, b):
+        a, y = self.forward(W, y0, b)
+        deltas = self.perturbations(W, y0, a, y, target, b)
+        new_W = [self.new_W(*one, eta) for one in zip(W, deltas, [y0, *y[:-1]], strict=True)]
+        from_top = range(len(W) - 1, -1, -1)
+        return new_W, [self.new_b(*one, eta, n) for *one, n in zip(b, deltas, from_top, strict=True)]
+
+
+def test_the_classifier_by_hand_is_right():
+    assert check(Classifier(), conventions=Classifier.conventions).ok
+
+
+WRITTEN = {
+    "delta-softmax-twice": {"error": lambda logits, target: target - softmax(softmax(logits))},
+    "delta-softmax-over-samples": {"error": lambda logits, target: target - softmax(logits, axis=0)},
+    "delta-softmax-slope": {
+        "error": lambda logits, target: (target - softmax(logits)) * softmax(logits) * (1 - softmax(logits))},
+    "delta-softmax-jacobian": {
+        "error": lambda logits, target: np.stack([(np.diag(s) - np.outer(s, s)) @ (t - s)
+                                                  for s, t in zip(softmax(logits), target, strict=True)])},
+    # no COPI: it has no decay that could be another
+    "added-decay(0.0001)": {"new_W": lambda W, d, x, eta: W + eta * (d.T @ x / len(x) - 1e-4 * W)},
+    "step-decay-of-copi": {"new_W": lambda W, d, x, eta: W + eta * (d.T @ x / len(x) - W * (x**2).mean(axis=0))},
+    # an output that is not linear is all that is wrong, also where errors are made of y
+    "output_activation='same'": {"output": lambda a: np.maximum(a, 0)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_what_a_classifier_has_otherwise_is_named(name):
+    report = check(Classifier(**WRITTEN[name]), conventions=Classifier.conventions)
+    assert report.variant == name, report.diagnosis
+
+
+IN_PLACES = [
+    ({"new_b": lambda b, d, eta, from_top: b if from_top else b + eta * d.mean(axis=0)},
+     "step-bias-frozen", "biases stay as they are, below the last layer"),
+    ({"slope": lambda a, from_top: a > 0 if from_top > 1 else 1.0},
+     "delta-no-slope", "f′ is missing, in the layer just below the last"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("otherwise", "name", "says"), IN_PLACES, ids=[name for _, name, _ in IN_PLACES])
+def test_a_mistake_in_some_layers_is_said_of_these(otherwise, name, says):
+    report = check(Classifier(**otherwise), conventions=Classifier.conventions)
+    assert report.variant == name
+    assert says in report.diagnosis
+
+
+def test_another_choice_in_some_layers_is_no_convention_to_pass():
+    """The highest hidden layer gets what backpropagation sends, those below what the feedback weights do."""
+
+    def perturbations(W, R, x, a, y, target, B):
+        deltas = [2 * (target - y[-1]) * np.where(a[-1] >= 0, 1, 0.1)]
+        for layer in range(len(W) - 1, 0, -1):
+            back = (W[-1] @ R[-1]).T if layer == len(W) - 1 else B[layer - 1]
+            deltas.insert(0, deltas[0] @ back.T * np.where(a[layer - 1] >= 0, 1, 0.1))
+        return deltas
+
+    report = check(types.SimpleNamespace(perturbations=perturbations), conventions=Conventions(credit="fa"))
+    assert report.variant == "credit='bp'"
+    assert "in the layer just below the last, and your choice elsewhere" in report.diagnosis
+    assert "pass it in Conventions" not in report.diagnosis
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("activation", ["leaky_relu", "tanh"])
+@pytest.mark.parametrize(
+    ("credit", "name"),
+    [("sign-symmetric", "delta-signs-with-R"),
+     ("sign-symmetric-magnitudes", "delta-feedback-with-signs-with-R")],
+)  # fmt: skip
+def test_signs_of_W_R_are_not_those_of_W(credit, name, activation, seed):
+    settings = Conventions(credit=credit, activation=activation)
+
+    def perturbations(W, R, x, a, y, target, *B):
+        slopes = [1 - np.tanh(one) ** 2 if activation == "tanh" else np.where(one >= 0, 1, 0.1) for one in a]
+        deltas = [2 * (target - y[-1]) * slopes[-1]]
+        for layer in range(len(W) - 1, 0, -1):
+            back = np.sign(W[layer] @ R[layer])
+            if B:
+                back = back * np.abs(B[0][layer - 1]).T
+            deltas.insert(0, deltas[0] @ back * slopes[layer - 1])
+        return deltas
+
+    report = check(types.SimpleNamespace(perturbations=perturbations), conventions=settings, seed=seed)
+    assert report.variant == name, report.diagnosis
+
+
+@pytest.mark.parametrize("credit", ["bp", "dfa"])
+def test_the_error_scale_can_be_missing_at_the_output_alone(credit):
+    """What comes down has it: the loop is right, and what is returned of the last layer is not."""
+
+    def perturbations(W, R, x, a, y, target, *B):
+        top = 1000 * (target - a[-1]) * (1 - np.tanh(a[-1]) ** 2)
+        deltas, above = [top / 1000], top
+        for layer in range(len(W) - 1, 0, -1):
+            comes = top @ B[0][layer - 1].T if B else above @ W[layer] @ R[layer]
+            above = comes * (1 - np.tanh(a[layer - 1]) ** 2)
+            deltas.insert(0, above)
+        return deltas
+
+    settings = Conventions(credit=credit, activation="tanh", loss_factor=1, output="pre-activation", error_scale=1000)
+    report = check(types.SimpleNamespace(perturbations=perturbations), conventions=settings)
+    assert report.variant == "delta-error-scale-missing-at-output", report.diagnosis
+
+
 CHOICES = [
     ({}, {"output_activation": "identity"}, "output_activation='identity'"),
     ({"credit": "dfa"}, {"dfa_error": "output"}, "dfa_error='output'"),

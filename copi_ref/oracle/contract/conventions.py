@@ -36,6 +36,8 @@ FeedbackLikeName = Literal["transpose", "weights"]
 WeightRuleName = Literal["copi", "sgd"]
 
 CREDITS = get_args(CreditName)
+BY_SIGNS = ("sign-symmetric", "sign-symmetric-magnitudes")
+"""Credit methods that send δ down through the signs of W."""
 DIRECT = ("dfa", "sdfa", "drtp")
 """Credit methods that send the same to every hidden layer."""
 WITHOUT_B = ("bp", "sign-symmetric")

@@ -84,10 +84,13 @@ class Drawing:
         return np.where(turned, -size * other, size)
 
     def indices(self, samples: int) -> HostArray:
-        """Draw the samples of a subsampled lateral rule, with replacement: of two or more, two are the same."""
+        """Draw the samples of a subsampled lateral rule, with replacement: of two or more, two are the same.
+
+        They stand in the middle: one that is left out at an end is not one that counts once.
+        """
         size = max(1, round(float(self.conventions.share) * samples))
         drawn = self.rng.integers(samples, size=size)
-        return np.where(np.arange(size) == 1, drawn[0], drawn)
+        return np.where(np.arange(size) == size // 2, drawn[size // 2 - 1], drawn)
 
     def symmetric_if_assumed(self, R: HostArray) -> HostArray:
         """Return R as it is, or made symmetric for an implementation that takes it to be."""

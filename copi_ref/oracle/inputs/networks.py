@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from copi_ref.arrays.backend import HostArray
-from copi_ref.oracle.contract.conventions import DIRECT, Conventions
+from copi_ref.oracle.contract.conventions import BY_SIGNS, DIRECT, Conventions
 from copi_ref.oracle.contract.functions import Function
 from copi_ref.oracle.contract.pieces import Inputs, forward, right_pieces
 from copi_ref.oracle.inputs.drawing import (
@@ -62,6 +62,26 @@ def _whole_kinds(function: Function) -> Iterator[Kind]:
     yield Kind(
         "eight layers of whole numbers", EXACT, sized(2, 3, 2, 3, 2, 3, 2, 3, 2, N=2), LOOSE, fine=True, first=40
     )
+
+
+def sign_kinds(function: Function, conventions: Conventions) -> Iterator[Kind]:
+    """Yield a kind of case in which W R has other signs than W, where signs of W go down."""
+    if function.name != "forward" and conventions.credit in BY_SIGNS and conventions.has_R:
+        rates = (ETA_W, ETA_R)
+        yield Kind("lateral weights that turn signs", ROUNDING,
+                   lambda d: completed(d, function, _turning_signs(d), rates), LOOSE)  # fmt: skip
+
+
+def _turning_signs(d: Drawing) -> Inputs:
+    """Draw a network in which inputs 0 and 1 of each layer are taken from each other, doubled."""
+    inputs = real_network(d, (3, 5, 4, 2), 7)
+    return inputs | {"R": tuple(R + _between_first_two(len(R)) for R in inputs["R"])}
+
+
+def _between_first_two(units: int) -> HostArray:
+    beside = np.zeros((units, units))
+    beside[0, 1] = beside[1, 0] = -2
+    return beside
 
 
 def whole_numbers(

@@ -60,7 +60,10 @@ class Candidate:
         change = (self.seen or self.change) if everywhere else None
         if self.is_convention:
             left_open = " (COPI's text gives no slope; 0.1 is its experiments')" if "slope=" in self.name else ""
-            says = f"matches {self.says}{left_open}{more}: pass it in Conventions, if that is what you mean"
+            advice = (
+                ": pass it in Conventions, if that is what you mean" if everywhere else ", and your choice elsewhere"
+            )
+            says = f"matches {self.says}{left_open}{more}{advice}"
             return Diagnosis(self.name, says, change)
         return Diagnosis(self.name, self.says + more, change, bracketed=self.name not in self.says)
 

@@ -94,6 +94,8 @@ PLACES: tuple[Place, ...] = (
     Place("in the first layer", lambda c: c.layer == 1),
     Place("above the first layer", lambda c: c.layer > 1),
     Place("in layers between the first and the last", lambda c: 1 < c.layer < c.layers),
+    Place("in the layer just below the last", lambda c: c.below_last == 1),
+    Place("in the second layer", lambda c: c.layer == 2),
     *(Place(f"in layers above the {_ORDINALS[k]}", _over("layer", k)) for k in range(2, 7)),
     *(Place(f"more than {k} layers below the last", _over("below_last", k)) for k in range(1, 7)),
     Place("where there is one output", lambda c: c.widths[-1] == 1),

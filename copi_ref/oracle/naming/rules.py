@@ -97,7 +97,7 @@ def _where(place: Place) -> str:
 
 
 def _rank(place: Place) -> int:
-    return next((at for at, one in enumerate(PLACES) if one is place), len(PLACES))
+    return next((at for at, one in enumerate(PLACES) if one.words == place.words), len(PLACES))
 
 
 _KINDS = ("x", "a", "y", "δ", "ΔW", "ΔR", "Δb")

@@ -8,7 +8,7 @@ from copi_ref.arrays.backend import HostArray
 from copi_ref.oracle.contract.pieces import Pieces, scaled
 from copi_ref.oracle.naming.catalogue.arrays import sigmoid, softmax, transposed_if_square
 from copi_ref.oracle.naming.catalogue.slopes import f
-from copi_ref.oracle.naming.catalogue.variant import Variant, wrapping
+from copi_ref.oracle.naming.catalogue.variant import Variant, limited, wrapping
 
 Wrong = Callable[[Pieces, HostArray, HostArray, HostArray], HostArray]
 """``(pieces, a, y, target)``; the pieces are those before the change."""
@@ -85,6 +85,42 @@ def _through_softmax(p: Pieces, a: HostArray, y: HostArray, t: HostArray) -> Hos
     return np.asarray(s * (e - np.sum(s * e, axis=1, keepdims=True)))
 
 
+def with_error_of_y(p: Pieces) -> Pieces:
+    """Of a linear output, for which y_L = a_L: the error made of y, the same as long as y is right."""
+    if p.conventions.output_activation != "identity":
+        return p
+    return p.with_changes(error=lambda a, y, t: p.error(y, y, t))
+
+
+def _with_loss(loss: str, variant: Variant) -> Variant:
+    return limited(lambda conventions: conventions.loss == loss, variant)
+
+
+def _of_softmax(wrong: Callable[[HostArray, HostArray], HostArray]) -> Wrong:
+    """``(s, y* − s)`` give another error, s the softmax."""
+
+    def error(p: Pieces, a: HostArray, y: HostArray, t: HostArray) -> HostArray:
+        right = np.asarray(p.error(a, y, t))
+        return wrong(t - right, right)
+
+    return error
+
+
+_OF_CROSS_ENTROPY = tuple(
+    _with_loss("cross-entropy", _error(name, says, wrong))
+    for name, says, wrong in (
+        ("delta-softmax-twice", "the softmax is taken twice: of its own result",
+         _of_softmax(lambda s, e: e + s - softmax(s))),
+        ("delta-softmax-over-samples", "the softmax is taken over samples, not over outputs",
+         lambda p, a, y, t: t - softmax(p.conventions.predicted(a, y).T).T),
+        ("delta-softmax-slope", "the error is multiplied by s (1 − s) besides, s the softmax",
+         _of_softmax(lambda s, e: e * s * (1 - s))),
+        ("delta-softmax-jacobian", "the error goes through the Jacobian of the softmax besides",
+         _of_softmax(lambda s, e: s * (e - np.sum(s * e, axis=1, keepdims=True)))),
+    )
+)  # fmt: skip
+
+
 ERROR_VARIANTS = (
     _output("delta-linear-output", "δ_L is that of a linear output: a_L for y_L, and no f′(a_L)",
             lambda p, a, y, t: p.error(a, a, t)),
@@ -109,9 +145,11 @@ ERROR_VARIANTS = (
            lambda p, a, y, t: t / _prediction(p, a, y) - (1 - t) / (1 - _prediction(p, a, y))),
     _error("delta-unnormalised-cross-entropy", "the error is that of −y* log y: y*/y",
            lambda p, a, y, t: t / _prediction(p, a, y)),
-    _output("delta-softmax-squared", "δ_L is that of softmax and the quadratic loss", _through_softmax),
-    _error("delta-softmax-error", "y* − softmax(a_L) for y* − y_L",
-           lambda p, a, y, t: p.error(softmax(a), softmax(a), t)),
+    _with_loss("quadratic", _output("delta-softmax-squared", "δ_L is that of softmax and the quadratic loss",
+                                    _through_softmax)),
+    _with_loss("quadratic", _error("delta-softmax-error", "y* − softmax(a_L) for y* − y_L",
+                                   lambda p, a, y, t: p.error(softmax(a), softmax(a), t))),
+    *_OF_CROSS_ENTROPY,
     _error("delta-activated-error", "y* − f(y_L) for y* − y_L: f is applied once more",
            lambda p, a, y, t: p.error(f(p, a), f(p, y), t)),
     wrapping("delta-target-activated", "y* goes through f", error=lambda p, a, y, t: p.error(a, y, f(p, t))),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from copi_ref.arrays.backend import HostArray
+from copi_ref.oracle.contract.conventions import Conventions
 from copi_ref.oracle.contract.pieces import Inputs, Pieces, Quantities
 from copi_ref.oracle.naming.catalogue import arrays, compositions, layers, order, sharing
 from copi_ref.oracle.naming.catalogue.adjustments import ADJUSTMENTS, FORMATS
@@ -12,7 +13,7 @@ from copi_ref.oracle.naming.catalogue.arrays import normalised, without_diagonal
 from copi_ref.oracle.naming.catalogue.compositions import Wrong, frozen, made_of_new, scaled_by
 from copi_ref.oracle.naming.catalogue.lateral import LATERAL_VARIANTS
 from copi_ref.oracle.naming.catalogue.layers import By
-from copi_ref.oracle.naming.catalogue.variant import Variant
+from copi_ref.oracle.naming.catalogue.variant import Variant, limited
 from copi_ref.oracle.naming.catalogue.weights import WEIGHT_VARIANTS
 
 
@@ -256,29 +257,64 @@ def terms_in_turn() -> Iterator[Variant]:
 # --- samples one after the other --------------------------------------------------------------------------------------
 
 
+def _draws(conventions: Conventions) -> bool:
+    return conventions.subsampled
+
+
+def _takes_all(conventions: Conventions) -> bool:
+    """Whether R learns from all samples: those that are drawn are drawn of the whole batch."""
+    return not conventions.subsampled
+
+
 def one_after_the_other() -> Iterator[Variant]:
     """Yield steps of a few samples at a time, in place of one of the batch."""
-    yield step_variant(
-        "step-sample-by-sample", "a step is made for each sample, one after the other", order.in_turn("WR", 1)
-    )
-    yield step_variant("step-W-sample-by-sample",
-                       "W has a step for each sample, one after the other, R one for the batch",
-                order.in_turn("W", 1))  # fmt: skip
-    yield step_variant("step-R-sample-by-sample",
-                       "R has a step for each sample, one after the other, W one for the batch",
-                order.in_turn("R", 1))  # fmt: skip
-    yield step_variant("step-sample-by-sample-backwards", "a step is made for each sample, the last one first",
-                order.in_turn("WR", 1, backwards=True))  # fmt: skip
-    yield step_variant("step-sample-by-sample-over-n",
-                       "a step is made for each sample, with learning rates divided by N",
-                order.in_turn("WR", 1, mean=True))  # fmt: skip
+    for name, says, wrong in (
+        ("step-sample-by-sample", "a step is made for each sample, one after the other", order.in_turn("WR", 1)),
+        ("step-W-sample-by-sample", "W has a step for each sample, one after the other, R one for the batch",
+         order.in_turn("W", 1)),
+        ("step-R-sample-by-sample", "R has a step for each sample, one after the other, W one for the batch",
+         order.in_turn("R", 1)),
+        ("step-sample-by-sample-backwards", "a step is made for each sample, the last one first",
+         order.in_turn("WR", 1, backwards=True)),
+        ("step-sample-by-sample-over-n", "a step is made for each sample, with learning rates divided by N",
+         order.in_turn("WR", 1, mean=True)),
+        *((f"step-in-batches-of-{size}", f"a step is made for every {size} samples, one after the other",
+           order.in_turn("WR", size)) for size in (2, 4)),
+    ):  # fmt: skip
+        yield limited(_takes_all, step_variant(name, says, wrong))
     for letters, name, whose in (("W", "W-", "W"), ("R", "R-", "R"), ("WR", "", "W and R")):
         yield step_variant(
             f"step-{name}samples-added-in-turn",
             f"samples are added to {whose} one after the other, each with the decay of the weights then",
             order.added_in_turn(letters),
         )
-    for size in (2, 4):
-        yield step_variant(f"step-in-batches-of-{size}",
-                           f"a step is made for every {size} samples, one after the other",
-                    order.in_turn("WR", size))  # fmt: skip
+
+
+# --- samples that are drawn -------------------------------------------------------------------------------------------
+
+
+def of_drawn_samples() -> Iterator[Variant]:
+    """Yield steps that take other samples than those which are drawn for R of each layer."""
+    for name, says, wrong in (
+        ("step-W-of-drawn-samples", "ΔW is of the samples that are drawn for R, not of all", _weights_of_drawn),
+        ("step-drawn-of-first-layer", "all layers take the samples that are drawn for the first",
+         _drawn_of(lambda indices: indices[:1] * len(indices))),
+        ("step-drawn-of-last-layer", "all layers take the samples that are drawn for the last",
+         _drawn_of(lambda indices: indices[-1:] * len(indices))),
+        ("step-drawn-reversed", "layers take the samples that are drawn for R in the opposite order",
+         _drawn_of(lambda indices: indices[::-1])),
+    ):  # fmt: skip
+        yield limited(_draws, step_variant(name, says, wrong))
+
+
+def _weights_of_drawn(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+    found = {**compositions.stepped(p, inputs, own)}
+    seen = compositions.seen_by(found, own)
+    for layer in compositions.layers_of(inputs):
+        drawn, z = inputs["indices"][layer - 1], compositions.z_of(p, seen, layer)
+        found[f"ΔW of layer {layer}"] = p.copi(seen[f"x of layer {layer}"][drawn], z[drawn], inputs["W"][layer - 1])
+    return found
+
+
+def _drawn_of(change: Callable[[tuple[HostArray, ...]], tuple[HostArray, ...]]) -> Wrong:
+    return lambda p, inputs, own: compositions.stepped(p, inputs | {"indices": change(inputs["indices"])}, own)

@@ -159,6 +159,8 @@ def _over_whole_batch(x: HostArray, indices: HostArray) -> HostArray:
 OF_DRAWN = (
     _drawing("lateral-drawn-once", "a sample that is drawn twice counts once",
              lambda x, indices: x[np.unique(indices)]),
+    _drawing("lateral-drawn-once-over-all", "a sample that is drawn twice counts once, and is divided by all drawn",
+             lambda x, indices: x[np.unique(indices)] * np.sqrt(len({*indices.tolist()}) / len(indices))),
     _drawing("lateral-drawn-first", "as many samples as are drawn are taken from the beginning of the batch",
              lambda x, indices: x[: len(indices)]),
     _drawing("lateral-drawn-others", "the samples that are not drawn are taken, where there are some",

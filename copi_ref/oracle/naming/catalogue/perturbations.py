@@ -81,9 +81,20 @@ def _afterwards(p: Pieces, change: Change) -> Pieces:
     return p.with_changes(downwards=downwards)
 
 
+def _at_output_afterwards(p: Pieces, change: Change) -> Pieces:
+    """Of the δ that the last layer keeps, but not of that which comes down."""
+
+    def downwards(q: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+        found, last = p.downwards(q, inputs, _without_deltas(own)), f"δ of layer {len(inputs['W'])}"
+        return {**found, last: change(found[last])}
+
+    return p.with_changes(downwards=downwards)
+
+
 _OF_EACH_SAMPLE = {"zero", "misses-first-sample", "misses-last-sample"}
 _LINEAR = _OF_EACH_SAMPLE | {"sign", "over-n", "times-n"}
 _WITHOUT_SCALE = {"normalised", "max-normalised"}
+_RARE_ALONE = {name for name, *_ in _CHANGES} - {"sign", "over-n", "over-outputs", "times-n", "zero"}
 
 _PLACES: tuple[tuple[str, str, Callable[[Pieces, Change], Pieces], set[str]], ...] = (
     ("-at-output", "δ at the output", _at_output, {"normalised-by-batch"}),
@@ -96,6 +107,7 @@ _PLACES: tuple[tuple[str, str, Callable[[Pieces, Change], Pieces], set[str]], ..
     ),
     ("-on-the-way", "δ of the layer above, but only for the layer below,", _on_the_way, _LINEAR | {"in-float32"}),
     ("-afterwards", "δ of each layer, after the backward pass,", _afterwards, _LINEAR | _WITHOUT_SCALE),
+    ("-at-output-alone", "δ at the output, but not what comes down of it,", _at_output_afterwards, _RARE_ALONE),
 )
 """How variants end, what they say, where, and which changes are the same there as in a place before."""
 
@@ -226,6 +238,9 @@ PERTURBATION_VARIANTS = (
            lambda p, above, a_above, last: a_above + above),
     _compounding("delta-error-scale-compounds", "the error scale is applied again in every hidden layer", 1),
     _compounding("delta-error-scale-undone", "δ is divided by the error scale below the output", -1),
+    Variant("delta-error-scale-missing-at-output", "δ of the output lacks the error scale, which the hidden ones have",
+            lambda p: None if (scale := p.conventions.error_scale) == 1
+            else _at_output_afterwards(p, lambda d: d / scale)),
     carrying("delta-no-R", "R is left out of the backward pass: δ goes through Wᵀ only",
              lambda p, above, W, R, B: p.carried(above, W, _one(W), B), "bp"),
     carrying("delta-R-transposed", "R is transposed in the backward pass (δ @ W @ R.T in rows)",

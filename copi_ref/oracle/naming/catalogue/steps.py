@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from copi_ref.arrays.backend import HostArray
-from copi_ref.oracle.contract.pieces import Inputs, Pieces
+from copi_ref.oracle.contract.pieces import Inputs, Pieces, reduced
 from copi_ref.oracle.naming.catalogue import compositions, order
 from copi_ref.oracle.naming.catalogue.activations import ACTIVATION_VARIANTS
 from copi_ref.oracle.naming.catalogue.arrays import normalised
@@ -22,6 +22,7 @@ from copi_ref.oracle.naming.catalogue.compositions import (
 )
 from copi_ref.oracle.naming.catalogue.kinds_of_steps import (
     in_both,
+    of_drawn_samples,
     of_layers,
     of_new_weights,
     one_after_the_other,
@@ -32,7 +33,8 @@ from copi_ref.oracle.naming.catalogue.kinds_of_steps import (
     who_learns,
 )
 from copi_ref.oracle.naming.catalogue.layers import shared_with_first, shared_with_last
-from copi_ref.oracle.naming.catalogue.variant import Variant, wrapping
+from copi_ref.oracle.naming.catalogue.moments import mean_square
+from copi_ref.oracle.naming.catalogue.variant import Variant, meant_for, wrapping
 
 
 def _z(name: str, says: str, wrong: Callable[[Pieces, HostArray, HostArray, HostArray], HostArray]) -> Variant:
@@ -75,6 +77,7 @@ STEP_VARIANTS = (
           order.layer_by_layer(upwards=False)),
     *terms_in_turn(),
     *one_after_the_other(),
+    *of_drawn_samples(),
     *(step_variant(f"step-forward-with-new-{name}-below",
                    f"layers are updated one after the other, upwards, each from x and a made with the new {what} below "
                    "it; δ are those of the old", order.forward_with_new_below(letters))
@@ -228,6 +231,9 @@ STEP_VARIANTS = (
     step_variant("step-sgd", "ΔW = E[δ xᵀ]: gradient descent and not COPI: pass weight_rule='sgd' in "
                  "Conventions, if that is what you mean",
           compositions.by_gradient_descent(lambda layer, layers: True)),
+    meant_for(lambda conventions: conventions.weight_rule == "sgd", "step-decay-of-copi",
+              "ΔW has COPI's decay besides, −W diag(E[x²])", lambda p: p.with_changes(
+                  copi=lambda x, z, W: p.copi(x, z, W) - reduced(p.conventions, x, W * mean_square(x)))),
     step_variant("step-z-goes-on", "targets f(a + δ) of a layer are the inputs of the next", order.z_goes_on),
     step_variant("step-scale-before-decay", "the error scale multiplies z and not δ alone",
                  compositions.scale_before_decay),

@@ -36,9 +36,16 @@ def placed(place: Callable[[Pieces, Any], Pieces], what: Any) -> Callable[[Piece
     return lambda p: place(p, what)
 
 
-def meant_for(of: Callable[[Conventions], bool], name: str, says: str, change: Callable[[Pieces], Pieces]) -> Variant:
+def meant_for(
+    of: Callable[[Conventions], bool], name: str, says: str, change: Callable[[Pieces], Pieces | None]
+) -> Variant:
     """A variant that has a meaning under some conventions only."""
     return Variant(name, says, lambda p: change(p) if of(p.conventions) else None)
+
+
+def limited(of: Callable[[Conventions], bool], variant: Variant) -> Variant:
+    """The same variant, with a meaning under some conventions only."""
+    return meant_for(of, variant.name, variant.says, variant.change)
 
 
 def by_rule(*rules: str) -> Callable[[Conventions], bool]:

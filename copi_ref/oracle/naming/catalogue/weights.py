@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from copi_ref.arrays.backend import HostArray
+from copi_ref.oracle.contract.conventions import Conventions
 from copi_ref.oracle.contract.pieces import Pieces, reduced
 from copi_ref.oracle.naming.catalogue.adjustment import Adjustment
 from copi_ref.oracle.naming.catalogue.adjustments import ADJUSTMENTS, named
@@ -17,7 +18,7 @@ from copi_ref.oracle.naming.catalogue.arrays import (
     transposed_if_square,
 )
 from copi_ref.oracle.naming.catalogue.moments import C_off, mean_outer, mean_square
-from copi_ref.oracle.naming.catalogue.variant import Variant
+from copi_ref.oracle.naming.catalogue.variant import Variant, limited
 
 Wrong = Callable[[Pieces, HostArray, HostArray, HostArray], HostArray]
 
@@ -37,11 +38,17 @@ def _weight(name: str, says: str, wrong: Wrong) -> Variant:
     return Variant(name, says, lambda p: p.with_changes(copi=lambda x, z, W: wrong(p, x, z, W)))
 
 
+def _of_copi(conventions: Conventions) -> bool:
+    """Whether ΔW has a decay: that of gradient descent has none, and another in its place would be one besides."""
+    return conventions.weight_rule == "copi"
+
+
 def _with_decay(name: str, says: str, wrong: Wrong) -> Variant:
     """Another decay: ``(pieces, x, z, W)`` give what is taken away, as a mean."""
-    return _weight(
+    other = _weight(
         name, says, lambda p, x, z, W: _hebb(p, x, z, W) - reduced(p.conventions, x, np.asarray(wrong(p, x, z, W)))
     )
+    return limited(_of_copi, other)
 
 
 def _with_power(name: str, says: str, power: Callable[[HostArray], HostArray]) -> Variant:
@@ -91,7 +98,7 @@ def _adjusted_places() -> Iterator[Variant]:
 
 
 def _guarded(epsilon: float) -> Wrong:
-    return lambda p, x, z, W: _hebb(p, x, z, W) - W * np.maximum(_power(p, x, z), epsilon)
+    return lambda p, x, z, W: W * np.maximum(_power(p, x, z), epsilon) / _sum_of_one(p, x)
 
 
 def _by_triangle(triangle: Callable[[HostArray], HostArray]) -> Wrong:
@@ -198,6 +205,8 @@ WEIGHT_VARIANTS = (
     _with_decay("weight-decay-of-signs", "the sign of W for W in the decay",
                 lambda p, x, z, W: np.sign(W) * mean_square(x)),
     _with_power("weight-decay-square-of-mean", "the decay has E[x]² for E[x²]", lambda x: x.mean(axis=0) ** 2),
+    _with_power("weight-decay-square-of-absolute-mean", "the decay has (E|x|)² for E[x²]",
+                lambda x: np.abs(x).mean(axis=0) ** 2),
     _weight("weight-decay-sample-variance", "the decay has the sample variance of x, over N − 1, for E[x²]",
             lambda p, x, z, W: _hebb(p, x, z, W) + _decay(p, centred(x), z, W) * n_minus_1(x)),
     _weight("weight-sample-covariance",
@@ -247,8 +256,8 @@ WEIGHT_VARIANTS = (
     _with_decay("weight-decay-plain", "the decay is −W, as for whitened inputs", lambda p, x, z, W: W),
     _with_decay("weight-decay-without-W", "W is missing in the decay: −E[x²] in every row",
                 lambda p, x, z, W: 0 * W + mean_square(x)),
-    *(_weight(f"weight-decay-at-least-{epsilon:g}", f"the decay has max(E[x²], {epsilon:g}) for E[x²]",
-              _guarded(epsilon))
+    *(_with_decay(f"weight-decay-at-least-{epsilon:g}", f"the decay has max(E[x²], {epsilon:g}) for E[x²]",
+                  _guarded(epsilon))
       for epsilon in EPSILONS),
     _weight("weight-terms-multiplied", "E[z xᵀ] and the decay are multiplied",
             lambda p, x, z, W: -_hebb(p, x, z, W) * _decay(p, x, z, W) / _sum_of_one(p, x)),
