@@ -11,7 +11,7 @@ from copi_ref.oracle.inference.functions import INFERENCE_FUNCTIONS, ONE_OF_TWO,
 from copi_ref.oracle.inference.inputs import draw_cases, is_met, limit_of, says_little
 from copi_ref.oracle.inference.judging import run_case
 from copi_ref.oracle.inference.kinds import kinds
-from copi_ref.oracle.inference.naming import chosen, diagnose, explaining
+from copi_ref.oracle.inference.naming import chosen, consequence, diagnose, explaining
 from copi_ref.oracle.inference.residuals import RESIDUALS
 from copi_ref.oracle.inference.right import right_rules
 from copi_ref.oracle.inference.state import kept_between_calls
@@ -131,6 +131,9 @@ def _name_all(ran: list[_Ran], caller: Caller, conventions: InferenceConventions
     known: list[Diagnosis] = [one.found for one in ran if one.found is not None and one.found.change is not None]
     for one, name in zip(unnamed, names, strict=True):
         assert one.evidence is not None
+        if name is None or name.name not in [other.name for other in known]:
+            # What starts wrong may end as another update does: one mistake in two functions is likelier than two.
+            name = consequence(one.evidence, conventions, known) or name
         one.found = name or diagnose(one.evidence, conventions, caller.precision, known)
         verdicts = [str(outcome.verdict) for outcome in one.outcomes if outcome.verdict is not None]
         if caller.has_ended and verdicts:

@@ -54,6 +54,12 @@ def _formulas(inputs: Inputs) -> Iterator[tuple[str, str, HostArray]]:
     yield "mean-length", "E[‖x‖²] stands for E[x xᵀ]", W + alpha / (1 + alpha * mean) * (e.T @ x / N)
     other = np.linalg.pinv(unit - alpha * x.T @ x / N)
     yield "minus-alpha", "−α stands for α in the inverse", (W + alpha * target.T @ x / N) @ other
+    for said, where, n, m in (
+        ("summed-in-inverse", "I + α E[x xᵀ]", N, 1),
+        ("summed-beside-inverse", "W + α E[y* xᵀ]", 1, N),
+    ):
+        W_new = (W + alpha * target.T @ x / n) @ np.linalg.inv(unit + alpha * x.T @ x / m)
+        yield said, f"a sum over samples stands for the mean in {where}", W_new
     numerators = {"E[e xᵀ]": e.T @ x / N, "Σ e xᵀ": e.T @ x}
     matrices = {"E[x xᵀ]": x.T @ x / N, "Σ x xᵀ": x.T @ x, "diag(E[x²])": np.diag(np.mean(x * x, axis=0))}
     ridges = {

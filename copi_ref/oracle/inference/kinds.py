@@ -150,6 +150,9 @@ def _real_kinds() -> Iterator[Kind]:
     yield Kind("four layers", ROUNDING, (3, 4, 2, 5, 3), 5, gamma=GAMMA, looseness=LOOSE, fine=True)
     yield Kind("zeros in states and weights", ROUNDING, (3, 5, 4, 2), 8, gamma=GAMMA, shape=_zeros, looseness=LOOSE)
     yield Kind("a target that is met", ROUNDING, (3, 5, 2), 7, gamma=GAMMA, shape=_met, only=SEVERAL, looseness=np.inf)
+    # The energy rises, which some stop at. One sample, so that γ/N is a rate as large.
+    for name, sizes in ("two steps that overshoot", (3, 5, 2)), ("overshooting in three layers", (3, 5, 4, 2)):
+        yield Kind(name, ROUNDING, sizes, 1, steps=2, gamma=4.0, only=("infer",), looseness=LOOSE)
 
 
 def _dyadic_squares(d: Drawing, inputs: Inputs) -> None:

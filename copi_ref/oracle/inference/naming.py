@@ -13,7 +13,7 @@ from copi_ref.oracle.inference.catalogue import INFERENCE_VARIANTS
 from copi_ref.oracle.inference.catalogue.families import generated
 from copi_ref.oracle.inference.conventions import ALTERNATIVES, MEASURED, InferenceConventions, combined
 from copi_ref.oracle.inference.inputs import says_little
-from copi_ref.oracle.inference.right import right_rules
+from copi_ref.oracle.inference.right import factor_of, right_rules
 from copi_ref.oracle.inference.rules import At, Rules
 from copi_ref.oracle.inference.scales import scale_formulas
 from copi_ref.oracle.naming.coarse import coarser
@@ -54,6 +54,16 @@ def _would_show(candidate: Candidate, right: Rules, passed: Sequence[Evidence]) 
     return any(one.fit(rules, one.few).changes for one in passed)
 
 
+def consequence(evidence: Evidence, conventions: InferenceConventions, before: list[Diagnosis]) -> Diagnosis | None:
+    """Return what was found in functions that were called before, if it is all that is wrong here."""
+    known = [one for one in before if one.change is not None]
+    above = with_all(known, right_rules(conventions)) if known else None
+    if above is None or not evidence.explained_by(above):
+        return None
+    names = " + ".join(one.name for one in known)
+    return Diagnosis(names, f"comes of what is above: {'; '.join(map(str, known))}", is_consequence=True)
+
+
 def diagnose(
     evidence: Evidence,
     conventions: InferenceConventions,
@@ -62,15 +72,11 @@ def diagnose(
 ) -> Diagnosis:
     """Return what explains what no single mistake does; a nameless one, with notes on the place, if nothing does.
 
-    `before` are the diagnoses of functions that were called before: what is wrong there may be all, or be in it too.
+    `before` are the diagnoses of functions that were called before: what is wrong there may be in it too.
     """
     right = right_rules(conventions)
     known = [one for one in before if one.change is not None]
     above: Any = with_all(known, right) if known else None
-    if above is not None and evidence.explained_by(above):
-        names = " + ".join(one.name for one in known)
-        says = f"comes of what is above: {'; '.join(map(str, known))}"
-        return Diagnosis(names, says, is_consequence=True)
     found = (
         next(_measured(evidence, right), None)
         or next(coarser(precision, [one for one in evidence.observations if not says_little(one.case)], 16), None)
@@ -160,6 +166,15 @@ def _with_factor_on_own(rules: Rules, number: float) -> Rules:
     return rules.with_changes(own=lambda at, k: number * rules.own(at, k))
 
 
+def _with_factor_on_pull(rules: Rules, number: float) -> Rules:
+    def gradient(at: At, k: int) -> Any:
+        pulled = k == at.net.layers and at.net.target is not None
+        more = (number - 1) * factor_of(at) * (at.h(k) - at.net.target) if pulled else 0.0
+        return rules.gradient(at, k) + more
+
+    return rules.with_changes(gradient=gradient)
+
+
 def _with_falling_rate(rules: Rules, number: float) -> Rules:
     return rules.with_changes(rate=lambda at, k: rules.rate(at, k) * number**at.t)
 
@@ -169,6 +184,7 @@ _WITH_A_NUMBER: tuple[tuple[str, str, Callable[[Rules, float], Rules]], ...] = (
     ("infer-factor-above", "what comes from above has a factor of its own (two rates γ?):", _with_factor_above),
     ("rate: r^t", "the rate falls from step to step by a factor of", _with_falling_rate),
     ("infer-factor-on-own-error", "the own error has a factor of its own (two rates γ?):", _with_factor_on_own),
+    ("infer-factor-on-pull", "the pull of the target has a factor of its own:", _with_factor_on_pull),
 )
 
 

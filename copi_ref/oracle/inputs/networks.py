@@ -75,7 +75,7 @@ def sign_kinds(function: Function, conventions: Conventions) -> Iterator[Kind]:
 def _turning_signs(d: Drawing) -> Inputs:
     """Draw a network in which inputs 0 and 1 of each layer are taken from each other, doubled."""
     inputs = real_network(d, (3, 5, 4, 2), 7)
-    return inputs | {"R": tuple(R + _between_first_two(len(R)) for R in inputs["R"])}
+    return inputs | {"R": tuple(d.precision.representable(R + _between_first_two(len(R))) for R in inputs["R"])}
 
 
 def _between_first_two(units: int) -> HostArray:

@@ -186,3 +186,15 @@ def test_the_closed_form_of_a_layer():
     for precision in ("float64", "float32"):
         assert check(Layer(), **only("implicit_layer", precision=precision)).ok
     assert check(Layer(2), **only("implicit_layer")).variant == "alpha-halved"
+
+
+@pytest.mark.parametrize("name", ["summed-in-inverse", "summed-beside-inverse"])
+def test_a_sum_in_one_of_two_places_is_named(name):
+    class Layer:
+        def implicit_layer(self, x, W, target, alpha):
+            N = len(x)
+            over, under = (N, 1) if name == "summed-in-inverse" else (1, N)
+            inverse = np.linalg.inv(np.eye(x.shape[1]) + alpha / under * x.T @ x)
+            return (W + alpha / over * target.T @ x) @ inverse
+
+    assert check(Layer(), **only("implicit_layer")).variant == name

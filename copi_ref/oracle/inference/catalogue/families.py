@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from copi_ref.oracle.inference.catalogue.learning import learning_mistakes
-from copi_ref.oracle.inference.catalogue.mistake import Wrong, down, history, mistake, slope_at
+from copi_ref.oracle.inference.catalogue.mistake import Wrong, down, history, mistake, only_if, slope_at
 from copi_ref.oracle.inference.catalogue.slopes import slope_mistakes
 from copi_ref.oracle.inference.right import factor_of, is_bent, weighted
 from copi_ref.oracle.inference.rules import At, Net, Rules
@@ -50,6 +50,7 @@ def _of_precisions() -> Iterator[Variant]:
             ("the error from above", {"above": above}),
             ("inference", {"own": own, "above": above}),
             ("the weights' update", learnt),
+            ("the biases' update", {"bias_change": learnt["bias_change"]}),
             ("inference and the weights' update", {"own": own, "above": above, **learnt}),
         ):
             yield _needs_precisions(mistake(f"precision: {how} in {place}", f"{how} stands for π in {place}", **wrong))
@@ -77,9 +78,16 @@ def _needs_precisions(variant: Variant) -> Variant:
     return Variant(variant.name, variant.says, change)  # type: ignore[arg-type]
 
 
+def _has_one_a_layer(rules: Rules) -> bool:
+    return rules.conventions.inference_rate == "per-layer"
+
+
 def _of_rates() -> Iterator[Variant]:
     def of_layer(words: str, other: Callable[[int, int], int]) -> Variant:
-        return mistake(f"rate: {words}", words, rate=lambda r, at, k: at.net.gamma[other(k, at.net.layers) - 1])
+        def rate(r: Rules, at: At, k: int) -> float:
+            return float(at.net.gamma[other(k, at.net.layers) - 1])
+
+        return only_if(_has_one_a_layer, f"rate: {words}", words, {"rate": rate})
 
     yield of_layer("γ is that of the layer above", lambda k, L: min(L, k + 1))
     yield of_layer("γ is that of the layer below", lambda k, L: max(1, k - 1))
@@ -245,16 +253,29 @@ def _of_optimizers() -> Iterator[Variant]:
     yield mistake("optimizer: RMSprop", "states move by RMSprop (.99)", moved=_by_optimizer(_rmsprop(0.99)))
     yield mistake("optimizer: RMSprop .9", "states move by RMSprop (.9)", moved=_by_optimizer(_rmsprop(0.9)))
     yield mistake("optimizer: Adagrad", "states move by Adagrad", moved=_by_optimizer(_adagrad))
-    yield mistake(
-        "optimizer: gradients add up", "gradients of states are never zeroed", moved=_by_optimizer(_velocity(1.0))
-    )
+    yield mistake("optimizer: gradients add up", "gradients of states are never zeroed", moved=_added_up)
 
     def _own_decay(r: Rules, at: At, k: int) -> AnyArray:
         decay = at.rules.conventions.state_decay
         return r.moved(at, k) + (r.rate(at, k) - 1) * decay * at.h(k)
 
     yield mistake("decay-without-rate", "the decay of states is not multiplied by γ", moved=_own_decay)
+    yield mistake("decay-of-moved", "states decay after they moved: h (1 − γ λ)", moved=_decay_of_moved)
     yield mistake("decay-without-factor", "the decay of states has the factor of the gradient", gradient=_scaled_decay)
+
+
+def _added_up(r: Rules, at: At, k: int) -> AnyArray:
+    """Momentum as an optimizer has it, of the sum of all gradients so far."""
+    total = v = np.zeros_like(at.h(k))
+    for g in history(at, k):
+        total = total + g
+        v = at.rules.conventions.momentum * v + total
+    return at.h(k) - r.rate(at, k) * v
+
+
+def _decay_of_moved(r: Rules, at: At, k: int) -> AnyArray:
+    decay = r.rate(at, k) * at.rules.conventions.state_decay
+    return (r.moved(at, k) + decay * at.h(k)) * (1 - decay)
 
 
 def _scaled_decay(r: Rules, at: At, k: int) -> AnyArray:

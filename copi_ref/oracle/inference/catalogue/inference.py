@@ -19,7 +19,7 @@ from copi_ref.oracle.inference.catalogue.mistake import (
     slope_at,
     with_precisions,
 )
-from copi_ref.oracle.inference.right import factor_of, is_bent, weighted
+from copi_ref.oracle.inference.right import factor_of, is_bent, squares, weighted
 from copi_ref.oracle.inference.rules import At, Rules, States, stored
 from copi_ref.oracle.naming.catalogue.variant import Variant
 from copi_ref.oracle.rounding import AnyArray
@@ -145,6 +145,21 @@ def _adam(r: Rules, at: At, k: int) -> AnyArray:
         m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
     steps = len(gradients)
     return at.h(k) - r.rate(at, k) * (m / (1 - 0.9**steps)) / (np.sqrt(v / (1 - 0.999**steps)) + 1e-8)
+
+
+def _stops(r: Rules, at: At) -> States:
+    """No step more once a step has not lowered the energy: after one that was left out it stays as it was."""
+    if at.before is not None and _lowered(at) >= _lowered(At(at.rules, at.net, at.before, None, at.start, at.t - 1)):
+        return at.states
+    moved: States = r.sweep(at)
+    return moved
+
+
+def _lowered(at: At) -> float:
+    """What inference lowers, twice: Σ π‖e‖² of the batch, and where the output is pulled ‖h_L − y*‖²."""
+    total = sum(float(np.sum(weighted(at, k, squares(at.e(k))))) for k in range(1, at.net.layers + 1))
+    pull = 0.0 if at.net.target is None else float(np.sum((at.h(at.net.layers) - at.net.target) ** 2))
+    return total + pull
 
 
 def _input_moves(r: Rules, at: At) -> States:
@@ -305,6 +320,7 @@ INFERENCE_MISTAKES = (
         steps_made=lambda r, T: min(1, r.steps_made(T)),
     ),
     mistake("infer-none", "no step is made", steps_made=lambda r, T: 0),
+    mistake("infer-stops-when-energy-rises", "inference stops at the first step that raises the energy", sweep=_stops),
     mistake("infer-errors-one-step-behind", "errors are those of one step before", moved=_stale),
     mistake("infer-adam", "states move by Adam (β .9, .999, ε 1e-8)", moved=_adam),
     mistake("infer-slope-in-float32", "f′ is a float32 number", above=_in_float32),

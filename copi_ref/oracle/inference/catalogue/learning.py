@@ -21,6 +21,10 @@ def _summed(parts: list[Quantities]) -> Quantities:
     return {name: sum(one[name] for one in parts) for name in parts[0]}
 
 
+def _layer_of(name: str) -> int:
+    return int(name.rpartition(" ")[2])
+
+
 def _scaled(learnt: Quantities, factor: float) -> Quantities:
     return {name: factor * one for name, one in learnt.items()}
 
@@ -148,7 +152,7 @@ def _by_arrival(offset: int) -> Learnt:
             places.append(_moved(places[-1]))
         found = {}
         for name in changes(places[0]):
-            layer = int(name.rpartition(" ")[2])
+            layer = _layer_of(name)
             at = min(max(0, net.layers - layer + offset), steps)
             found[name] = changes(places[at])[name]
         return found
@@ -162,7 +166,7 @@ def _arrival_at_once(offset: int) -> Learnt:
         found = {name: one * 0 for name, one in changes(place).items()}
         for t in range(steps + 1):
             here = {
-                name: one if net.layers - int(name.rpartition(" ")[2]) + offset == t else one * 0
+                name: one if net.layers - _layer_of(name) + offset == t else one * 0
                 for name, one in changes(place).items()
             }
             found = _summed([found, here])
@@ -175,8 +179,9 @@ def _arrival_at_once(offset: int) -> Learnt:
 
 
 def _swapped(rules: Rules, net: Net, steps: int) -> Quantities:
-    place = inferred(rules, _begun(rules, replace(net, gamma=net.eta)), steps)
-    return _scaled(changes(place), net.gamma_of(1) / net.eta)
+    eta = (net.eta,) * net.layers if rules.conventions.inference_rate == "per-layer" else net.eta
+    learnt = changes(inferred(rules, _begun(rules, replace(net, gamma=eta)), steps))
+    return {name: one * net.gamma_of(_layer_of(name)) / net.eta for name, one in learnt.items()}
 
 
 def _output_at_start(rules: Rules, net: Net, steps: int) -> Quantities:
