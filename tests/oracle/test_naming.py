@@ -377,6 +377,58 @@ def test_cases_that_fail_have_in_common_what_is_said():
     assert "wrong where W is square, right elsewhere" in report.summary()
 
 
+def slope(a):
+    return np.where(a >= 0, 1, 0.1)
+
+
+class ByHand:
+    """Algorithm 1 as printed, with f, R on the way up and down, and what updates see, each to be written otherwise."""
+
+    def __init__(self, up=lambda R: R, down=lambda R: R, below=lambda a, y: y, kept=lambda delta, a: delta):
+        self.up, self.down, self.below, self.kept = up, down, below, kept
+
+    def forward(self, W, R, y0):
+        x, a, y = [], [], [y0]
+        for one, r in zip(W, R, strict=True):
+            x.append(y[-1] @ self.up(r).T)
+            a.append(x[-1] @ one.T)
+            y.append(slope(a[-1]) * a[-1])
+        return x, a, y[1:]
+
+    def step(self, W, R, y0, target, eta_w, eta_r):
+        x, a, y = self.forward(W, R, y0)
+        deltas = [2 * (target - y[-1]) * slope(a[-1])]
+        for layer in range(len(W) - 1, 0, -1):
+            deltas.insert(0, deltas[0] @ W[layer] @ self.down(R[layer]) * slope(a[layer - 1]))
+        new_W, new_R = [], []
+        for layer, (one, r) in enumerate(zip(W, R, strict=True)):
+            seen = self.below(a[layer - 1], y[layer - 1]) @ self.up(r).T if layer else x[0]
+            delta = deltas[layer] if layer == len(W) - 1 else self.kept(deltas[layer], a[layer])
+            z, C = a[layer] + delta, x[layer].T @ x[layer] / len(y0)
+            new_W.append(one + eta_w * (z.T @ seen / len(y0) - one * np.mean(seen**2, axis=0)))
+            new_R.append(r - eta_r * r @ (C - np.diag(np.diag(C))))
+        return new_W, new_R
+
+
+BY_HAND = {
+    "step-W-x-from-a": {"below": lambda a, y: a},
+    "delta-slope-again-afterwards": {"kept": lambda delta, a: delta * slope(a)},
+    # one mistake, also where δ goes down as automatic differentiation of that forward pass sends it
+    "forward-R-transposed": {"up": lambda R: R.T, "down": lambda R: R.T},
+    "forward-R-twice": {"up": lambda R: R @ R, "down": lambda R: R @ R},
+}
+
+
+def test_the_step_by_hand_is_right():
+    assert check(ByHand()).ok
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_what_a_step_by_hand_has_otherwise_is_named(name):
+    report = check(ByHand(**BY_HAND[name]))
+    assert report.variant == name, report.summary()
+
+
 def test_quantities_that_are_right_are_said():
     def step(W, R, y0, target, eta_w, eta_r):
         new_W, new_R = plain.step(W, R, y0, target, eta_w, eta_r)

@@ -11,6 +11,7 @@ from copi_ref.oracle.contract.pieces import Pieces, batch_of, right_pieces
 from copi_ref.oracle.judging.comparison import Observation
 from copi_ref.oracle.naming.candidates import concerns, several_conventions, singles, with_fitted_kappa
 from copi_ref.oracle.naming.catalogue.errors import with_error_of_y
+from copi_ref.oracle.naming.catalogue.forward import with_backward_pass
 from copi_ref.oracle.naming.catalogue.slopes import with_slope_of_y
 from copi_ref.oracle.naming.coarse import coarser
 from copi_ref.oracle.naming.evidence import Cell, Evidence, kind_of
@@ -144,8 +145,8 @@ def _before(evidence: Evidence, right: Pieces, before: Sequence[Diagnosis]) -> _
 
 def _consequence(evidence: Evidence, before: _Before) -> Diagnosis | None:
     """What was found before comes to all of it."""
-    made = before.pieces
-    if not any(map(evidence.explained_by, (made, with_slope_of_y(made), with_error_of_y(made)))):
+    ways = (lambda pieces: pieces, with_slope_of_y, with_error_of_y, with_backward_pass)
+    if not any(evidence.explained_by(way(before.pieces)) for way in ways):
         return None
     name = " + ".join(one.name for one in before.diagnoses)
     says = f"comes of what is above: {'; '.join(map(str, before.diagnoses))}"

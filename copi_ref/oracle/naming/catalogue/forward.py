@@ -14,6 +14,18 @@ from copi_ref.oracle.naming.catalogue.variant import Variant, known_as, placed, 
 Change = Callable[[HostArray], HostArray]
 
 
+def with_backward_pass(p: Pieces) -> Pieces:
+    """δ goes down through what stands for R in the forward pass, as automatic differentiation sends it."""
+    if p.conventions.credit != "bp" or not p.conventions.has_R:
+        return p
+
+    def carried(above: HostArray, W: HostArray, R: HostArray, B: HostArray) -> HostArray:
+        for_R = p.decorrelate(np.eye(len(R)), R, 2).mT  # of a layer that has one below
+        return np.asarray(p.carried(above, W, for_R, B))
+
+    return p.with_changes(carried=carried)
+
+
 def _R(name: str, says: str, wrong: Callable[[HostArray], HostArray]) -> Variant:
     """Something else for R."""
     return wrapping(name, says, decorrelate=lambda p, y, R, layer: p.decorrelate(y, wrong(R), layer))

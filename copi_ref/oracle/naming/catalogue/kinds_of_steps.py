@@ -249,9 +249,12 @@ def terms_in_turn() -> Iterator[Variant]:
                 order.lines_in_turn(rows=rows, backwards=backwards),
             )
     for letters, name, what in (("W", "W-", "ΔW sees"), ("R", "R-", "ΔR sees"), ("WR", "", "updates see")):
-        yield step_variant(
-            f"step-{name}x-from-z", f"{what} x made of f(z) of the layer below, not of f(a)", order.x_from_z(letters)
-        )
+        for ending, of, goes_on in (("z", "f(z)", order.f_of_z), ("a", "a", order.a_alone)):
+            yield step_variant(
+                f"step-{name}x-from-{ending}",
+                f"{what} x made of {of} of the layer below, not of f(a)",
+                order.x_from(goes_on, letters),
+            )
 
 
 # --- samples one after the other --------------------------------------------------------------------------------------

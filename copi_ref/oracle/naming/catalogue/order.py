@@ -1,5 +1,9 @@
 """Wrong steps that update something too early, too often, or in parts of the batch."""
 
+from collections.abc import Callable
+
+import numpy as np
+
 from copi_ref.arrays.backend import HostArray
 from copi_ref.oracle.contract.conventions import DIRECT
 from copi_ref.oracle.contract.pieces import Inputs, Pieces, Quantities, after_forward, forward
@@ -182,22 +186,32 @@ def lines_in_turn(*, rows: bool, backwards: bool = False) -> Wrong:
     return wrong
 
 
-def x_from_z(letters: str) -> Wrong:
-    """Updates see the input that a layer would have if z and not a had gone on from the layer below."""
+def x_from(goes_on: Callable[[Pieces, Quantities, int, int], HostArray], letters: str) -> Wrong:
+    """Updates see the input that a layer would have if something else than f(a) had gone on from the layer below."""
 
     def wrong(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
         found = {**stepped(p, inputs, own)}
         seen, y = seen_by(found, own), inputs["y0"]
         for layer, R in enumerate(inputs["R"], start=1):
-            x, z = p.decorrelate(y, R, layer), z_of(p, seen, layer)
+            x = p.decorrelate(y, R, layer)
             if "W" in letters:
-                found[f"ΔW of layer {layer}"] = p.copi(x, z, inputs["W"][layer - 1])
+                found[f"ΔW of layer {layer}"] = p.copi(x, z_of(p, seen, layer), inputs["W"][layer - 1])
             if "R" in letters:
                 found[f"ΔR of layer {layer}"] = p.lateral(x, R)
-            y = p.activate(z, layer, len(inputs["R"]))
+            y = goes_on(p, seen, layer, len(inputs["R"]))
         return found
 
     return wrong
+
+
+def f_of_z(p: Pieces, seen: Quantities, layer: int, layers: int) -> HostArray:
+    """The output that a layer would have for its target state."""
+    return np.asarray(p.activate(z_of(p, seen, layer), layer, layers))
+
+
+def a_alone(p: Pieces, seen: Quantities, layer: int, layers: int) -> HostArray:
+    """a of a layer, without f."""
+    return np.asarray(seen[f"a of layer {layer}"])
 
 
 # --- several steps in place of one ------------------------------------------------------------------------------------

@@ -91,6 +91,16 @@ def _at_output_afterwards(p: Pieces, change: Change) -> Pieces:
     return p.with_changes(downwards=downwards)
 
 
+def _slope_again(p: Pieces) -> Pieces:
+    def downwards(q: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
+        found = {**p.downwards(q, inputs, _without_deltas(own))}
+        for layer, (a, y) in enumerate(zip(inputs["a"][:-1], inputs["y"][:-1], strict=True), start=1):
+            found[f"δ of layer {layer}"] = q.slope(a, y) * found[f"δ of layer {layer}"]
+        return found
+
+    return p.with_changes(downwards=downwards)
+
+
 _OF_EACH_SAMPLE = {"zero", "misses-first-sample", "misses-last-sample"}
 _LINEAR = _OF_EACH_SAMPLE | {"sign", "over-n", "times-n"}
 _WITHOUT_SCALE = {"normalised", "max-normalised"}
@@ -238,6 +248,8 @@ PERTURBATION_VARIANTS = (
            lambda p, above, a_above, last: a_above + above),
     _compounding("delta-error-scale-compounds", "the error scale is applied again in every hidden layer", 1),
     _compounding("delta-error-scale-undone", "δ is divided by the error scale below the output", -1),
+    Variant("delta-slope-again-afterwards", "f′ multiplies δ of hidden layers again, after the backward pass",
+            _slope_again),
     Variant("delta-error-scale-missing-at-output", "δ of the output lacks the error scale, which the hidden ones have",
             lambda p: None if (scale := p.conventions.error_scale) == 1
             else _at_output_afterwards(p, lambda d: d / scale)),
