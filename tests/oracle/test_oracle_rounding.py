@@ -265,7 +265,7 @@ def test_cases_are_sharp_and_away_from_kinks(function, precision, conventions):
     settings, chosen = Conventions(**conventions), PRECISIONS[precision]
     cases = draw_cases(function, settings, chosen, seed=0)
     assert {case.tier for case in cases} >= {"rounding"}
-    looseness = {kind.name: kind.looseness for kind in kinds(function, chosen)}
+    looseness = {kind.name: kind.looseness for kind in kinds(function, chosen, settings)}
     assert set(looseness.values()) == {1, LOOSE, np.inf}
     sharpest = {}
     for case in cases:

@@ -345,6 +345,19 @@ def test_what_a_classifier_has_otherwise_is_named(name):
     assert report.variant == name, report.diagnosis
 
 
+class Clipped(Classifier):
+    def perturbations(self, *arguments):
+        return [np.clip(delta, -1, 1) for delta in super().perturbations(*arguments)]
+
+
+@pytest.mark.parametrize("function", ["perturbations", "step"])
+@pytest.mark.parametrize("seed", range(3))
+def test_clipping_shows_where_errors_of_outputs_are_small(seed, function):
+    """Those of cross-entropy are at most 1, and only large weights make more of them."""
+    report = check(Clipped(), conventions=Classifier.conventions, only=(function,), seed=seed)
+    assert report.variant.startswith("delta-clipped"), report.diagnosis
+
+
 IN_PLACES = [
     ({"new_b": lambda b, d, eta, from_top: b if from_top else b + eta * d.mean(axis=0)},
      "step-bias-frozen", "biases stay as they are, below the last layer"),

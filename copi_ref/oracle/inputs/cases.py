@@ -17,7 +17,7 @@ from copi_ref.oracle.contract.pieces import Inputs, Quantities, batch_of, right_
 from copi_ref.oracle.inputs.drawing import EXACT, ROUNDING, Drawing, Kind
 from copi_ref.oracle.inputs.lateral import lateral_layer_kinds, lateral_network_kinds
 from copi_ref.oracle.inputs.layers import layer_kinds
-from copi_ref.oracle.inputs.networks import network_kinds, sign_kinds
+from copi_ref.oracle.inputs.networks import kinds_without_whole_numbers, network_kinds
 from copi_ref.oracle.rounding import Precision, Tracked, tracked
 
 _TRIES = 60
@@ -44,9 +44,9 @@ _OF_NETWORKS = ("forward", "perturbations", "step")
 
 
 def kinds(function: Function, precision: Precision, conventions: Conventions = AS_PRINTED) -> list[Kind]:
-    """Return each kind of case of a function; those that a lateral rule or a credit method asks for come last."""
+    """Return each kind of case of a function; those that a convention asks for come last."""
     if function.name in _OF_NETWORKS:
-        more = (*lateral_network_kinds(function, conventions), *sign_kinds(function, conventions))
+        more = (*lateral_network_kinds(function, conventions), *kinds_without_whole_numbers(function, conventions))
         return [*network_kinds(function, precision), *more]
     return [*layer_kinds(precision), *lateral_layer_kinds(function, conventions)]
 

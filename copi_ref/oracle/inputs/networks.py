@@ -64,16 +64,28 @@ def _whole_kinds(function: Function) -> Iterator[Kind]:
     )
 
 
-def sign_kinds(function: Function, conventions: Conventions) -> Iterator[Kind]:
-    """Yield a kind of case in which W R has other signs than W, where signs of W go down."""
-    if function.name != "forward" and conventions.credit in BY_SIGNS and conventions.has_R:
-        rates = (ETA_W, ETA_R)
-        yield Kind("lateral weights that turn signs", ROUNDING,
-                   lambda d: completed(d, function, _turning_signs(d), rates), LOOSE)  # fmt: skip
+def kinds_without_whole_numbers(function: Function, conventions: Conventions) -> Iterator[Kind]:
+    """Yield kinds of cases that show what else only the whole numbers of an exact tier would, and signs of W."""
+
+    def kind(name: str, network: Draw) -> Kind:
+        return Kind(name, ROUNDING, lambda d: completed(d, function, network(d), (ETA_W, ETA_R)), LOOSE)
+
+    if function.name == "forward":
+        return
+    if conventions.has_R and (conventions.credit in BY_SIGNS or not conventions.is_rational):
+        yield kind("lateral weights that turn signs", _turning_signs)
+    if conventions.loss == "cross-entropy":
+        yield kind("errors that grow on their way down", _growing_errors)
+
+
+def _growing_errors(d: Drawing) -> Inputs:
+    """Draw a network whose second layer makes large numbers of small ones: its errors are no larger than 1."""
+    inputs = real_network(d, (3, 5, 4, 2), 7)
+    return inputs | {"W": (inputs["W"][0] / 256, inputs["W"][1] * 256, inputs["W"][2] * 16)}
 
 
 def _turning_signs(d: Drawing) -> Inputs:
-    """Draw a network in which inputs 0 and 1 of each layer are taken from each other, doubled."""
+    """Draw a network in which inputs 0 and 1 of each layer are taken from each other, doubled: W R and W differ."""
     inputs = real_network(d, (3, 5, 4, 2), 7)
     return inputs | {"R": tuple(d.precision.representable(R + _between_first_two(len(R))) for R in inputs["R"])}
 
