@@ -240,6 +240,9 @@ SHOWS = {
     "delta-R-after-feedback": {"credit": "fa"},
     "delta-R-after-direct-feedback": {"credit": "dfa"},
     "lateral-not-halved": {"lateral_rule": "symmetric"},
+    # by `right` a row of ΔR = −R C_off is made of that row alone
+    "step-R-rows-in-turn": {"lateral_rule": "left"},
+    "step-R-rows-in-turn-backwards": {"lateral_rule": "left"},
     "step-only-samples-with-delta": {"slope": 0.25},
 }
 ALSO_A_CONVENTION = dict.fromkeys(("delta-linear-output", "forward-linear-output"), "output_activation='identity'")
