@@ -145,8 +145,9 @@ def _before(evidence: Evidence, right: Pieces, before: Sequence[Diagnosis]) -> _
 
 def _consequence(evidence: Evidence, before: _Before) -> Diagnosis | None:
     """What was found before comes to all of it."""
-    ways = (lambda pieces: pieces, with_slope_of_y, with_error_of_y, with_backward_pass)
-    if not any(evidence.explained_by(way(before.pieces)) for way in ways):
+    made = before.pieces
+    others = (way(made) for way in (with_slope_of_y, with_error_of_y, with_backward_pass))
+    if not any(map(evidence.explained_by, (made, *(one for one in others if one is not made)))):
         return None
     name = " + ".join(one.name for one in before.diagnoses)
     says = f"comes of what is above: {'; '.join(map(str, before.diagnoses))}"

@@ -13,7 +13,7 @@ from copi_ref.oracle.naming.catalogue.arrays import normalised, without_diagonal
 from copi_ref.oracle.naming.catalogue.compositions import Wrong, frozen, made_of_new, scaled_by
 from copi_ref.oracle.naming.catalogue.lateral import LATERAL_VARIANTS
 from copi_ref.oracle.naming.catalogue.layers import By
-from copi_ref.oracle.naming.catalogue.variant import Variant, limited
+from copi_ref.oracle.naming.catalogue.variant import Variant, draws, limited
 from copi_ref.oracle.naming.catalogue.weights import WEIGHT_VARIANTS
 
 
@@ -260,13 +260,9 @@ def terms_in_turn() -> Iterator[Variant]:
 # --- samples one after the other --------------------------------------------------------------------------------------
 
 
-def _draws(conventions: Conventions) -> bool:
-    return conventions.subsampled
-
-
 def _takes_all(conventions: Conventions) -> bool:
     """Whether R learns from all samples: those that are drawn are drawn of the whole batch."""
-    return not conventions.subsampled
+    return not draws(conventions)
 
 
 def one_after_the_other() -> Iterator[Variant]:
@@ -307,7 +303,7 @@ def of_drawn_samples() -> Iterator[Variant]:
         ("step-drawn-reversed", "layers take the samples that are drawn for R in the opposite order",
          _drawn_of(lambda indices: indices[::-1])),
     ):  # fmt: skip
-        yield limited(_draws, step_variant(name, says, wrong))
+        yield limited(draws, step_variant(name, says, wrong))
 
 
 def _weights_of_drawn(p: Pieces, inputs: Inputs, own: Quantities) -> Quantities:

@@ -11,7 +11,7 @@ from copi_ref.oracle.contract.lateral import gain_of
 from copi_ref.oracle.contract.pieces import Pieces, reduced
 from copi_ref.oracle.naming.catalogue.arrays import centred, nonzero
 from copi_ref.oracle.naming.catalogue.moments import mean_outer, mean_square
-from copi_ref.oracle.naming.catalogue.variant import Variant, by_rule, meant_for
+from copi_ref.oracle.naming.catalogue.variant import Variant, by_rule, draws, meant_for
 
 # --- the first samples, with their diagonal and their gain ------------------------------------------------------------
 
@@ -142,13 +142,9 @@ OF_KEPT_DIAGONAL = (
 # --- samples that are drawn -------------------------------------------------------------------------------------------
 
 
-def _draws(conventions: Conventions) -> bool:
-    return conventions.subsampled
-
-
 def _drawing(name: str, says: str, drawn: Callable[[HostArray, HostArray], HostArray]) -> Variant:
     """Others than the samples that were drawn, ``(x, indices) -> x``."""
-    return meant_for(_draws, name, says, lambda p: p.with_changes(drawn=drawn))
+    return meant_for(draws, name, says, lambda p: p.with_changes(drawn=drawn))
 
 
 def _over_whole_batch(x: HostArray, indices: HostArray) -> HostArray:

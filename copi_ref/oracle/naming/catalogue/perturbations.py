@@ -73,32 +73,34 @@ def _on_the_way(p: Pieces, change: Change) -> Pieces:
     return p.with_changes(in_hidden=lambda q, above, *args: p.in_hidden(q, change(above), *args))
 
 
-def _afterwards(p: Pieces, change: Change) -> Pieces:
+def _when_done(p: Pieces, change: Callable[[Pieces, Inputs, Quantities], Quantities]) -> Pieces:
+    """Of what the backward pass has made: ``(pieces, inputs, δ of all layers)`` give what is kept of it."""
+
     def downwards(q: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
-        found = p.downwards(q, inputs, _without_deltas(own))
-        return {name: change(delta) for name, delta in found.items()}
+        return change(q, inputs, p.downwards(q, inputs, _without_deltas(own)))
 
     return p.with_changes(downwards=downwards)
+
+
+def _afterwards(p: Pieces, change: Change) -> Pieces:
+    return _when_done(p, lambda q, inputs, found: {name: change(delta) for name, delta in found.items()})
 
 
 def _at_output_afterwards(p: Pieces, change: Change) -> Pieces:
     """Of the δ that the last layer keeps, but not of that which comes down."""
 
-    def downwards(q: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
-        found, last = p.downwards(q, inputs, _without_deltas(own)), f"δ of layer {len(inputs['W'])}"
+    def changed(q: Pieces, inputs: Inputs, found: Quantities) -> Quantities:
+        last = f"δ of layer {len(inputs['W'])}"
         return {**found, last: change(found[last])}
 
-    return p.with_changes(downwards=downwards)
+    return _when_done(p, changed)
 
 
-def _slope_again(p: Pieces) -> Pieces:
-    def downwards(q: Pieces, inputs: Inputs, own: Quantities) -> Quantities:
-        found = {**p.downwards(q, inputs, _without_deltas(own))}
-        for layer, (a, y) in enumerate(zip(inputs["a"][:-1], inputs["y"][:-1], strict=True), start=1):
-            found[f"δ of layer {layer}"] = q.slope(a, y) * found[f"δ of layer {layer}"]
-        return found
-
-    return p.with_changes(downwards=downwards)
+def _slope_again(q: Pieces, inputs: Inputs, found: Quantities) -> Quantities:
+    kept = {**found}
+    for layer, (a, y) in enumerate(zip(inputs["a"][:-1], inputs["y"][:-1], strict=True), start=1):
+        kept[f"δ of layer {layer}"] = q.slope(a, y) * found[f"δ of layer {layer}"]
+    return kept
 
 
 _OF_EACH_SAMPLE = {"zero", "misses-first-sample", "misses-last-sample"}
@@ -249,7 +251,7 @@ PERTURBATION_VARIANTS = (
     _compounding("delta-error-scale-compounds", "the error scale is applied again in every hidden layer", 1),
     _compounding("delta-error-scale-undone", "δ is divided by the error scale below the output", -1),
     Variant("delta-slope-again-afterwards", "f′ multiplies δ of hidden layers again, after the backward pass",
-            _slope_again),
+            lambda p: _when_done(p, _slope_again)),
     Variant("delta-error-scale-missing-at-output", "δ of the output lacks the error scale, which the hidden ones have",
             lambda p: None if (scale := p.conventions.error_scale) == 1
             else _at_output_afterwards(p, lambda d: d / scale)),

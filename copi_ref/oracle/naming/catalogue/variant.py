@@ -53,6 +53,11 @@ def by_rule(*rules: str) -> Callable[[Conventions], bool]:
     return lambda conventions: conventions.lateral_rule in rules
 
 
+def draws(conventions: Conventions) -> bool:
+    """Whether R learns from samples that are drawn."""
+    return conventions.subsampled
+
+
 def wrapping(name: str, says: str, **wrong: Callable[..., Any]) -> Variant:
     """A variant that exchanges pieces for functions which get all the pieces before the change, then the arguments."""
 
