@@ -123,13 +123,13 @@ def served():
 
 
 @pytest.fixture(scope="module")
-def browser():
+def tab():
     from playwright.sync_api import sync_playwright
 
     # `--no-sandbox`: where root runs it, as in a container, chromium starts in no other way
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        yield chromium.new_context()  # one for all, so that what pages share is read once
+        yield chromium.new_page()  # one tab for all pages: a new one takes longer to start than most pages to load
         chromium.close()
 
 
@@ -140,26 +140,30 @@ def address():
 
 
 @contextmanager
-def opened(browser, url, width):
-    """Open a page that may ask this machine only; yield it with what its console says."""
-    page = browser.new_page()
-    page.set_viewport_size({"width": width, "height": 900})
+def opened(tab, url, width):
+    """Open a page that may ask this machine only; yield what its console says."""
+    tab.set_viewport_size({"width": width, "height": 900})
     said = []
-    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.on("request", lambda request: said.append(request.url) if "127.0.0.1" not in request.url else None)
-    page.goto(url, wait_until="load")
-    page.wait_for_function("!window.MathJax || !MathJax.startup || MathJax.startup.promise.then(() => true)")
+    listeners = {
+        "console": lambda message: said.append(message.text) if message.type == "error" else None,
+        "pageerror": lambda error: said.append(str(error)),
+        "request": lambda request: said.append(request.url) if "127.0.0.1" not in request.url else None,
+    }
+    for event, listener in listeners.items():
+        tab.on(event, listener)
+    tab.goto(url, wait_until="load")
+    tab.wait_for_function("!window.MathJax || !MathJax.startup || MathJax.startup.promise.then(() => true)")
     try:
-        yield page, said
+        yield said
     finally:
-        page.close()
+        for event, listener in listeners.items():
+            tab.remove_listener(event, listener)
 
 
 @pytest.mark.needs("browser")
 @pytest.mark.parametrize("page", PAGES)
-def test_on_a_phone_nothing_scrolls_sideways_and_the_console_is_silent(page, browser, address):
-    with opened(browser, address + page, 400) as (tab, said):
+def test_on_a_phone_nothing_scrolls_sideways_and_the_console_is_silent(page, tab, address):
+    with opened(tab, address + page, 400) as said:
         width = tab.evaluate("document.documentElement.scrollWidth")
         assert width <= 400
         assert tab.locator("mjx-merror, [data-mjx-error]").count() == 0, "MathJax can't read a formula"
@@ -168,8 +172,8 @@ def test_on_a_phone_nothing_scrolls_sideways_and_the_console_is_silent(page, bro
 
 @pytest.mark.needs("browser")
 @pytest.mark.parametrize("page", ["index.html", "learn/equations.html", "results/claims.html", "api/credit.html"])
-def test_the_header_is_one_line_and_the_section_is_listed(page, browser, address):
-    with opened(browser, address + page, 1400) as (tab, _):
+def test_the_header_is_one_line_and_the_section_is_listed(page, tab, address):
+    with opened(tab, address + page, 1400):
         names = tab.locator(".bd-header .navbar-nav > .nav-item > a").all_inner_texts()
         assert [name.strip() for name in names] == ["Learn", "Use", "Check your code", "Results", "API"]
         tops = tab.evaluate("[...document.querySelectorAll('.bd-header .nav-item > a')].map(a => a.offsetTop)")
