@@ -56,6 +56,8 @@ def test_it_is_the_same_step_exactly(lateral_rule, weight_rule, leading, block, 
 )
 def test_the_oracle_accepts_it(lateral_rule, precision, xp):
     """As it accepts any other implementation: the bound for the rounding of every entry is derived there."""
+    if not backend.is_writable(xp.asarray([1.0])):
+        pytest.skip("arrays of this library can't be written to: this is `step` itself, which has been judged")
 
     class InPlace:
         @staticmethod
