@@ -6,15 +6,15 @@ Different minimisers end in different minima, so they are never held against oth
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from copi_ref.arrays.backend import HostArray
 from copi_ref.oracle.calling.calling import Caller
 from copi_ref.oracle.contract.pieces import Inputs
+from copi_ref.oracle.inference.basins import arguments_at_kinks, energies, gradients, with_one_minimum
 from copi_ref.oracle.inference.conventions import InferenceConventions
-from copi_ref.oracle.inference.functions import InferenceFunction, place_of, states_from
+from copi_ref.oracle.inference.functions import InferenceFunction, states_from
 from copi_ref.oracle.inference.kinks import nearest_to_zero
 from copi_ref.oracle.inference.residual import TOLERANCES, called, result_of, rounded
 from copi_ref.oracle.inference.right import right_rules
@@ -32,26 +32,45 @@ _NETWORKS = (
 )
 
 
-def _cases_of_states(conventions: InferenceConventions, precision: Precision, seed: int) -> Iterator[Case]:
+_SMALL = ((3, 2, 2), (3, 1, 1, 1))
+"""Networks with at most two units that have a kink: four combinations of sides."""
+
+
+def _cases_of_states(
+    rules: Rules, conventions: InferenceConventions, precision: Precision, seed: int
+) -> Iterator[tuple[Case, bool]]:
+    """Networks, and whether a minimum is asked for: with kinks where there is one only, which is clear of them."""
     for number, (name, sizes, N) in enumerate(_NETWORKS):
         if conventions.depth is not None:
             sizes = tuple((3, 5, 4, 2, 3)[at % 5] for at in range(conventions.depth + 1))
-        rng = np.random.default_rng([seed, number, 5])
-        inputs: Inputs = {
-            "W": tuple(rng.normal(size=(units, inputs)) / np.sqrt(inputs) for inputs, units in pairwise(sizes)),
-            "y0": rng.normal(size=(N, sizes[0])),
-        }
-        if conventions.biases != "none":
-            inputs["b"] = tuple(rng.normal(size=units) / 4 for units in sizes[1:])
-        inputs["states"] = tuple(rng.normal(size=(N, units)) for units in sizes[1:])
-        if conventions.output == "pulled":
-            inputs["target"] = rng.normal(size=(N, sizes[-1]))
-        yield Case(name, ROUNDING, rounded(inputs, precision))
+        inputs = _drawn(conventions, sizes, N, np.random.default_rng([seed, number, 5]))
+        has_kinks = conventions.curve.has_kink and arguments_at_kinks(rules, inputs, inputs["states"]).size > 0
+        yield Case(name, ROUNDING, rounded(inputs, precision)), not has_kinks
+    if not conventions.curve.has_kink:
+        return
+    depth = conventions.depth
+    for number, sizes in enumerate(_SMALL if depth is None else ((3, *(1,) * depth),)):
+        rng = np.random.default_rng([seed, number, 6])
+        networks = (_drawn(conventions, sizes, 50, rng) for _ in range(_TRIES))
+        found = next(filter(None, (with_one_minimum(rules, inputs, rng, 4) for inputs in networks)), None)
+        if found is not None:
+            yield Case(f"one minimum, {len(sizes) - 1} layers", ROUNDING, rounded(found, precision)), True
 
 
-def _gradients(rules: Rules, inputs: Inputs, states: States) -> dict[int, Any]:
-    at = place_of(rules, {**inputs, "states": states})
-    return {layer: at.rules.gradient(at, layer) for layer in rules.moves(at)}
+_TRIES = 20  # networks
+
+
+def _drawn(conventions: InferenceConventions, sizes: tuple[int, ...], N: int, rng: np.random.Generator) -> Inputs:
+    inputs: Inputs = {
+        "W": tuple(rng.normal(size=(units, inputs)) / np.sqrt(inputs) for inputs, units in pairwise(sizes)),
+        "y0": rng.normal(size=(N, sizes[0])),
+    }
+    if conventions.biases != "none":
+        inputs["b"] = tuple(rng.normal(size=units) / 4 for units in sizes[1:])
+    inputs["states"] = tuple(rng.normal(size=(N, units)) for units in sizes[1:])
+    if conventions.output == "pulled":
+        inputs["target"] = rng.normal(size=(N, sizes[-1]))
+    return inputs
 
 
 def check_converge(
@@ -63,7 +82,7 @@ def check_converge(
     tolerance, found, minima, samples, cases = TOLERANCES[caller.precision.name], [], 0, 0, 0
     # The gradient as it stands in the dynamics may have a factor: what has to vanish is that of the energy.
     rules = right_rules(replace(conventions, inference_factor=1, predictions="current", momentum=0))
-    for case in _cases_of_states(conventions, caller.precision, seed):
+    for case, asked in _cases_of_states(rules, conventions, caller.precision, seed):
         cases += 1
         told = called(caller, function, case)
         if told is None:
@@ -72,7 +91,7 @@ def check_converge(
             found.append((case, told, np.inf))
             continue
         states = states_from(told, "h", len(case.inputs["W"]))
-        says, off = _fault(rules, conventions, case.inputs, states, tolerance, caller.precision)
+        says, off = _fault(rules, conventions, case.inputs, states, tolerance if asked else np.inf, caller.precision)
         if says:
             found.append((case, says + _worse_with_samples(caller, function, case, says), off))
         left = nearest_to_zero(rules, case.inputs, states)
@@ -94,7 +113,7 @@ def _fault(
     """Say what is wrong with states that should be at a minimum, and by how much."""
     if conventions.output != "pulled" and not np.array_equal(states[-1], inputs["states"][-1]):
         return "[output-moves] the clamped output has moved", float(np.abs(states[-1] - inputs["states"][-1]).max())
-    before, after = (_energies(rules, inputs, one) for one in (inputs["states"], states))
+    before, after = (energies(rules, inputs, one) for one in (inputs["states"], states))
     slack = 1e3 * precision.unit * (np.abs(before) + 1)
     if np.any(after > before + slack):
         sample = int(np.argmax(after - before))
@@ -102,11 +121,11 @@ def _fault(
             f"[energy-rises] the energy of sample {sample} is {after[sample]:.4g}, and was {before[sample]:.4g}",
             np.inf,
         )
-    if conventions.curve.has_kink:
+    if tolerance == np.inf:
         return "", 0.0  # good minimisers stop beside kinks: reported, and no fault
-    left, at_start = _gradients(rules, inputs, states), _largest(rules, inputs, inputs["states"])
+    left, at_start = gradients(rules, inputs, states), _largest(rules, inputs, inputs["states"])
     tracked = {**with_tracked(inputs), "states": with_tracked({"states": states})["states"]}
-    allowed = _gradients(rules, tracked, tracked["states"])
+    allowed = gradients(rules, tracked, tracked["states"])
     for layer, gradient in left.items():
         excess = np.abs(gradient) - allowed[layer].allowance(precision)
         off = np.max(excess, axis=-1) / np.maximum(1, at_start)
@@ -121,20 +140,9 @@ def _fault(
     return "", 0.0
 
 
-def _energies(rules: Rules, inputs: Inputs, states: States) -> HostArray:
-    """F of each sample; with what pulls a free output."""
-    per_sample = rules.with_changes(
-        conventions=replace(rules.conventions, energy_factor=0.5, energy_reduction="per-sample")
-    )
-    F = np.asarray(per_sample.energy(place_of(per_sample, {**inputs, "states": states})))
-    if rules.conventions.output == "pulled":
-        F = F + np.sum((states[-1] - inputs["target"]) ** 2, axis=-1) / 2
-    return np.asarray(F + rules.conventions.state_decay * sum(np.sum(h * h, axis=-1) for h in states[:-1]) / 2)
-
-
 def _largest(rules: Rules, inputs: Inputs, states: States) -> HostArray:
     """The largest entry of the gradient of each sample."""
-    parts = [np.max(np.abs(g), axis=-1) for g in _gradients(rules, inputs, states).values()]
+    parts = [np.max(np.abs(g), axis=-1) for g in gradients(rules, inputs, states).values()]
     return np.max(parts, axis=0) if parts else np.zeros(len(inputs["y0"]))
 
 

@@ -1,10 +1,14 @@
 """What a report says of a mistake that shows in several functions, or in few cases."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
-from copi_ref.oracle import InferenceConventions, check
+from copi_ref.oracle import INFERENCE_VARIANTS, InferenceConventions, check
 from copi_ref.oracle.inference.catalogue.families import generated
+from copi_ref.oracle.inference.functions import INFERENCE_FUNCTIONS
+from copi_ref.oracle.inference.right import right_rules
 from inference.loops import Loops
 from inference.made import made
 
@@ -83,3 +87,24 @@ def test_inference_that_stops_early_is_named(choice, precision):
     report = check(Stopping(conventions), conventions=conventions, precision=precision, only=("infer",), xp=np)
     assert not report.ok
     assert report.variant == "infer-stops-when-energy-rises"
+
+
+@pytest.mark.parametrize("learning", ["after", "incremental"])
+def test_no_mistake_repeats_the_states_that_a_step_told(learning, rng):
+    """Else it would explain any states that are wrong: weights learn from the states that were told."""
+    right = right_rules(InferenceConventions(learning=learning))
+    sizes = (3, 4, 2, 2)
+    inputs = {
+        "W": tuple(rng.normal(size=(units, before)) for before, units in pairwise(sizes)),
+        "y0": rng.normal(size=(5, 3)), "target": rng.normal(size=(5, 2)), "gamma": 0.125, "steps": 2, "eta": 4.0,
+    }  # fmt: skip
+    own = {f"{what} of layer {at}": rng.normal(size=(5, sizes[at])) for what in ("start", "h") for at in (1, 2)}
+    tried = 0
+    for one in INFERENCE_VARIANTS.values():
+        rules = one.change(right)
+        if rules is not None:
+            found = INFERENCE_FUNCTIONS["step"].expected(rules, inputs, own)
+            tried += 1
+            for name, told in own.items():
+                assert name not in found or not np.allclose(found[name], told), (one.name, name)
+    assert tried > 50

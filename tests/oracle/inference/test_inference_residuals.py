@@ -1,10 +1,15 @@
 """Converged states and implicit steps are judged by residuals, whatever minimiser found them."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize
 
 from copi_ref.oracle import InferenceConventions, check
+from copi_ref.oracle.inference.convergence import _cases_of_states
+from copi_ref.oracle.inference.right import right_rules
+from copi_ref.oracle.rounding import PRECISIONS
 from inference.loops import Loops
 
 TANH = InferenceConventions(activation="tanh")
@@ -87,11 +92,98 @@ def test_other_faults_of_converged_states(wrong, says):
     assert says in check(wrong(TANH), **only("converge")).diagnosis
 
 
-def test_beside_kinks_minima_are_counted_and_not_asked_for():
-    leaky = InferenceConventions()
-    report = check(Descent(leaky, 300), **only("converge", leaky))
-    assert report.ok
-    assert "a unit at a kink may have any slope" in report.results[0].notes[0]
+# --- where f has a kink -----------------------------------------------------------------------------------------------
+
+KINKED = [
+    InferenceConventions(activation=activation, form=form)
+    for activation in ("leaky_relu", "relu")
+    for form in ("weights-after-activation", "activation-after-weights")
+]
+
+
+class Stays(Loops):
+    def converge(self, W, y0, h):
+        return h
+
+
+class Newton(Loops):
+    """One step to the minimum of the quadratic that F is between the kinks where the states are."""
+
+    def converge(self, W, y0, h):
+        rows = []
+        for y, states in zip(self.batch(y0), self.samples(h), strict=True):
+            ends = np.cumsum([len(one) for one in states[:-1]])
+
+            def slopes(flat, y=y, ends=ends, top=states[-1]):
+                now = [*np.split(flat, ends[:-1]), top]
+                seen = self.seen(W, y, now, None)
+                return np.concatenate([self.gradient(at, W, now, seen, now, None, 1) for at in range(len(W) - 1)])
+
+            here = np.concatenate(states[:-1])
+            g, step = slopes(here), 1e-6
+            H = np.array([(slopes(here + step * one) - g) / step for one in np.eye(len(here))])
+            new = here - np.linalg.solve((H + H.T) / 2, g)
+            rows.append([*np.split(new, ends[:-1]), states[-1]])
+        return self.joined(rows)
+
+
+@pytest.mark.parametrize("conventions", KINKED, ids=lambda one: f"{one.activation}-{one.form}")
+def test_beside_kinks_minimisers_pass(conventions):
+    for right in (Minimiser(conventions), Descent(conventions, 400)):
+        report = check(right, **only("converge", conventions))
+        assert report.ok, report.summary()
+        assert "a unit at a kink may have any slope" in report.results[0].notes[0]
+
+
+@pytest.mark.parametrize("conventions", KINKED, ids=lambda one: f"{one.activation}-{one.form}")
+@pytest.mark.parametrize("wrong", [Stays, Newton, lambda conventions: Descent(conventions, 10)])
+def test_beside_kinks_states_short_of_the_only_minimum_fail(conventions, wrong):
+    report = check(wrong(conventions), **only("converge", conventions))
+    assert "not converged: |∂F/∂h| of layer" in report.diagnosis or "the energy of sample" in report.diagnosis
+    if wrong is Stays:
+        assert "one minimum" in report.results[0].where
+
+
+@pytest.mark.parametrize("conventions", KINKED, ids=lambda one: f"{one.activation}-{one.form}")
+def test_descent_can_end_in_one_place_only(conventions):
+    """Wherever F is less than at the start, units are on the sides of the minimum, all but one at most."""
+    loops, sizes = Minimiser(conventions), set()
+    for case, asked in _cases_of_states(right_rules(conventions), conventions, PRECISIONS["float64"], 0):
+        if not asked:
+            continue
+        W, y0, states = (case.inputs[name] for name in ("W", "y0", "states"))
+        sizes.add(len(W))
+        ends = loops.converge(W, y0, states)
+        rng = np.random.default_rng(0)
+        for n, y in enumerate(y0):
+            top, layers = states[-1][n], range(len(W) - 1)
+
+            def energy(hidden, y=y, top=top, W=W):
+                return sum(np.sum((h - p) ** 2) for h, p in zip([*hidden, top], predictions(hidden, y, W), strict=True))
+
+            def predictions(hidden, y, W):
+                below = [y, *hidden]
+                if conventions.weights_last:
+                    return [w @ (f(h) if at else h) for at, (w, h) in enumerate(zip(W, below, strict=True))]
+                return [f(w @ h) for w, h in zip(W, below, strict=True)]
+
+            def sides(hidden, W=W):
+                bent = hidden if conventions.weights_last else [w @ h for w, h in zip(W[1:], hidden, strict=True)]
+                return np.concatenate(bent) > 0
+
+            def f(a):
+                return np.where(a > 0, a, a / 10 if conventions.activation == "leaky_relu" else 0)
+
+            end, start = [ends[at][n] for at in layers], [states[at][n] for at in layers]
+            assert np.sum(sides(start) != sides(end)) == 1
+            lower = 0
+            for _ in range(3000):
+                drawn = [one + rng.normal(size=one.shape) * rng.choice([0.3, 1, 3]) for one in end]
+                if energy(drawn) < energy(start):
+                    lower += 1
+                    assert (sides(drawn) == sides(end)).all() or (sides(drawn) == sides(start)).all()
+            assert lower > 10
+    assert sizes == {2, 3}
 
 
 # --- implicit steps ---------------------------------------------------------------------------------------------------
@@ -138,6 +230,17 @@ class Implicit:
         return [one.astype(w.dtype) for one, w in zip(split(found), W, strict=True)]
 
     prox_step = implicit_step
+
+
+@pytest.mark.parametrize("name", ["implicit_step", "prox_step"])
+def test_weights_that_put_every_unit_on_the_kink_are_no_pass(name):
+    conventions = InferenceConventions(form="activation-after-weights")
+    zero = SimpleNamespace(**{name: lambda W, y0, target, alpha: [0 * w for w in W]})
+    report = check(zero, **only(name, conventions))
+    assert not report.ok
+    assert report.results[0].status == "not checked"
+    assert report.results[0].skipped == (9 if name == "prox_step" else 18)
+    assert "on the kink of f" in report.results[0].notes[0]
 
 
 @pytest.mark.parametrize("precision", ["float64", "float32"])

@@ -197,13 +197,11 @@ UPDATE_MISTAKES = (
 
 
 def _walk(rules: Rules, net: Net, steps: int, own: Quantities) -> list[At]:
-    """The places before and after each step; first and last are the implementation's own, where it told them."""
+    """The places before and after each step; the first is the implementation's own, where it told it."""
     begun = given_states(own, "start", started(rules, net))
     places = [At(rules, without_target(rules, net), begun)]
     for _ in range(rules.steps_made(steps)):
         places.append(inferred(rules, places[-1], 1))
-    last = places[-1]
-    places[-1] = At(rules, last.net, given_states(own, "h", last.states), last.before, last.start, last.t)
     return places
 
 
@@ -214,10 +212,13 @@ def _learning(learnt: Callable[[Rules, list[At], Net], Quantities]) -> dict[str,
         if r.conventions.learning == "incremental":
             return r.learn(rules, net, steps, own)  # type: ignore[no-any-return]
         places = _walk(rules, net, steps, own)
-        end = places[-1]
+        began = started(rules, net, [own.get(f"start of layer {layer}") for layer in range(1, net.layers + 1)])
+        told = {**named_states("start", began), **named_states("h", places[-1].states)}
+        # Weights learn from the states that the implementation told, whether or not these are right.
+        last = places[-1]
+        end = places[-1] = At(rules, last.net, given_states(own, "h", last.states), last.before, last.start, last.t)
         e = [r.conventions.error_sign * end.e(layer) for layer in range(1, net.layers + 1)]
-        told = {**named_states("start", places[0].states), **named_states("h", end.states), **named_states("e", e)}
-        return {**told, **learnt(rules, places, net)}
+        return {**told, **named_states("e", e), **learnt(rules, places, net)}
 
     return {"learn": learn}
 
