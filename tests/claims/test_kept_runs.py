@@ -1,17 +1,22 @@
 """The runs of which docs/results/runs has settings and curves: the tables of experiments.md say what these do."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from digits_runs import column
 from recorded import PAGE, numbers, table
 
-from copi_ref.experiments.comparison import paired_difference
+from copi_ref.experiments.comparison import compared, paired_difference
 from copi_ref.experiments.folder import find_runs
 from copi_ref.experiments.runner import epoch_of_99_percent
 
-RUNS = find_runs(PAGE.parent / "runs")
-assert RUNS, "a folder of results without runs"
-SECTIONS = {"mnist-tmlr-100": "MNIST, `tmlr`, 100 epochs"}
+TEN, HUNDRED = "MNIST, `tmlr`, 10 epochs", "MNIST, `tmlr`, 100 epochs"
+FEW, MANY = (find_runs(PAGE.parent / "runs" / f"mnist-tmlr-{epochs}") for epochs in (10, 100))
+assert FEW, "a folder of results without runs"
+assert MANY, "a folder of results without runs"
+AFTER_TEN = [*FEW, *(replace(run, config={**run.config, "epochs": 10}, metrics=run.metrics[:10]) for run in MANY)]
+"""All runs after ten epochs: how many will follow changes nothing in a run."""
 
 
 def written(number):
@@ -23,12 +28,32 @@ def medians(values):
     return [np.median(values[start : start + 10]) for start in range(len(values) - 9)]
 
 
-@pytest.mark.parametrize("run", RUNS, ids=lambda run: str(run.folder.relative_to(PAGE.parent)))
+# --- ten epochs -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["reached", "differences"])
+def test_ten_epochs_are_compared_as_the_command_does(number):
+    (found,) = compared(AFTER_TEN, "copi-bp")
+    ours = (found.reached, found.differences)[number]
+    assert table(TEN, number) == {row[0]: dict(zip(ours.head, row, strict=True)) for row in ours.rows}
+
+
+def test_accuracies_on_the_way_are_those_of_the_runs():
+    """Those that a plain implementation is compared with: after one and after six epochs in which W learns."""
+    accuracies = np.array([column(run, "test_accuracy") for run in AFTER_TEN if run.method == "copi-bp"])
+    (row,) = (row for name, row in table(TEN, 2).items() if "plain implementation" in name)
+    assert row["here"].startswith(", ".join(written(accuracies[:, epoch].mean()) for epoch in (1, 6)))
+    assert f"{len(accuracies)} seeds" in row["here"]
+
+
+# --- a hundred --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("run", MANY, ids=lambda run: f"{run.method}-{run.seed}")
 def test_a_row_is_what_the_run_has_on_record(run):
-    setting = run.folder.relative_to(PAGE.parent / "runs").parts[0]
     accuracy, loss = (column(run, name) for name in ("test_accuracy", "test_loss"))
     assert len(accuracy) == run.config["epochs"] == 100
-    assert table(SECTIONS[setting])[f"{run.method}, seed {run.seed}"] == {
+    assert table(HUNDRED, 1)[f"{run.method}, seed {run.seed}"] == {
         "method, seed": f"{run.method}, seed {run.seed}",
         "test accuracy, last epoch": written(accuracy[-1]),
         "test accuracy, last of ten": written(medians(accuracy)[-1]),
@@ -39,21 +64,25 @@ def test_a_row_is_what_the_run_has_on_record(run):
     }
 
 
-@pytest.mark.parametrize("heading", SECTIONS.values())
-def test_differences_are_those_of_the_rows(heading):
-    """Of the seeds that both methods have."""
+@pytest.mark.parametrize(
+    ("figure", "of_runs"),
+    [("last epoch", "test accuracy, last epoch"), ("peak", "test accuracy, peak (its epoch)")],
+)
+def test_means_and_differences_are_those_of_the_rows(figure, of_runs):
+    """Differences of the seeds that both methods have."""
 
-    def of_seeds(method, figure):
-        rows = {tuple(name.split(", ")): row for name, row in table(heading).items()}
-        return {seed: numbers(row[figure])[0] for (name, seed), row in rows.items() if name == method}
+    def of_seeds(method):
+        rows = {tuple(name.split(", ")): row for name, row in table(HUNDRED, 1).items()}
+        return {seed: numbers(row[of_runs])[0] for (name, seed), row in rows.items() if name == method}
 
-    for method, row in table(heading, 2).items():
-        for figure, of_runs in (
-            ("test accuracy, last epoch", "test accuracy, last epoch"),
-            ("test accuracy, peak", "test accuracy, peak (its epoch)"),
-        ):
-            ours, others = of_seeds("copi-bp", of_runs), of_seeds(method, of_runs)
+    ours = of_seeds("copi-bp")
+    for method, row in table(HUNDRED).items():
+        others = of_seeds(method)
+        assert row["seeds"] == str(len(others))
+        values = list(others.values())
+        assert row[f"test accuracy, {figure}"] == f"{written(np.mean(values))} ± {written(np.std(values, ddof=1))}"
+        if method != "copi-bp":
             seeds = sorted(ours.keys() & others.keys())
-            assert row["pairs"] == str(len(seeds))
             found = paired_difference([others[seed] for seed in seeds], [ours[seed] for seed in seeds])
-            assert np.allclose(numbers(row[figure]), [found.mean, found.low, found.high], rtol=0, atol=0.501e-4)
+            shown = numbers(row[f"less copi-bp, {figure}"])
+            assert np.allclose(shown, [found.mean, found.low, found.high], rtol=0, atol=0.501e-4)
