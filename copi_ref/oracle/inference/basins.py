@@ -9,15 +9,15 @@ there F falls, along a line, towards the minimum of A. So that one is all there 
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from copi_ref.arrays.backend import HostArray
 from copi_ref.oracle.contract.pieces import Inputs
+from copi_ref.oracle.inference.energy import energies, gradients
 from copi_ref.oracle.inference.functions import place_of
-from copi_ref.oracle.inference.right import is_bent
+from copi_ref.oracle.inference.kinks import arguments_at_kinks
 from copi_ref.oracle.inference.rules import Rules, States
 
 _CLEAR = 0.2
@@ -25,33 +25,6 @@ _CLEAR = 0.2
 
 _FLAT = 0.2
 """The least curvature: what is flatter takes long to descend."""
-
-
-def gradients(rules: Rules, inputs: Inputs, states: States) -> dict[int, Any]:
-    """∂F/∂h_l of each layer that moves, (N, units)."""
-    at = place_of(rules, {**inputs, "states": states})
-    return {layer: at.rules.gradient(at, layer) for layer in rules.moves(at)}
-
-
-def energies(rules: Rules, inputs: Inputs, states: States) -> HostArray:
-    """F of each sample; with what pulls a free output, and the decay of states."""
-    per_sample = rules.with_changes(
-        conventions=replace(rules.conventions, energy_factor=0.5, energy_reduction="per-sample")
-    )
-    F = np.asarray(per_sample.energy(place_of(per_sample, {**inputs, "states": states})))
-    if rules.conventions.output == "pulled":
-        F = F + np.sum((states[-1] - inputs["target"]) ** 2, axis=-1) / 2
-    return np.asarray(F + rules.conventions.state_decay * sum(np.sum(h * h, axis=-1) for h in states[:-1]) / 2)
-
-
-def arguments_at_kinks(rules: Rules, inputs: Inputs, states: States) -> HostArray:
-    """What f bends at 0 as states move, (N, units of all layers); without any, F has no kink."""
-    at = place_of(rules, {**inputs, "states": states})
-    if rules.conventions.weights_last:
-        bent = [at.h(layer) for layer in range(1, at.net.layers)]
-    else:
-        bent = [at.a(layer) for layer in range(2, at.net.layers + 1) if is_bent(at, layer)]
-    return np.concatenate([np.asarray(one) for one in bent] or [np.zeros((at.net.samples, 0))], axis=-1)
 
 
 @dataclass(frozen=True)
@@ -122,10 +95,10 @@ def _starts(samples: _Samples, rng: np.random.Generator) -> Iterator[tuple[int, 
         if not A.has_its_minimum(n) or np.min(np.abs(A.bent[n])) < _CLEAR:
             continue
         number = np.array([n])
-        for unit, start in enumerate(_across(samples, number, A.minimum[n : n + 1])):
+        for start in _across(samples, number, A.minimum[n : n + 1]):
             start = start + 0.1 * rng.normal(size=start.shape)
             B = pieces[tuple(samples.bent(number, start)[0] > 0)]
-            is_beside = B.sides == tuple(one ^ (at == unit) for at, one in enumerate(A.sides))
+            is_beside = np.sum(np.not_equal(A.sides, B.sides)) == 1
             others = [one.lowest[n] for one in pieces.values() if one is not A and one is not B]
             is_low = samples.energy(number, start)[0] < min(others, default=np.inf) - _CLEAR
             if is_beside and not B.has_its_minimum(n) and is_low:

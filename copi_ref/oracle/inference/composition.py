@@ -66,18 +66,22 @@ def changes(at: At) -> dict[str, AnyArray]:
 
 def _learn_after(rules: Rules, net: Net, steps: int, own: Quantities) -> Quantities:
     """Start, infer, and learn from the last states."""
+    told, place = beginning(rules, net, own)
+    told_at_end, there = ending(rules, inferred(rules, place, steps), own)
+    return {**told, **told_at_end, **changes(there)}
+
+
+def beginning(rules: Rules, net: Net, own: Quantities) -> tuple[Quantities, At]:
+    """What a step has to tell of its start, and where inference begins: at the start that it told, where it did."""
     began = started(rules, net, [own.get(f"start of layer {layer}") for layer in range(1, net.layers + 1)])
-    begun = given_states(own, "start", began)
-    end = inferred(rules, At(rules, without_target(rules, net), begun), steps)
-    own_end = given_states(own, "h", end.states)
-    there = At(rules, end.net, own_end, end.before, end.start, end.t)
-    errors = [scaled(there.e(layer), rules.conventions.error_sign) for layer in range(1, net.layers + 1)]
-    return {
-        **named_states("start", began),
-        **named_states("h", end.states),
-        **named_states("e", errors),
-        **changes(there),
-    }
+    return named_states("start", began), At(rules, without_target(rules, net), given_states(own, "start", began))
+
+
+def ending(rules: Rules, end: At, own: Quantities) -> tuple[Quantities, At]:
+    """What a step has to tell of its end, and where weights learn: at the states that it told, where it did."""
+    there = At(rules, end.net, given_states(own, "h", end.states), end.before, end.start, end.t)
+    errors = [scaled(there.e(layer), rules.conventions.error_sign) for layer in range(1, end.net.layers + 1)]
+    return {**named_states("h", end.states), **named_states("e", errors)}, there
 
 
 def _learn_all_along(rules: Rules, net: Net, steps: int, own: Quantities) -> Quantities:

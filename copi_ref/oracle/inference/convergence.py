@@ -12,10 +12,11 @@ import numpy as np
 from copi_ref.arrays.backend import HostArray
 from copi_ref.oracle.calling.calling import Caller
 from copi_ref.oracle.contract.pieces import Inputs
-from copi_ref.oracle.inference.basins import arguments_at_kinks, energies, gradients, with_one_minimum
+from copi_ref.oracle.inference.basins import with_one_minimum
 from copi_ref.oracle.inference.conventions import InferenceConventions
+from copi_ref.oracle.inference.energy import energies, gradients, largest
 from copi_ref.oracle.inference.functions import InferenceFunction, states_from
-from copi_ref.oracle.inference.kinks import nearest_to_zero
+from copi_ref.oracle.inference.kinks import arguments_at_kinks, nearest_to_zero
 from copi_ref.oracle.inference.residual import TOLERANCES, called, result_of, rounded
 from copi_ref.oracle.inference.right import right_rules
 from copi_ref.oracle.inference.rules import Rules, States
@@ -35,11 +36,16 @@ _NETWORKS = (
 _SMALL = ((3, 2, 2), (3, 1, 1, 1))
 """Networks with at most two units that have a kink: four combinations of sides."""
 
+_TRIES = 20  # networks of a size
+
 
 def _cases_of_states(
     rules: Rules, conventions: InferenceConventions, precision: Precision, seed: int
 ) -> Iterator[tuple[Case, bool]]:
-    """Networks, and whether a minimum is asked for: with kinks where there is one only, which is clear of them."""
+    """Networks, and whether a minimum is asked for: with kinks where there is one only, which is clear of them.
+
+    In others good minimisers stop beside kinks.
+    """
     for number, (name, sizes, N) in enumerate(_NETWORKS):
         if conventions.depth is not None:
             sizes = tuple((3, 5, 4, 2, 3)[at % 5] for at in range(conventions.depth + 1))
@@ -55,9 +61,6 @@ def _cases_of_states(
         found = next(filter(None, (with_one_minimum(rules, inputs, rng, 4) for inputs in networks)), None)
         if found is not None:
             yield Case(f"one minimum, {len(sizes) - 1} layers", ROUNDING, rounded(found, precision)), True
-
-
-_TRIES = 20  # networks
 
 
 def _drawn(conventions: InferenceConventions, sizes: tuple[int, ...], N: int, rng: np.random.Generator) -> Inputs:
@@ -91,7 +94,9 @@ def check_converge(
             found.append((case, told, np.inf))
             continue
         states = states_from(told, "h", len(case.inputs["W"]))
-        says, off = _fault(rules, conventions, case.inputs, states, tolerance if asked else np.inf, caller.precision)
+        says, off = _fault(rules, conventions, case.inputs, states, caller.precision)
+        if asked and not says:
+            says, off = _short_of_minimum(rules, case.inputs, states, tolerance, caller.precision)
         if says:
             found.append((case, says + _worse_with_samples(caller, function, case, says), off))
         left = nearest_to_zero(rules, case.inputs, states)
@@ -107,10 +112,9 @@ def _fault(
     conventions: InferenceConventions,
     inputs: Inputs,
     states: States,
-    tolerance: float,
     precision: Precision,
 ) -> tuple[str, float]:
-    """Say what is wrong with states that should be at a minimum, and by how much."""
+    """Say what no descent does, and by how much: the output moves, or the energy rises."""
     if conventions.output != "pulled" and not np.array_equal(states[-1], inputs["states"][-1]):
         return "[output-moves] the clamped output has moved", float(np.abs(states[-1] - inputs["states"][-1]).max())
     before, after = (energies(rules, inputs, one) for one in (inputs["states"], states))
@@ -121,8 +125,13 @@ def _fault(
             f"[energy-rises] the energy of sample {sample} is {after[sample]:.4g}, and was {before[sample]:.4g}",
             np.inf,
         )
-    if tolerance == np.inf:
-        return "", 0.0  # good minimisers stop beside kinks: reported, and no fault
+    return "", 0.0
+
+
+def _short_of_minimum(
+    rules: Rules, inputs: Inputs, states: States, tolerance: float, precision: Precision
+) -> tuple[str, float]:
+    """Say by how much states are not at a minimum."""
     left, at_start = gradients(rules, inputs, states), _largest(rules, inputs, inputs["states"])
     tracked = {**with_tracked(inputs), "states": with_tracked({"states": states})["states"]}
     allowed = gradients(rules, tracked, tracked["states"])
@@ -141,9 +150,7 @@ def _fault(
 
 
 def _largest(rules: Rules, inputs: Inputs, states: States) -> HostArray:
-    """The largest entry of the gradient of each sample."""
-    parts = [np.max(np.abs(g), axis=-1) for g in gradients(rules, inputs, states).values()]
-    return np.max(parts, axis=0) if parts else np.zeros(len(inputs["y0"]))
+    return largest(gradients(rules, inputs, states), len(inputs["y0"]))
 
 
 def _worse_with_samples(caller: Caller, function: InferenceFunction, case: Case, says: str) -> str:

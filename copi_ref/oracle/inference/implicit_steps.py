@@ -110,11 +110,9 @@ def check_implicit(
         if not r <= IMPLICIT:
             says = f"no implicit step: ‖W⁺ − W + α ∇ℓ(W⁺)‖/‖W⁺ − W‖ is {r:.2g}, needs at most {IMPLICIT:g}"
             found.append((case, _named(rules, case.inputs, W) or says, r))
-    if not cases:
-        note = "every W⁺ that came puts a unit on the kink of f, where ∇ℓ is not defined"
-        return [Result(function.name, "", function.equation, NOT_CHECKED, skipped=skipped, notes=(note,))]
     result = result_of(_one_name(found), function, caller, cases)
-    return [replace(result, skipped=skipped)]
+    note = "every W⁺ that came puts a unit on the kink of f, where ∇ℓ is not defined"
+    return [replace(result, skipped=skipped, notes=result.notes if cases else (note,))]
 
 
 def _one_name(found: list[tuple[Case, str, float]]) -> list[tuple[Case, str, float]]:

@@ -1,9 +1,10 @@
-"""The least gradient at states on a kink of f, where its slope may be any between those of both sides."""
+"""Where F has kinks, and the least gradient at states on one, where the slope of f may be any between both sides'."""
 
 import numpy as np
 
 from copi_ref.arrays.backend import HostArray
 from copi_ref.oracle.contract.pieces import Inputs
+from copi_ref.oracle.inference.energy import gradients, largest
 from copi_ref.oracle.inference.functions import place_of
 from copi_ref.oracle.inference.right import is_bent
 from copi_ref.oracle.inference.rules import At, Rules, States
@@ -12,19 +13,27 @@ _NEAR = 1e-6
 """Units as near to the kink as that count as on it."""
 
 
+def arguments_at_kinks(rules: Rules, inputs: Inputs, states: States) -> HostArray:
+    """What f bends at 0 as states move, (N, units of all layers); without any, F has no kink."""
+    at = place_of(rules, {**inputs, "states": states})
+    if rules.conventions.weights_last:
+        bent = [at.h(layer) for layer in range(1, at.net.layers)]
+    else:
+        bent = [at.a(layer) for layer in range(2, at.net.layers + 1) if is_bent(at, layer)]
+    return np.concatenate([np.asarray(one) for one in bent] or [np.zeros((at.net.samples, 0))], axis=-1)
+
+
 def nearest_to_zero(rules: Rules, inputs: Inputs, states: States) -> HostArray:
     """Return the largest entry of the least gradient of each sample, (N,): 0 where 0 is in the subdifferential.
 
     With activation after weights a unit on the kink pulls at the whole layer below it: bounded least squares. With
     weights after activation it pulls at its own state alone.
     """
-    at = place_of(rules, {**inputs, "states": states})
-    layers = list(rules.moves(at))
-    gradients = {layer: np.asarray(rules.gradient(at, layer)) for layer in layers}
+    found = gradients(rules, inputs, states)
     if rules.conventions.curve.has_kink:
-        gradients = (_of_states if rules.conventions.weights_last else _of_layers)(at, gradients)
-    parts = [np.max(np.abs(g), axis=-1) for g in gradients.values()]
-    return np.max(parts, axis=0) if parts else np.zeros(len(inputs["y0"]))
+        at = place_of(rules, {**inputs, "states": states})
+        found = (_of_states if rules.conventions.weights_last else _of_layers)(at, found)
+    return largest(found, len(inputs["y0"]))
 
 
 def _slopes(at: At) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from copi_ref.oracle.contract.pieces import Inputs
 from copi_ref.oracle.inference.functions import InferenceFunction
 from copi_ref.oracle.inputs.cases import Case
 from copi_ref.oracle.judging.comparison import Outcome
-from copi_ref.oracle.report.report import FAILED, PASSED, Result
+from copi_ref.oracle.report.report import FAILED, NOT_CHECKED, PASSED, Result
 from copi_ref.oracle.report.reproducer import reproducer
 from copi_ref.oracle.rounding import Precision
 
@@ -21,7 +21,9 @@ IMPLICIT = 1e-3
 
 
 def result_of(found: list[tuple[Case, str, float]], function: InferenceFunction, caller: Caller, cases: int) -> Result:
-    """Return a result: what failed, with how far off, or a pass."""
+    """Return a result: what failed, with how far off, or a pass, which needs a case."""
+    if not cases:
+        return Result(function.name, "", function.equation, NOT_CHECKED)
     result = Result(function.name, "residual", function.equation, PASSED, cases=cases)
     if not found:
         return result

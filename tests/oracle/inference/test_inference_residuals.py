@@ -18,8 +18,6 @@ TANH = InferenceConventions(activation="tanh")
 class Minimiser(Loops):
     """L-BFGS on each sample's energy."""
 
-    tolerance = 1e-10
-
     def converge(self, W, y0, h):
         rows = []
         for y, states in zip(self.batch(y0), self.samples(h), strict=True):
@@ -35,10 +33,12 @@ class Minimiser(Loops):
                 slopes = [self.gradient(layer, W, now, seen, now, None, 1) for layer in range(len(W) - 1)]
                 return value, np.concatenate(slopes)
 
-            options = {"gtol": self.tolerance, "ftol": 0, "maxiter": 5000}
-            found = minimize(value_and_slope, np.concatenate(states[:-1]), jac=True, method="L-BFGS-B", options=options)
-            rows.append(split(found.x.astype(y.dtype)))
+            rows.append(split(self.lowest(value_and_slope, np.concatenate(states[:-1])).astype(y.dtype)))
         return self.joined(rows)
+
+    def lowest(self, value_and_slope, start):
+        options = {"gtol": 1e-10, "ftol": 0, "maxiter": 5000}
+        return minimize(value_and_slope, start, jac=True, method="L-BFGS-B", options=options).x
 
 
 class Descent(Loops):
@@ -106,25 +106,13 @@ class Stays(Loops):
         return h
 
 
-class Newton(Loops):
+class Newton(Minimiser):
     """One step to the minimum of the quadratic that F is between the kinks where the states are."""
 
-    def converge(self, W, y0, h):
-        rows = []
-        for y, states in zip(self.batch(y0), self.samples(h), strict=True):
-            ends = np.cumsum([len(one) for one in states[:-1]])
-
-            def slopes(flat, y=y, ends=ends, top=states[-1]):
-                now = [*np.split(flat, ends[:-1]), top]
-                seen = self.seen(W, y, now, None)
-                return np.concatenate([self.gradient(at, W, now, seen, now, None, 1) for at in range(len(W) - 1)])
-
-            here = np.concatenate(states[:-1])
-            g, step = slopes(here), 1e-6
-            H = np.array([(slopes(here + step * one) - g) / step for one in np.eye(len(here))])
-            new = here - np.linalg.solve((H + H.T) / 2, g)
-            rows.append([*np.split(new, ends[:-1]), states[-1]])
-        return self.joined(rows)
+    def lowest(self, value_and_slope, start):
+        g, step = value_and_slope(start)[1], 1e-6
+        H = np.array([(value_and_slope(start + step * one)[1] - g) / step for one in np.eye(len(start))])
+        return start - np.linalg.solve((H + H.T) / 2, g)
 
 
 @pytest.mark.parametrize("conventions", KINKED, ids=lambda one: f"{one.activation}-{one.form}")
@@ -147,41 +135,26 @@ def test_beside_kinks_states_short_of_the_only_minimum_fail(conventions, wrong):
 @pytest.mark.parametrize("conventions", KINKED, ids=lambda one: f"{one.activation}-{one.form}")
 def test_descent_can_end_in_one_place_only(conventions):
     """Wherever F is less than at the start, units are on the sides of the minimum, all but one at most."""
-    loops, sizes = Minimiser(conventions), set()
-    for case, asked in _cases_of_states(right_rules(conventions), conventions, PRECISIONS["float64"], 0):
-        if not asked:
-            continue
-        W, y0, states = (case.inputs[name] for name in ("W", "y0", "states"))
+    loops, sizes, rng = Minimiser(conventions), set(), np.random.default_rng(0)
+
+    def energy_and_sides(W, y, states):
+        _, a, p = loops.seen(W, y, states, None)
+        bent = states[:-1] if conventions.weights_last else a[1:]
+        return sum(np.sum((h - one) ** 2) for h, one in zip(states, p, strict=True)), np.concatenate(bent) > 0
+
+    cases = _cases_of_states(right_rules(conventions), conventions, PRECISIONS["float64"], 0)
+    for W, y0, states in (map(case.inputs.get, ("W", "y0", "states")) for case, asked in cases if asked):
         sizes.add(len(W))
-        ends = loops.converge(W, y0, states)
-        rng = np.random.default_rng(0)
-        for n, y in enumerate(y0):
-            top, layers = states[-1][n], range(len(W) - 1)
-
-            def energy(hidden, y=y, top=top, W=W):
-                return sum(np.sum((h - p) ** 2) for h, p in zip([*hidden, top], predictions(hidden, y, W), strict=True))
-
-            def predictions(hidden, y, W):
-                below = [y, *hidden]
-                if conventions.weights_last:
-                    return [w @ (f(h) if at else h) for at, (w, h) in enumerate(zip(W, below, strict=True))]
-                return [f(w @ h) for w, h in zip(W, below, strict=True)]
-
-            def sides(hidden, W=W):
-                bent = hidden if conventions.weights_last else [w @ h for w, h in zip(W[1:], hidden, strict=True)]
-                return np.concatenate(bent) > 0
-
-            def f(a):
-                return np.where(a > 0, a, a / 10 if conventions.activation == "leaky_relu" else 0)
-
-            end, start = [ends[at][n] for at in layers], [states[at][n] for at in layers]
-            assert np.sum(sides(start) != sides(end)) == 1
+        for y, start, end in zip(y0, loops.samples(states), loops.samples(loops.converge(W, y0, states)), strict=True):
+            (high, before), (_, after) = (energy_and_sides(W, y, one) for one in (start, end))
+            assert np.sum(before != after) == 1
             lower = 0
-            for _ in range(3000):
-                drawn = [one + rng.normal(size=one.shape) * rng.choice([0.3, 1, 3]) for one in end]
-                if energy(drawn) < energy(start):
+            for size in rng.choice([0.3, 1, 3], 3000):
+                drawn = [*(one + size * rng.normal(size=one.shape) for one in end[:-1]), end[-1]]
+                energy, sides = energy_and_sides(W, y, drawn)
+                if energy < high:
                     lower += 1
-                    assert (sides(drawn) == sides(end)).all() or (sides(drawn) == sides(start)).all()
+                    assert (sides == after).all() or (sides == before).all()
             assert lower > 10
     assert sizes == {2, 3}
 

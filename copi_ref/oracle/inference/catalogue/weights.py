@@ -15,9 +15,9 @@ from copi_ref.oracle.inference.catalogue.mistake import (
     with_biases,
     with_precisions,
 )
-from copi_ref.oracle.inference.composition import changes, inferred, learning_from, started, without_target
+from copi_ref.oracle.inference.composition import beginning, changes, ending, inferred, learning_from
 from copi_ref.oracle.inference.right import is_bent, weighted
-from copi_ref.oracle.inference.rules import At, Net, Quantities, Rules, given_states, named_states
+from copi_ref.oracle.inference.rules import At, Net, Quantities, Rules
 from copi_ref.oracle.rounding import AnyArray
 
 
@@ -196,29 +196,18 @@ UPDATE_MISTAKES = (
 )
 
 
-def _walk(rules: Rules, net: Net, steps: int, own: Quantities) -> list[At]:
-    """The places before and after each step; the first is the implementation's own, where it told it."""
-    begun = given_states(own, "start", started(rules, net))
-    places = [At(rules, without_target(rules, net), begun)]
-    for _ in range(rules.steps_made(steps)):
-        places.append(inferred(rules, places[-1], 1))
-    return places
-
-
 def _learning(learnt: Callable[[Rules, list[At], Net], Quantities]) -> dict[str, Wrong]:
-    """Another way from the places to what is learnt."""
+    """Another way from the places, before and after each step of inference, to what is learnt."""
 
     def learn(r: Rules, rules: Rules, net: Net, steps: int, own: Quantities) -> Quantities:
         if r.conventions.learning == "incremental":
             return r.learn(rules, net, steps, own)  # type: ignore[no-any-return]
-        places = _walk(rules, net, steps, own)
-        began = started(rules, net, [own.get(f"start of layer {layer}") for layer in range(1, net.layers + 1)])
-        told = {**named_states("start", began), **named_states("h", places[-1].states)}
-        # Weights learn from the states that the implementation told, whether or not these are right.
-        last = places[-1]
-        end = places[-1] = At(rules, last.net, given_states(own, "h", last.states), last.before, last.start, last.t)
-        e = [r.conventions.error_sign * end.e(layer) for layer in range(1, net.layers + 1)]
-        return {**told, **named_states("e", e), **learnt(rules, places, net)}
+        told, place = beginning(rules, net, own)
+        places = [place]
+        for _ in range(rules.steps_made(steps)):
+            places.append(inferred(rules, places[-1], 1))
+        told_at_end, places[-1] = ending(rules, places[-1], own)
+        return {**told, **told_at_end, **learnt(rules, places, net)}
 
     return {"learn": learn}
 
