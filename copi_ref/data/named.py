@@ -44,7 +44,7 @@ def load_named(
     if held_out is not None:
         check_count("held_out", held_out)
     if classes is not None and not name.endswith(".npz"):
-        raise DataError(f"{name} has its own classes: leave out --classes, which is for .npz files")
+        raise DataError(f"{name} has its own classes: leave out classes (--classes), which is for .npz files")
     if name == "cifar10":
         return load_cifar10(data_folder(name, data_dir), held_out=held_out)
     dataset = _load(name, data_dir, classes)
@@ -59,7 +59,7 @@ def data_folder(name: str, data_dir: str | Path | None) -> Path:
     """
     found = named_folder(data_dir)
     if found is None:
-        raise DataError(f"{name} needs a folder for its files: name it with --data-dir or ${DATA_VARIABLE}")
+        raise DataError(f"{name} needs a folder for its files: name it, as data_dir (--data-dir) or ${DATA_VARIABLE}")
     return found
 
 

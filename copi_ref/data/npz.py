@@ -59,7 +59,8 @@ def _check_classes(path: Path, dataset: Dataset, classes: int | None) -> None:
         gap = int(used[:-1].max()) if len(used) > 1 else 0
         raise DataError(
             f"{path}: has the label {found - 1}, and {found - len(used)} of the {found} classes up to it have no sample"
-            f" (the label before it is {gap}): number the labels from 0, or say --classes {found} if that is meant"
+            f" (the label before it is {gap}): number the labels from 0, or say classes={found}"
+            f" (--classes {found}) if that is meant"
         )
 
 

@@ -452,7 +452,7 @@ def test_an_interrupt_of_what_has_nothing_to_go_on_with_promises_nothing(monkeyp
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train", "mnist"], "mnist needs a folder for its files: name it with --data-dir or $COPI_REF_DATA"),
+        (["train", "mnist"], "mnist needs a folder for its files: name it, as data_dir (--data-dir) or $COPI_REF_DATA"),
         (["train", "mnist", "--data-dir", "/nowhere"], "/nowhere: has no file train-images-idx3-ubyte"),
         (["train", "/nowhere/own.npz"], "/nowhere/own.npz: can't be read as .npz"),
         (["train", "minst"], "minst: unknown data set: needs digits, mnist, fashion-mnist, cifar10, or a path"),

@@ -203,13 +203,13 @@ def test_one_wrong_label_does_not_make_thousands_of_outputs(y_test, tmp_path):
     with pytest.raises(
         DataError,
         match=r"own\.npz: has the label 1999, and 1989 of the 2000 classes up to it have no sample \(the label before "
-        r"it is 9\): number the labels from 0, or say --classes 2000 if that is meant",
+        r"it is 9\): number the labels from 0, or say classes=2000 \(--classes 2000\) if that is meant",
     ):
         load_named(str(path))
     assert load_named(str(path), classes=2000).classes == 2000
     with pytest.raises(DataError, match=r"own\.npz: has 1000 classes, as was said, but the largest label is 1999"):
         load_npz(path, 1000)
-    with pytest.raises(DataError, match="digits has its own classes: leave out --classes"):
+    with pytest.raises(DataError, match=r"digits has its own classes: leave out classes \(--classes\)"):
         load_named("digits", classes=10)
 
 

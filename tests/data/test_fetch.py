@@ -92,7 +92,10 @@ def test_the_folder_may_be_that_of_the_environment(mirrors, tmp_path, monkeypatc
     assert everything_in(tmp_path / "new" / "folder") == WHOLE
     monkeypatch.delenv("COPI_REF_DATA")
     assert main(["data", "fetch", "mnist"]) == 2
-    assert "mnist needs a folder for its files: name it with --data-dir or $COPI_REF_DATA" in capsys.readouterr().err
+    assert (
+        "mnist needs a folder for its files: name it, as data_dir (--data-dir) or $COPI_REF_DATA"
+        in capsys.readouterr().err
+    )
 
 
 def test_files_that_are_there_are_not_fetched_again(mirrors, server, tmp_path):

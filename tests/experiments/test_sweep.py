@@ -287,7 +287,7 @@ def test_many_classes_without_a_sample_can_be_meant(tmp_path, capsys):
     np.savez(path, x_train=x, y_train=y, x_test=x, y_test=y)
     settings = {"dataset": str(path), "methods": ["copi-bp"], "seeds": 1, "eta_w": 0.01}
     assert run(written(tmp_path / "a.toml", **settings), "--out", tmp_path / "out") == 2
-    assert "say --classes 21 if that is meant" in capsys.readouterr().err
+    assert "say classes=21 (--classes 21) if that is meant" in capsys.readouterr().err
     assert run(written(tmp_path / "a.toml", **settings, classes=21), "--out", tmp_path / "out") == 0
 
 

@@ -784,7 +784,13 @@ def test_what_is_missing_is_not_implemented_and_never_passed():
     assert report.counts == {"not implemented": 5, "passed": 2}
     empty = check(object())
     assert not empty.ok
-    assert "nothing was checked" in empty.diagnosis
+    assert empty.diagnosis == "nothing was checked: the implementation has none of the functions"
+
+
+def test_a_function_that_is_there_and_has_no_case_is_not_called_missing():
+    report = check(with_one(copi_update=plain.copi_update), conventions=Conventions(weight_rule="sgd"))
+    assert not report.ok
+    assert report.diagnosis == "nothing was checked: float64 and these conventions have no case of copi_update"
 
 
 def test_what_was_asked_for_has_to_be_there():

@@ -105,7 +105,7 @@ class Report:
             statuses = {result.check: result.status for result in self.results}
             listed = ", ".join(f"{name} ({statuses[name]})" for name in self.missing)
             return f"asked for, but did not run: {listed}"
-        return "" if self.ok else "nothing was checked: the implementation has none of the functions"
+        return "" if self.ok else f"nothing was checked: {self._why_nothing()}"
 
     @property
     def reproducer(self) -> str:
@@ -163,6 +163,13 @@ class Report:
             "conventions": self.conventions.as_dict(),
             "results": [{name: _finite(value) for name, value in asdict(result).items()} for result in self.results],
         }
+
+    def _why_nothing(self) -> str:
+        """Why no function ran: none is there, or those that are have no case that could be judged."""
+        there = list(dict.fromkeys(result.check for result in self.results if result.status == NOT_CHECKED))
+        if not there:
+            return "the implementation has none of the functions"
+        return f"{self.precision} and these conventions have no case of {', '.join(there)}"
 
     def _causes(self) -> list[Result]:
         """The first failed result of each function, without those that come of another's, and each name once."""
