@@ -54,6 +54,10 @@ class Columns:
         return turned
 
 
+DEFAULTS = Conventions(), PRECISIONS["float64"], 0
+"""Conventions, format and seed of `check`."""
+
+
 def with_one(**functions):
     """An implementation that has these functions only."""
     return types.SimpleNamespace(**functions)
@@ -679,6 +683,24 @@ def test_updating_the_weights_in_place_is_a_failure():
         return W, new_R
 
     assert "changes its argument W of layer 1 in place" in check(with_one(step=step)).diagnosis
+
+
+def test_who_writes_into_arguments_spoils_no_later_check():
+    """Inputs are drawn once for the same conventions."""
+
+    def copi_update(x, z, W):
+        found = plain.copi_update(x, z, W)
+        for array in (x, z, W):
+            array[...] = 0
+        return found
+
+    before = [case.inputs["x"].copy() for case in draw_cases(FUNCTIONS["copi_update"], *DEFAULTS)]
+    assert "in place" in check(with_one(copi_update=copi_update)).diagnosis
+    kept = draw_cases(FUNCTIONS["copi_update"], *DEFAULTS)
+    assert kept is draw_cases(FUNCTIONS["copi_update"], *DEFAULTS)
+    for x, case in zip(before, kept, strict=True):
+        np.testing.assert_array_equal(case.inputs["x"], x)
+    assert check(with_one(copi_update=plain.copi_update)).ok
 
 
 def test_changing_a_list_of_weights_is_a_failure():

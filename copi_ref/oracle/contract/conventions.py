@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from fractions import Fraction
-from functools import cache
+from functools import lru_cache
 from typing import Any, Literal, get_args
 
 from copi_ref.activations import ACTIVATIONS, Activation, ActivationName, leaky_relu_with
@@ -150,7 +150,7 @@ class Conventions:
 
     def f(self) -> Activation:
         """Return the activation, with the slope and the f′(0) that were chosen."""
-        return _activation(self)
+        return _activation(self.activation, self.slope, self.derivative_at_zero)
 
     @property
     def is_smooth(self) -> bool:
@@ -277,8 +277,9 @@ AS_PRINTED = Conventions()
 """Algorithm 1 as the paper prints it."""
 
 
-@cache  # a search for names asks for it thousands of times
-def _activation(conventions: Conventions) -> Activation:
+@lru_cache(maxsize=256, typed=True)  # a search for names asks for it thousands of times, with other conventions besides
+def _activation(name: ActivationName, slope: float | Fraction, derivative_at_zero: float) -> Activation:
+    conventions = Conventions(activation=name, slope=slope, derivative_at_zero=derivative_at_zero)
     if conventions.activation == "identity":
         return ACTIVATIONS["identity"]
     if conventions.is_smooth:

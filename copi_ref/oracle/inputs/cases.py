@@ -6,6 +6,7 @@ implementation then agrees with every other by ``==``.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,8 @@ def kinds(function: Function, precision: Precision, conventions: Conventions = A
     return [*layer_kinds(precision), *lateral_layer_kinds(function, conventions)]
 
 
-def draw_cases(function: Function, conventions: Conventions, precision: Precision, seed: int) -> list[Case]:
+@lru_cache(maxsize=128)  # half of a check, and tests check many implementations against the same conventions
+def draw_cases(function: Function, conventions: Conventions, precision: Precision, seed: int) -> tuple[Case, ...]:
     """Return all cases of a function; a tier without any is one that the conventions or the precision don't allow."""
     layered = function.name in _OF_NETWORKS
     cases = []
@@ -73,7 +75,7 @@ def draw_cases(function: Function, conventions: Conventions, precision: Precisio
             cases.append(Case(kind.name, kind.tier, _sharp(function, conventions, precision, kind, rng), kind.strided))
         except NoCaseError:
             continue
-    return cases
+    return tuple(cases)
 
 
 def _lateral_rule_allows(function: Function, conventions: Conventions, kind: Kind) -> bool:

@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -124,13 +123,8 @@ def _observed(caller: Caller, function: Function, seed: int) -> list[Observation
 def judged(targets: Iterable[Target], workers: int) -> list[Judged]:
     """All mutations of the targets, judged."""
     every = [mutation for target in targets for mutation in mutations(target)]
-    with ProcessPoolExecutor(workers, initializer=_keep_cases) as pool:
+    with ProcessPoolExecutor(workers) as pool:
         return list(pool.map(judge, every, chunksize=8))
-
-
-def _keep_cases() -> None:
-    """Draw inputs once: they are the same for every mutant, which gets copies, and drawing takes most of the time."""
-    checks.draw_cases = cache(checks.draw_cases)
 
 
 # --- survivors --------------------------------------------------------------------------------------------------------
