@@ -20,6 +20,9 @@ import numpy as np
 
 FOLDER = Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER.parent))  # the package
+
+from copi_ref.arrays.backend import usable_cores  # noqa: E402
+
 SETTLE = 0.05  # seconds: threads of OpenBLAS and OpenMP spin for up to 30 ms after the last product of another process
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -174,11 +177,6 @@ def save(results: dict[str, Any], file: Path | None) -> None:
     """Write all that was measured to a file, if one was named."""
     if file:
         file.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def machine(threads: int) -> dict[str, str]:

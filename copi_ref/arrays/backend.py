@@ -292,6 +292,11 @@ def dtype_name(dtype: Any) -> str:
     return str(name or getattr(dtype, "__name__", None) or said(dtype).rpartition(".")[2])
 
 
+def usable_cores() -> int:
+    """Return how many cores this process may use: in a container, or under ``taskset``, not all that there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def environment() -> dict[str, str]:
     """Describe what numbers depend on: the resolved backend, library versions, BLAS, its threads and its kernel."""
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
@@ -299,7 +304,7 @@ def environment() -> dict[str, str]:
     return {
         "backend": backend_name(),
         "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "machine": f"{platform.system()} {platform.machine()}, {usable_cores()} cores",
         **{name: found for name in libraries if (found := _installed_version(name))},
         "blas": f"{blas['name']} {blas['version']}",
         "blas threads": blas_threads(),

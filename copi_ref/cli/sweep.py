@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from copi_ref.arrays.backend import backend_name, load_backend
+from copi_ref.arrays.backend import backend_name, load_backend, usable_cores
 from copi_ref.cli.before_training import remarks
 from copi_ref.cli.options import count, folder
 from copi_ref.cli.train import add_checkpoint_seconds
@@ -21,7 +21,6 @@ from copi_ref.experiments.sweep import (
     Job,
     Load,
     Outcome,
-    cores,
     imported,
     jobs_of,
     loaded,
@@ -78,7 +77,7 @@ def _sweep(options: argparse.Namespace) -> int:
     options.jobs, asked = processes_for(runs, options.jobs), options.jobs
     threads = _threads(options)
     if options.jobs < asked and not options.scheduler:
-        why = f"{runs} run(s), and at most {MOST_PER_CORE} processes for each of {cores()} core(s)"
+        why = f"{runs} run(s), and at most {MOST_PER_CORE} processes for each of {usable_cores()} core(s)"
         print(f"copi-ref: note: --jobs {asked} starts {options.jobs} process(es): there are {why}", file=sys.stderr)
     jobs = jobs_of(sweep, options.out, named_folder(options.data_dir), threads, options.checkpoint_seconds)
     load = load_named if sweep.classes is None else partial(load_named, classes=sweep.classes)
@@ -104,7 +103,7 @@ def _threads(options: argparse.Namespace) -> int | None:
     if options.threads is None and options.jobs == 1 and not options.scheduler and find_spec("threadpoolctl") is None:
         return None
     imported("threadpoolctl")
-    return options.threads or (1 if options.scheduler else max(1, cores() // options.jobs))
+    return options.threads or (1 if options.scheduler else max(1, usable_cores() // options.jobs))
 
 
 def _outcomes(jobs: Sequence[Job], load: Load, options: argparse.Namespace) -> Iterator[Outcome]:

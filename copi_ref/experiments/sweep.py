@@ -13,7 +13,7 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
-from copi_ref.arrays.backend import BackendName, backend_name, use_backend
+from copi_ref.arrays.backend import BackendName, backend_name, usable_cores, use_backend
 from copi_ref.data.dataset import Dataset
 from copi_ref.experiments.config import OF_R, OVERRIDES, Count, Plan, surroundings
 from copi_ref.experiments.parent import end_with
@@ -182,7 +182,7 @@ MOST_PER_CORE = 4
 
 def processes_for(jobs: int, asked: int) -> int:
     """Return how many processes to start for so many runs: as asked, but no more than runs, nor 4 for each core."""
-    return min(asked, jobs, MOST_PER_CORE * cores())
+    return min(asked, jobs, MOST_PER_CORE * usable_cores())
 
 
 def run_jobs(jobs: Sequence[Job], load: Load, processes: int = 1) -> Iterator[Outcome]:
@@ -313,11 +313,6 @@ def run_job(job: Job, load: Load) -> Outcome:
 def loaded(load: Load, dataset: str, data_dir: Path | None, held_out: int | None) -> Dataset:
     """Return the data, read once in a process."""
     return load(dataset, data_dir, held_out)
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def imported(library: str) -> Any:

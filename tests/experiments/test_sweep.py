@@ -247,7 +247,7 @@ def load_npz_of(dataset, data_dir, held_out):
 
 @pytest.mark.parametrize(("jobs", "asked", "started"), [(1, 1000, 1), (1000, 1000, 12), (5, 3, 3), (7, 9, 7)])
 def test_no_more_processes_than_there_is_to_do(jobs, asked, started, monkeypatch):
-    monkeypatch.setattr(sweeps, "cores", lambda: 3)
+    monkeypatch.setattr(sweeps, "usable_cores", lambda: 3)
     assert sweeps.processes_for(jobs, asked) == started
 
 
@@ -544,7 +544,7 @@ def test_the_default_is_to_share_out_the_cores(config, tmp_path, monkeypatch, ca
 
     seen = []
     for module in (sweeps, sweep_commands):
-        monkeypatch.setattr(module, "cores", lambda: 7)
+        monkeypatch.setattr(module, "usable_cores", lambda: 7)
     monkeypatch.setattr(sweep_commands, "run_jobs", lambda jobs, load, processes: seen.append((jobs, processes)) or ())
     for processes in (1, 3, 9):
         run(config, "--out", tmp_path / "out", "--jobs", processes)
