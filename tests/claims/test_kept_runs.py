@@ -8,7 +8,8 @@ from digits_runs import column
 from recorded import PAGE, numbers, table
 
 from copi_ref.experiments.comparison import compared, paired_difference
-from copi_ref.experiments.folder import find_runs
+from copi_ref.experiments.folder import find_runs, read_config
+from copi_ref.experiments.metrics import METRICS, read_metrics
 from copi_ref.experiments.runner import epoch_of_99_percent
 
 TEN, HUNDRED = "MNIST, `tmlr`, 10 epochs", "MNIST, `tmlr`, 100 epochs"
@@ -86,3 +87,33 @@ def test_means_and_differences_are_those_of_the_rows(figure, of_runs):
             found = paired_difference([others[seed] for seed in seeds], [ours[seed] for seed in seeds])
             shown = numbers(row[f"less copi-bp, {figure}"])
             assert np.allclose(shown, [found.mean, found.low, found.high], rtol=0, atol=0.501e-4)
+
+
+# --- CIFAR-10 ---------------------------------------------------------------------------------------------------------
+
+STOPPED = sorted((PAGE.parent / "runs" / "cifar10-tmlr-100-stopped").glob("*/seed-0"))
+assert STOPPED, "no stopped runs"
+
+
+@pytest.mark.parametrize("folder", STOPPED, ids=lambda folder: folder.parent.name)
+def test_a_run_that_was_stopped_is_told_as_far_as_it_went(folder):
+    config, metrics = read_config(folder), read_metrics(folder / METRICS)
+    train, test, loss = (
+        np.array([row[name] for row in metrics]) for name in ("train_accuracy", "test_accuracy", "test_loss")
+    )
+    assert (config["dataset"], config["preset"], config["epochs"], config["held_out"]) == (
+        "cifar10",
+        "tmlr",
+        100,
+        10_000,
+    )
+    assert table("CIFAR-10, `tmlr`, 10 epochs, 1 seed", 1)[config["method"]] == {
+        "CIFAR-10, seed 0": config["method"],
+        "epochs": str(len(metrics)),
+        "test accuracy, after ten": written(test[9]),
+        "peak (its epoch)": f"{written(max(test))} ({test.argmax()})",
+        "last epoch": written(test[-1]),
+        "train accuracy, last epoch": written(train[-1]),
+        "test loss, lowest (its epoch)": f"{written(min(loss))} ({loss.argmin()})",
+        "test loss, last epoch": written(loss[-1]),
+    }
