@@ -109,6 +109,7 @@ SOURCE = re.compile(r"\s+\((?:§|Eq\.|App\.|[A-Z][a-z]+ (?:et al\. )?\d{4})[^()]
 SURE = re.compile(
     r"[α-ωΔΣᵀ⁻¹²³⁺₀-₉∘‖∂∇′½√∞←≤≥≈∝ℓ−]|[A-Za-z][\u0302\u0303]|(?<![A-Za-z])[A-Za-z]_(?:\{|(?:[A-Za-z0-9]{1,2}|off|top|bot|copi|sgd)\b)"
 )
+SIGNED = re.compile(r"−[\d.]+")
 BETWEEN = re.compile(r"[-+=<>/·×∘←→≤≥≈≠∝~−±]+")
 OPERATOR = re.compile(rf"(?<![A-Za-z])(?:{'|'.join(sorted(OPERATORS))})(?![A-Za-z])")
 NEUTRAL = re.compile(r"(?:[A-Za-z](?![A-Za-z])|[-\d.,()\[\]{}|*_^+=<>/·×∘←→≤≥≈≠∝~−±])+")
@@ -116,7 +117,12 @@ NO_LETTER = {"a", "A", "I"}  # they may be words, but beside an operator
 
 
 def sure(token: str) -> bool:
-    """Say whether a token is mathematics wherever it stands; a word, with a hyphen or a dash in it or not, is none."""
+    """Say whether a token is mathematics wherever it stands; a word, with a hyphen or a dash in it or not, is none.
+
+    A number with a sign is none either: in a table it stands beside numbers without one.
+    """
+    if SIGNED.fullmatch(token):
+        return False
     plain = OPERATOR.sub("", unicodedata.normalize("NFD", token))
     return bool(SURE.search(plain)) and not re.search(r"[A-Za-z]{4,}", re.sub(r"_\{?\w+", "", plain))
 

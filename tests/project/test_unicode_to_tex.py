@@ -46,6 +46,8 @@ def test_to_tex(text, tex):
         ("x = R y decorrelates", ["x = R y"]),
         ("A well-kept library – or a state—Eq. 4's last line, of 784-500×6-10, (…, N, K), .9861 ± .0028", []),
         ("Seeds 0, 1 and 2; 3 - 4; the value I had", []),
+        ("lower by −.0057 [−.0069, −.0044], or −1 at least", []),
+        ("where x = −1 it is −x", ["x = −1", "−x"]),
     ],
 )
 def test_what_of_a_sentence_is_mathematics(text, formulas):
