@@ -1,5 +1,6 @@
 """Which library new arrays are made with, and that a choice that can't be met raises."""
 
+import os
 import sys
 from contextlib import nullcontext
 from types import ModuleType
@@ -166,3 +167,9 @@ def test_environment_says_what_numbers_depend_on(monkeypatch):
     assert facts["numpy"] == np.__version__
     assert facts["copi_ref"] == copi.__version__
     assert {"python", "scipy", "blas", "blas threads"} <= set(facts)
+
+
+def test_cores_are_those_that_the_process_may_use(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 3, 5}, raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    assert backend.environment()["machine"].endswith(", 3 cores")

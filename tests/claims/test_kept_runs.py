@@ -8,7 +8,7 @@ from digits_runs import column
 from recorded import PAGE, numbers, table
 
 from copi_ref.experiments.comparison import compared, paired_difference
-from copi_ref.experiments.folder import find_runs, read_config
+from copi_ref.experiments.folder import FinishedRun, find_runs, read_config
 from copi_ref.experiments.metrics import METRICS, read_metrics
 from copi_ref.experiments.runner import epoch_of_99_percent
 
@@ -91,29 +91,25 @@ def test_means_and_differences_are_those_of_the_rows(figure, of_runs):
 
 # --- CIFAR-10 ---------------------------------------------------------------------------------------------------------
 
-STOPPED = sorted((PAGE.parent / "runs" / "cifar10-tmlr-100-stopped").glob("*/seed-0"))
-assert STOPPED, "no stopped runs"
+STOPPED = PAGE.parent / "runs" / "cifar10-tmlr-100-stopped"
+"""Runs that have no end, which `find_runs` leaves out."""
 
 
-@pytest.mark.parametrize("folder", STOPPED, ids=lambda folder: folder.parent.name)
-def test_a_run_that_was_stopped_is_told_as_far_as_it_went(folder):
-    config, metrics = read_config(folder), read_metrics(folder / METRICS)
-    train, test, loss = (
-        np.array([row[name] for row in metrics]) for name in ("train_accuracy", "test_accuracy", "test_loss")
-    )
-    assert (config["dataset"], config["preset"], config["epochs"], config["held_out"]) == (
-        "cifar10",
-        "tmlr",
-        100,
-        10_000,
-    )
-    assert table("CIFAR-10, `tmlr`, 10 epochs, 1 seed", 1)[config["method"]] == {
-        "CIFAR-10, seed 0": config["method"],
-        "epochs": str(len(metrics)),
-        "test accuracy, after ten": written(test[9]),
-        "peak (its epoch)": f"{written(max(test))} ({test.argmax()})",
-        "last epoch": written(test[-1]),
-        "train accuracy, last epoch": written(train[-1]),
-        "test loss, lowest (its epoch)": f"{written(min(loss))} ({loss.argmin()})",
-        "test loss, last epoch": written(loss[-1]),
-    }
+def test_runs_that_were_stopped_are_told_as_far_as_they_went():
+    rows = {}
+    for folder in STOPPED.glob("*/seed-0"):
+        run = FinishedRun(folder, read_config(folder), read_metrics(folder / METRICS))
+        train, test, loss = (column(run, name) for name in ("train_accuracy", "test_accuracy", "test_loss"))
+        settings = [run.config[name] for name in ("dataset", "preset", "epochs", "held_out")]
+        assert settings == ["cifar10", "tmlr", 100, 10_000]
+        rows[run.method] = {
+            "CIFAR-10, seed 0": run.method,
+            "epochs": str(len(run.metrics)),
+            "test accuracy, after ten": written(test[9]),
+            "peak (its epoch)": f"{written(max(test))} ({test.argmax()})",
+            "last epoch": written(test[-1]),
+            "train accuracy, last epoch": written(train[-1]),
+            "test loss, lowest (its epoch)": f"{written(min(loss))} ({loss.argmin()})",
+            "test loss, last epoch": written(loss[-1]),
+        }
+    assert table("CIFAR-10, `tmlr`, 10 epochs, 1 seed", 1) == rows

@@ -166,7 +166,7 @@ class Report:
 
     def _why_nothing(self) -> str:
         """Why no function ran: none is there, or those that are have no case that could be judged."""
-        there = list(dict.fromkeys(result.check for result in self.results if result.status == NOT_CHECKED))
+        there = [result.check for result in self.results if result.status == NOT_CHECKED]
         if not there:
             return "the implementation has none of the functions"
         return f"{self.precision} and these conventions have no case of {', '.join(there)}"
