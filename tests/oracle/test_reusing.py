@@ -1,12 +1,12 @@
 """What a step of nearly right pieces reuses, while mistakes are tried on it, is what it would compute."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 
 from copi_ref.oracle import FUNCTIONS, PRECISIONS, VARIANTS, Conventions
-from copi_ref.oracle.contract.conventions import CREDITS, LATERAL_RULES
+from copi_ref.oracle.contract.conventions import CREDITS, LATERAL_RULES, combined
 from copi_ref.oracle.contract.pieces import (
     OF_FORWARD,
     OF_LATERAL,
@@ -20,7 +20,7 @@ from copi_ref.oracle.contract.pieces import (
 )
 from copi_ref.oracle.inputs.cases import draw_cases, with_tracked
 from copi_ref.oracle.judging.comparison import Observation
-from copi_ref.oracle.naming.candidates import singles
+from copi_ref.oracle.naming.candidates import FIELDS_OF, can_be, singles
 from copi_ref.oracle.naming.diagnosis import diagnose
 from copi_ref.oracle.naming.reusing import MADE_OF, reusing
 
@@ -110,7 +110,7 @@ def asked_by(call, pieces, *arguments):
     return call(pieces, *arguments), set(ASKED)
 
 
-@pytest.mark.parametrize(
+of_many_choices = pytest.mark.parametrize(
     "choices",
     [
         *({"credit": credit} for credit in CREDITS),
@@ -124,6 +124,9 @@ def asked_by(call, pieces, *arguments):
     ],
     ids=str,
 )
+
+
+@of_many_choices
 def test_each_part_asks_for_the_pieces_that_it_is_said_to_be_made_of_and_no_other(choices):
     conventions = Conventions(**choices)
     inputs = case_of(conventions).inputs
@@ -144,3 +147,23 @@ def test_each_part_asks_for_the_pieces_that_it_is_said_to_be_made_of_and_no_othe
         assert of_update
         assert of_update <= made_of, symbol
     assert {symbol_of(name) for name in (*states, *deltas, *everything)} <= MADE_OF.keys()
+
+
+@of_many_choices
+def test_each_kind_of_quantity_depends_on_no_convention_but_those_that_are_said_to_concern_it(choices):
+    conventions = Conventions(**choices)
+    inputs, differed = case_of(conventions).inputs, set()
+
+    def given(changed):
+        with np.errstate(all="ignore"):
+            return STEP.expected(right_pieces(replace(conventions, **changed)), inputs, {})
+
+    right = given({})
+    for changed in filter(lambda changed: can_be(conventions, changed), combined(conventions, 1)):
+        found = given(changed)
+        for name in (name for name in right if symbol_of(name) in FIELDS_OF):
+            if FIELDS_OF[symbol_of(name)].isdisjoint(changed):
+                np.testing.assert_array_equal(found[name], right[name], err_msg=f"{name}, {changed}")
+            elif not np.array_equal(found[name], right[name]):
+                differed.add(symbol_of(name))
+    assert differed >= {"y", "δ", "ΔW"}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from copi_ref.oracle.contract.conventions import (
@@ -19,7 +20,7 @@ from copi_ref.oracle.contract.functions import Function
 from copi_ref.oracle.contract.pieces import OF_FORWARD, OF_LATERAL, OF_PERTURBATIONS, Pieces, right_pieces
 from copi_ref.oracle.naming.catalogue import STEP_VARIANTS, VARIANTS
 from copi_ref.oracle.naming.catalogue.slopes import SLOPE_PLACES
-from copi_ref.oracle.naming.evidence import Evidence
+from copi_ref.oracle.naming.evidence import Evidence, kind_of
 from copi_ref.oracle.naming.explaining import Candidate, Change
 from copi_ref.oracle.naming.factors import Family, fitted_numbers
 
@@ -43,7 +44,7 @@ def singles(function: Function, conventions: Conventions) -> Iterator[Candidate]
     others = [
         (changed, convention(changed, conventions))
         for changed in combined(conventions, 1)
-        if _can_be(conventions, changed)
+        if can_be(conventions, changed)
     ]
     if function.name == "forward":  # it shows f, and f′ may be that of either
         others = [(changed, replace(candidate, seen=_only_f(candidate.change))) for changed, candidate in others]
@@ -111,18 +112,48 @@ def several_conventions(evidence: Evidence, conventions: Conventions) -> Iterato
         if any(
             evidence.fit(right_pieces(replace(conventions, **changed)), evidence.order).changes
             for changed in combined(conventions, 1, {name: values})
-            if _can_be(conventions, changed)
+            if can_be(conventions, changed)
         )
     }
     if "lateral_rule" in alive:
         alive["lateral_rule"] = tuple(_plausible_rules(evidence, conventions))
+    give_each_kind = _giving_each_kind(evidence, conventions)
     for depth in range(2, DEEPEST + 1):
-        yield from _possible(conventions, depth, alive, {})
+        yield from filter(give_each_kind, _possible(conventions, depth, alive, {}))
     for fitted in with_fitted_kappa(evidence, conventions):
         if evidence.fit(right_pieces(replace(conventions, **fitted.changed)), evidence.few).explains:
             others = {name: values for name, values in alive.items() if name not in ("lateral_rule", "kappa")}
             for depth in range(1, DEEPEST):
-                yield from _possible(conventions, depth, others, fitted.changed)
+                yield from filter(give_each_kind, _possible(conventions, depth, others, fitted.changed))
+
+
+_LATERAL = frozenset({"lateral_rule", "kappa", "share", "subsampled"})
+_ACTIVATION = frozenset({"activation", "slope"})
+
+FIELDS_OF = {
+    **dict.fromkeys(("x", "a", "y"), _ACTIVATION | {"output_activation"}),
+    **dict.fromkeys(("δ", "ΔW", "Δb"), ALTERNATIVES.keys() - _LATERAL),
+    "ΔR": _ACTIVATION | _LATERAL | {"reduction"},
+}
+"""The conventions, of `ALTERNATIVES`, of which each kind of quantity may depend."""
+
+
+def _giving_each_kind(evidence: Evidence, conventions: Conventions) -> Callable[[Candidate], bool]:
+    """Return whether other conventions give each kind of quantity, by those of them alone that concern it.
+
+    Of tens of thousands of combinations few differ in what concerns ΔR, or all but ΔR: each is tried once.
+    """
+    kinds = sorted({kind_of(cell) for cell in evidence.cells}, key=lambda kind: len(FIELDS_OF[kind]))
+
+    @cache
+    def gives(kind: str, changed: frozenset[tuple[str, Any]]) -> bool:
+        return evidence.gives_kind(right_pieces(replace(conventions, **dict(changed))), kind)
+
+    def give_each_kind(candidate: Candidate) -> bool:
+        changed = candidate.changed.items()
+        return all(gives(kind, frozenset(one for one in changed if one[0] in FIELDS_OF[kind])) for kind in kinds)
+
+    return give_each_kind
 
 
 def _possible(
@@ -130,7 +161,7 @@ def _possible(
 ) -> Iterator[Candidate]:
     """Yield conventions that differ in `depth` fields, and in those of `besides`."""
     for changed in combined(conventions, depth, alternatives):
-        if _can_be(conventions, changed):
+        if can_be(conventions, changed):
             yield convention({**besides, **changed}, conventions)
 
 
@@ -178,7 +209,7 @@ def convention(changed: dict[str, Any], conventions: Conventions) -> Candidate:
     return Candidate(name, name + words, change, is_convention=True, changed=changed)
 
 
-def _can_be(conventions: Conventions, changed: dict[str, Any]) -> bool:
+def can_be(conventions: Conventions, changed: dict[str, Any]) -> bool:
     """Whether it can be tried: feedback weights, of the shape that a method needs, can't be made up."""
     if "lateral_rule" in changed and not conventions.has_R:
         return False

@@ -72,7 +72,8 @@ class Evidence:
         by_size = sorted((at for at, cells in self._of.items() if cells), key=self.size)
         self.failing = [at for at in by_size if self._wrong_of[at]]
         passing = [at for at in by_size if at not in self.failing]
-        self.few = [*self.failing[:_FEW], *passing[:_FEW]]
+        self.few_failing = self.failing[:_FEW]
+        self.few = [*self.few_failing, *passing[:_FEW]]
         self.order = [*self.failing, *passing]
 
     def _is_wrong(self, cell: Cell) -> bool:
@@ -107,6 +108,11 @@ class Evidence:
     def gives_all_wrong(self, pieces: AnyPieces, order: Sequence[int] = ()) -> bool:
         """Whether the pieces give everything that is wrong."""
         return all(self._gives_all(pieces, at, self._wrong_of[at]) for at in order or self.order if self._wrong_of[at])
+
+    def gives_kind(self, pieces: AnyPieces, kind: str) -> bool:
+        """Whether the pieces give every quantity of a kind, as "ΔW"."""
+        of_kind = {at: [cell for cell in self._of[at] if kind_of(cell) == kind] for at in self.order}
+        return all(self._gives_all(pieces, at, cells) for at, cells in of_kind.items() if cells)
 
     def _gives_all(self, pieces: AnyPieces, at: int, cells: Sequence[Cell]) -> bool:
         found = self.evaluated(pieces, at)
