@@ -300,11 +300,12 @@ def usable_cores() -> int:
 def environment() -> dict[str, str]:
     """Describe what numbers depend on: the resolved backend, library versions, BLAS, its threads and its kernel."""
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    cores = usable_cores()
     libraries = ("copi_ref", "numpy", "scipy", "array-api-compat", "cupy", "torch", "jax")
     return {
         "backend": backend_name(),
         "python": platform.python_version(),
-        "machine": f"{platform.system()} {platform.machine()}, {usable_cores()} cores",
+        "machine": f"{platform.system()} {platform.machine()}, {cores} core{'s' * (cores > 1)}",
         **{name: found for name in libraries if (found := _installed_version(name))},
         "blas": f"{blas['name']} {blas['version']}",
         "blas threads": blas_threads(),

@@ -22,20 +22,21 @@ def check(folder: Path, config: Mapping[str, Any], resume: bool) -> None:
     """
     if not (folder / CONFIG).is_file():
         if folder.exists() and any(one.name != "lock" and not _is_left_over(one) for one in folder.iterdir()):
-            raise RunError(f"{folder} holds something else than a run: name another folder with --out, or remove it")
+            raise RunError(f"{folder} holds something else than a run: name another folder (--out), or remove it")
         return
     there, asked = read_config(folder), json.loads(json.dumps(config))
     shorter = min(there["epochs"], asked["epochs"])
     if found := different_settings(*(first_epochs(one, shorter) for one in (there, asked))):
-        raise RunError(f"{folder} holds another run: {'; '.join(found)}: name another folder with --out, or remove it")
+        raise RunError(f"{folder} holds another run: {'; '.join(found)}: name another folder (--out), or remove it")
     if asked["epochs"] < there["epochs"]:
         raise RunError(
             f"{folder} holds a run of {there['epochs']} epochs, and {asked['epochs']} were asked for: ask for as many "
-            "or more, name another folder with --out, or remove it"
+            "or more, name another folder (--out), or remove it"
         )
     if not resume:
         raise RunError(
-            f"{folder} holds this run already: go on with --resume, name another folder with --out, or remove it"
+            f"{folder} holds this run already: go on with resume=True (--resume), name another folder (--out), "
+            "or remove it"
         )
     if _goes_on(folder, asked["epochs"]) and (found := different_bits(there, asked)):
         raise RunError(f"{folder} can't be resumed with the same bits: {'; '.join(found)}")

@@ -132,7 +132,7 @@ def read_run(folder: str | Path) -> FinishedRun:
     config = read_config(folder)
     outcome = read_outcome(folder)
     if outcome is None:
-        raise RunError(f"{folder}: has not finished: go on with --resume")
+        raise RunError(f"{folder}: has not finished: go on with resume=True (--resume)")
     if outcome.error is not None:
         raise RunFailedError(f"{folder}: {outcome.error}")
     with named(folder / METRICS):

@@ -110,7 +110,7 @@ def _page(title: str, first: str, parts: Iterable[str]) -> str:
 
 def _ended_badly(failed: Sequence[FinishedRun], unfinished: Sequence[FinishedRun], root: Path) -> Iterator[str]:
     why = [(run, ending.error) for run in failed if (ending := read_outcome(run.folder)) is not None]
-    why += [(run, "has not ended: go on with --resume") for run in unfinished]
+    why += [(run, "has not ended: go on with resume=True (--resume)") for run in unfinished]
     if why:
         yield "<h2>Runs that did not finish</h2>"
         rows = tuple((_place(run, root), str(text)) for run, text in why)

@@ -246,7 +246,9 @@ def test_results_of_two_settings_never_mix(own_npz, tmp_path, capsys):
     before = {path: path.is_file() and path.read_bytes() for path in out.rglob("*")}
     assert run(*arguments) == 2
     folder = out / "copi-bp" / "seed-0"
-    assert f"{folder} holds this run already: go on with --resume, name another" in capsys.readouterr().err
+    assert (
+        f"{folder} holds this run already: go on with resume=True (--resume), name another" in capsys.readouterr().err
+    )
     assert run(*arguments[:2], "--epochs", 1, "--resume", "--out", out) == 2
     assert f"{folder} holds a run of 2 epochs, and 1 were asked for" in capsys.readouterr().err
     assert {path: path.is_file() and path.read_bytes() for path in out.rglob("*")} == before
@@ -299,7 +301,7 @@ def test_an_ensemble_that_has_ended_is_kept_and_what_is_missing_is_trained(own_n
     assert run(*arguments, "--seeds", 2) == 0
     first = {path: path.read_bytes() for path in (out / "copi-bp").rglob("*") if path.is_file()}
     assert run(*arguments, "--seeds", 2) == 2
-    assert "seed-0 holds this run already: go on with --resume" in capsys.readouterr().err
+    assert "seed-0 holds this run already: go on with resume=True (--resume)" in capsys.readouterr().err
     assert run(*arguments, "--seeds", 3, "--resume") == 0, "as it says"
     assert {path: path.read_bytes() for path in first} == first
     assert len(table(out / "copi-bp" / "seed-2" / "metrics.csv")) == 2

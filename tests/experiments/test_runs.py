@@ -177,7 +177,7 @@ def test_finished_runs_are_found_and_others_are_not(tmp_path, monkeypatch):
     assert [(run.config["method"], run.config["seed"]) for run in found] == [
         ("copi-fa", 0), ("copi-bp", 0), ("copi-bp", 2), ("copi-bp", 10),
     ]  # fmt: skip
-    with pytest.raises(RunError, match=r"seed-2: has not finished: go on with --resume"):
+    with pytest.raises(RunError, match=r"seed-2: has not finished: go on with resume=True \(--resume\)"):
         read_run(unfinished)
     with pytest.raises(RunError, match=r"nothing: holds no run: has no config\.json"):
         read_run(tmp_path / "nothing")
@@ -271,7 +271,7 @@ def test_fewer_epochs_than_there_are_are_refused(tmp_path):
 
 def test_more_epochs_need_resume(tmp_path):
     run_small(tmp_path / "run")
-    with pytest.raises(RunError, match="holds this run already: go on with --resume"):
+    with pytest.raises(RunError, match=r"holds this run already: go on with resume=True \(--resume\)"):
         run_small(tmp_path / "run", epochs=5)
 
 

@@ -161,7 +161,7 @@ def test_runs_that_did_not_finish_are_told_with_the_reason(found):
     assert "Runs: 5 finished, 1 failed, 1 not ended." in found.texts["p"]
     assert found.tables["They are in no figure and no comparison"][0][1:] == [
         ["copi-fa/seed-0", "training became non-finite in epoch 1"],
-        ["copi-fa/seed-1", "has not ended: go on with --resume"],
+        ["copi-fa/seed-1", "has not ended: go on with resume=True (--resume)"],
     ]
 
 
