@@ -73,11 +73,14 @@ def _found(evidence: Evidence, conventions: Conventions, before: Sequence[Diagno
         return found
     tried = looked_at(evidence, right, candidates)
     partials = list(_partials(evidence, [*tried, *looked_at(evidence, right, families)]))
+    found = in_two_places(evidence, known, partials)
+    if found:
+        return found
+    one_of_two = alive(evidence, tried)
     return (
-        in_two_places(evidence, known, partials)
-        or two_at_once(evidence, alive(evidence, tried))
+        two_at_once(evidence, one_of_two)
         or _with_formulas(evidence, right, known, partials)
-        or _with_numbers(evidence, alive(evidence, tried))
+        or _with_numbers(evidence, one_of_two)
         or Diagnosis("", "", notes=located(evidence, partials))
     )
 

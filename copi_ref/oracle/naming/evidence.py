@@ -72,8 +72,8 @@ class Evidence:
         by_size = sorted((at for at, cells in self._of.items() if cells), key=self.size)
         self.failing = [at for at in by_size if self._wrong_of[at]]
         passing = [at for at in by_size if at not in self.failing]
-        self.few_failing = self.failing[:_FEW]
-        self.few = [*self.few_failing, *passing[:_FEW]]
+        self.few_failing, self.few_passing = self.failing[:_FEW], passing[:_FEW]
+        self.few = [*self.few_failing, *self.few_passing]
         self.order = [*self.failing, *passing]
 
     def _is_wrong(self, cell: Cell) -> bool:

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from copi_ref.oracle.contract.pieces import Pieces
 from copi_ref.oracle.naming.evidence import Evidence, Fit
@@ -19,7 +19,7 @@ class Tried:
     Args:
         candidate: itself.
         pieces: that it makes of the right ones.
-        fit: with these observations.
+        fit: with those of them that fail.
     """
 
     candidate: Candidate
@@ -28,26 +28,24 @@ class Tried:
 
 
 def looked_at(evidence: Evidence, right: Pieces, candidates: Sequence[Candidate]) -> list[Tried]:
-    """Try candidates on a few observations: where all is right only those that may be `alive` by what fails."""
+    """Try candidates on a few observations that fail."""
     made = ((candidate, candidate.change(right)) for candidate in candidates)
-    tried = [
+    return [
         Tried(candidate, pieces, evidence.fit(pieces, evidence.few_failing))
         for candidate, pieces in made
         if pieces is not None
     ]
-    return [
-        replace(one, fit=evidence.fit(one.pieces, evidence.few)) if _may_be_one_of_two(evidence, one.fit) else one
-        for one in tried
-    ]
-
-
-def _may_be_one_of_two(evidence: Evidence, fit: Fit) -> bool:
-    return bool(fit.changes) and fit.changes <= evidence.wrong
 
 
 def alive(evidence: Evidence, tried: Sequence[Tried]) -> list[Tried]:
     """Return those that may be one of two, likely ones first: they change something, and nothing that is right."""
-    possible = [one for one in tried if _may_be_one_of_two(evidence, one.fit)]
+    possible = [
+        one
+        for one in tried
+        if one.fit.changes
+        and one.fit.changes <= evidence.wrong
+        and not any(evidence.fit(one.pieces, [at]).changes for at in evidence.few_passing)
+    ]
     return sorted(
         possible,
         key=lambda one: not (one.candidate.is_convention or one.fit.explains or one.fit.scaled),
