@@ -111,8 +111,8 @@ class Evidence:
 
     def gives_kind(self, pieces: AnyPieces, kind: str) -> bool:
         """Whether the pieces give every quantity of a kind, as "ΔW"."""
-        of_kind = {at: [cell for cell in self._of[at] if kind_of(cell) == kind] for at in self.order}
-        return all(self._gives_all(pieces, at, cells) for at, cells in of_kind.items() if cells)
+        of_kind = ((at, [cell for cell in self._of[at] if kind_of(cell) == kind]) for at in self.order)
+        return all(self._gives_all(pieces, at, cells) for at, cells in of_kind if cells)
 
     def _gives_all(self, pieces: AnyPieces, at: int, cells: Sequence[Cell]) -> bool:
         found = self.evaluated(pieces, at)

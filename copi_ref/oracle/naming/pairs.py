@@ -63,7 +63,7 @@ def two_at_once(evidence: Evidence, candidates: Sequence[Tried]) -> Diagnosis | 
 
 def _possible(evidence: Evidence, candidates: Sequence[Tried]) -> Iterator[tuple[Tried, Tried]]:
     """Yield pairs, in both orders, that are not refuted by what each does where the other does nothing."""
-    wrong = evidence.wrong & evidence.of(evidence.few)
+    wrong = evidence.wrong & evidence.of(evidence.few_failing)
     for one, other in itertools.combinations(candidates, 2):
         its, others = one.fit, other.fit
         neither = wrong - its.changes - others.changes
